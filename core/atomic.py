@@ -1,0 +1,230 @@
+"""Files that are written whole or not at all.
+
+Every writer works on a temporary file in the folder of its target, which is forced to the disk and then given the
+target's name in one step. A crash, a full disk or a second writer can therefore never leave a torn file under the final
+name, and what stood there before stays until the new file is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+import stat
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import ConfigError, NoiseformError, ResourceError
+from .naming import printable
+
+__all__ = ["TEMPORARY_PREFIX", "check_writable", "clean_stale", "sync_folder", "whole_file", "write_whole"]
+
+TEMPORARY_PREFIX = ".noiseform-tmp-"
+"""Start of the name of every temporary file; ``<place>-<pid>-<random><suffix>`` follows."""
+
+ABANDONED_SECONDS = 24 * 3600.0
+"""Age after which a temporary file of an unknown machine counts as abandoned (a number chosen by taste)."""
+
+_EXHAUSTED = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_CURES = {
+    errno.ENOSPC: "free some space or choose another place",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f) or choose another place",
+    errno.EDQUOT: "free some of the quota or choose another place",
+    errno.ENOENT: "make the folder first",
+    errno.ENOTDIR: "name a folder, not a file, before the last slash",
+    errno.EISDIR: "name a file, not a folder",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "choose a place that you may write to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+@contextmanager
+def whole_file(
+    path: str | os.PathLike[str], *, overwrite: bool = False, failures: tuple[type[Exception], ...] = ()
+) -> Iterator[BinaryIO]:
+    """Open a temporary file that takes the name ``path`` when the block ends well, and vanishes when it does not.
+
+    The file is open for reading and writing bytes; its ``name`` is the path of the temporary file, for libraries that
+    write by name.
+
+    Args:
+        path: where the file shall stand. A symbolic link there is replaced, never followed.
+        overwrite: replace what stands there. Otherwise an existing target is refused, without a race: of several
+            writers of one name exactly one wins.
+        failures: exceptions besides OSError by which a library reports that it could not write.
+
+    Raises:
+        ConfigError: the target exists, or its place is missing, no folder or not writable.
+        ResourceError: the disk is full, or a limit on file sizes or a quota is reached.
+    """
+    target = Path(path)
+    temporary = _temporary_for(target)
+    try:
+        _refuse_target(target, overwrite)
+        try:
+            with open(temporary, "x+b") as file:
+                yield file
+            _force(temporary)
+            _publish(temporary, target, overwrite)
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise _explained(error, target) from error
+    except failures as error:
+        raise ResourceError(
+            f"cannot write: {printable(target)}: {printable(str(error))}; check the free space of the disk"
+        ) from error
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes | str, *, overwrite: bool = False) -> None:
+    """Write bytes, or text as UTF-8, to ``path``: whole or not at all. Raises what :func:`whole_file` raises."""
+    with whole_file(path, overwrite=overwrite) as file:
+        file.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Find out, before any work is done, whether ``path`` could be written now; leaves nothing behind.
+
+    Also removes the temporary files that dead processes left in the folder.
+
+    Raises: what :func:`whole_file` raises.
+    """
+    target = Path(path)
+    temporary = _temporary_for(target)
+    try:
+        _refuse_target(target, overwrite)
+        clean_stale(target.parent)
+        try:
+            with open(temporary, "xb") as file:
+                file.write(b"\0")
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary)
+    except OSError as error:
+        raise _explained(error, target) from error
+
+
+def clean_stale(folder: str | os.PathLike[str]) -> int:
+    """Remove the temporary files in ``folder`` whose writers are dead; return how many.
+
+    A file of this machine goes when no process has its number any more, any other when it is a day old.
+    """
+    removed = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX) and _abandoned(entry):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+                    removed += 1
+    return removed
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Force the names in ``folder`` to the disk, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _temporary_for(target: Path) -> Path:
+    suffix = target.suffix if len(target.suffix) <= 16 else ""
+    return target.parent / f"{TEMPORARY_PREFIX}{_place()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+
+
+def _place() -> str:
+    """Tag of the machine and the space of process numbers, in which a pid has a meaning."""
+    space = b""
+    with suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid").encode()
+    return f"{zlib.crc32(socket.gethostname().encode() + space):08x}"
+
+
+def _abandoned(entry: os.DirEntry[str]) -> bool:
+    try:
+        place, pid, _ = entry.name.removeprefix(TEMPORARY_PREFIX).split("-", 2)
+        if place == _place() and not _alive(int(pid)):
+            return True
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS
+    except (ValueError, OSError):
+        return False
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _refuse_target(target: Path, overwrite: bool) -> None:
+    """Raise where the name is taken by something that must not be replaced."""
+    if "\0" in str(target):
+        raise ConfigError(f"cannot write: {printable(target)}: a name cannot hold a NUL; choose another name")
+    if not target.name:
+        raise ConfigError(f"cannot write: {printable(target)}: this names a folder; name a file")
+    try:
+        mode = os.lstat(target).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise ConfigError(f"cannot write: {printable(target)}: this is a device or a pipe; choose another name")
+    if not overwrite:
+        raise _taken(target)
+
+
+def _taken(target: Path) -> ConfigError:
+    return ConfigError(f"cannot write: {printable(target)}: it exists; choose another name or allow overwriting")
+
+
+def _force(temporary: Path) -> None:
+    """Bring the bytes to the disk; by name, since a library may have put another file in place of ours."""
+    handle = os.open(temporary, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _publish(temporary: Path, target: Path, overwrite: bool) -> None:
+    """Give the finished file its name in one step: by rename where it may replace, else by a link, which never does."""
+    if overwrite:
+        os.replace(temporary, target)
+        return
+    try:
+        os.link(temporary, target, follow_symlinks=False)
+    except FileExistsError:
+        raise _taken(target) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # No hard links on this file system: reserve the name, then replace our own empty reservation.
+        try:
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            raise _taken(target) from None
+        os.replace(temporary, target)
+
+
+def _explained(error: OSError, target: Path) -> NoiseformError:
+    """Return the error of ours that says what the system's error means for the writing of ``target``."""
+    number = error.errno or errno.EIO
+    cure = _CURES.get(number, "choose another place")
+    message = f"cannot write: {printable(target)}: {os.strerror(number).lower()}; {cure}"
+    return ResourceError(message) if number in _EXHAUSTED else ConfigError(message)

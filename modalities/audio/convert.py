@@ -1,0 +1,71 @@
+"""Channels and sample rates of sounds turned into those that are asked for.
+
+Channels:
+
+====  ====  ==============================================================================================
+from  to    how
+====  ====  ==============================================================================================
+n     n     unchanged
+1     2     the channel twice
+n     1     2 channels: their mean; 6 channels (5.1): stereo as below, then the mean
+6     2     L + a C + a Ls and R + a C + a Rs with a = 1/sqrt(2), without the low-frequency channel, over 1 + 2 a,
+            so that nothing clips (ITU-R BS.775); the order is L R C LFE Ls Rs
+====  ====  ==============================================================================================
+
+Everything else is refused.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ...core.errors import MediaError
+from ...core.libraries import torchaudio_module
+
+__all__ = ["convert_channels", "convertible_channels", "resample"]
+
+KERNEL_LIMIT = 2**22
+"""Largest table of resampling weights, in values (16 MiB): rates with a large common divisor need far less."""
+
+
+def convertible_channels(given: int, wanted: int) -> bool:
+    """Whether ``given`` channels can become ``wanted``."""
+    return given == wanted or (given, wanted) in {(1, 2), (2, 1), (6, 2), (6, 1)}
+
+
+def convert_channels(samples: torch.Tensor, wanted: int) -> torch.Tensor:
+    """Return ``samples`` (channels, time) with ``wanted`` channels, by the table of this module.
+
+    Raises:
+        MediaError: the table has no way from one number to the other.
+    """
+    given = samples.shape[0]
+    if given == wanted:
+        return samples
+    if not convertible_channels(given, wanted):
+        raise MediaError(f"wrong channels: {given} given, {wanted} wanted, and no rule for it; convert the file first")
+    if given == 1:
+        return samples.expand(2, -1).contiguous()
+    if given == 6:
+        a = math.sqrt(0.5)
+        left, right, centre, _, left_behind, right_behind = samples
+        samples = torch.stack([left + a * (centre + left_behind), right + a * (centre + right_behind)]) / (1 + 2 * a)
+    return samples.mean(dim=0, keepdim=True) if wanted == 1 else samples
+
+
+def resample(samples: torch.Tensor, given: int, wanted: int) -> torch.Tensor:
+    """Return ``samples`` (channels, time) at ``given`` Hz resampled to ``wanted`` Hz, by a windowed sinc.
+
+    Raises:
+        MediaError: the two rates have so small a common divisor that the table of weights would be huge.
+    """
+    if given == wanted:
+        return samples
+    divisor = math.gcd(given, wanted)
+    up, down = wanted // divisor, given // divisor
+    if up * (down + 16 * max(1, down // up)) > KERNEL_LIMIT:
+        raise MediaError(f"wrong sample rate: {given} Hz given, {wanted} Hz wanted, a ratio of {down}:{up}; resample it first")
+    resampled: torch.Tensor = torchaudio_module("torchaudio.functional").resample(samples, given, wanted)
+    return resampled

@@ -1,0 +1,46 @@
+"""noiseform turns noise into media: a small diffusion core in which everything else is a plugin.
+
+The public names below are loaded when they are first used, so that ``import noiseform`` stays cheap and imports no torch.
+
+    from noiseform import audio
+    audio.generate("spoken-digits", label="seven")[0].save("seven.wav")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .core.build import build as build
+    from .core.hookspecs import hookimpl as hookimpl
+    from .core.mixture import GaussianMixture as GaussianMixture
+    from .core.sampling import sample as sample
+    from .modalities import audio as audio
+
+_LAZY = {
+    "GaussianMixture": ".core.mixture:GaussianMixture",
+    "audio": ".modalities.audio",
+    "build": ".core.build:build",
+    "hookimpl": ".core.hookspecs:hookimpl",
+    "sample": ".core.sampling:sample",
+}
+
+__all__ = ["GaussianMixture", "__version__", "audio", "build", "hookimpl", "sample"]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on its first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module_name, _, attribute = _LAZY[name].partition(":")
+    module = importlib.import_module(module_name, __name__)
+    value: object = getattr(module, attribute) if attribute else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

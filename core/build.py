@@ -1,0 +1,99 @@
+"""Parts by name: found, their parameters checked, made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from .errors import ConfigError, NoiseformError, PluginError
+from .kinds import kind_of
+from .plugins import Part, reason_of
+from .registry import current
+
+__all__ = ["build", "build_part", "find"]
+
+
+def find(kind: str, name: str, /) -> Part:
+    """Return what is known of a part, without importing it; see ``Plugins.find``."""
+    return current().plugins.find(kind, name)
+
+
+def build(kind: str, name: str, /, **params: object) -> Any:  # the kind's contract, which a string cannot type
+    """Make a part by its name.
+
+    ``build("sampler", "ddim", eta=0.5)`` or ``build("sampler", "noiseform/ddim")``.
+
+    Args:
+        kind: a kind of parts, such as ``process``, ``sampler`` or ``grid``.
+        name: the part's name, ``distribution/name``, or ``default`` for the recommended choice.
+        params: the part's parameters; ``noiseform show KIND/NAME`` lists them.
+
+    Raises:
+        ConfigError: the kind, the name or a parameter is unknown, or a value is out of bounds.
+        PluginError: two plugins claim the name, or the part's plugin fails.
+    """
+    part = find(kind, name)
+    factory = _factory(part)
+    from .parameters import host_parameters  # here, since pydantic takes longer to import than a listing may
+
+    hosted = host_parameters(factory)
+    host = {key: value for key, value in params.items() if key in hosted}
+    settings = {key: value for key, value in params.items() if key not in hosted}
+    return _make(part, settings, host)
+
+
+def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -> Any:
+    """Make a part from a table of a file: ``{use = "ddim", eta = 0.5}``.
+
+    Args:
+        part: the table, as a mapping or a ``PartConfig``.
+        kind: the kind of parts that it stands for.
+        where: file and line, for messages.
+        host: what the host offers; the part gets those that its signature names.
+
+    Raises:
+        ConfigError: the name or a parameter is unknown, or a value is out of bounds.
+        PluginError: two plugins claim the name, the part's plugin fails, or it asks for what the host does not offer.
+    """
+    table = dict(part) if isinstance(part, Mapping) else dict(vars(part) | (getattr(part, "model_extra", None) or {}))
+    name = table.pop("use", None)
+    if not isinstance(name, str):
+        raise ConfigError(f'{kind}: {where + ": " if where else ""}expected {{ use = "NAME", ... }}, got {part!r}')
+    found = find(kind, name)
+    from .parameters import host_parameters
+
+    hosted = host_parameters(_factory(found))
+    offered = host if "**" in hosted else {key: value for key, value in host.items() if key in hosted}
+    absent = [key for key, required in hosted.items() if required and key not in offered]
+    if absent:
+        raise PluginError(f"{found.label} asks for {absent[0]!r}, which no {kind} is given; correct its signature")
+    return _make(found, table, offered, where=where)
+
+
+def _factory(part: Part) -> Any:
+    factory = part.load()
+    if not callable(factory):
+        raise PluginError(f"{part.label}: expected a factory, got {type(factory).__name__}")
+    return factory
+
+
+def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object], *, where: str = "") -> object:
+    from .parameters import check_parameters
+
+    factory = _factory(part)
+    listing = f"noiseform show {part.kind}/{part.name}"
+    checked = check_parameters(factory, settings, what=f"{part.kind} {part.name!r}", listing=listing, where=where)
+    try:
+        made = cast(object, factory(**checked, **host))
+    except (NoiseformError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if part.plugin.candidate.builtin:
+            raise
+        raise PluginError(f"{part.label} cannot be made ({reason_of(error)}); report it to its author") from error
+    missing = [name for name in kind_of(part.kind).contract if not hasattr(made, name)]
+    if missing:
+        raise PluginError(
+            f"{part.label} made a {type(made).__name__} without {', '.join(missing)}; see the docs of {part.kind}"
+        )
+    return made

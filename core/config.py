@@ -1,0 +1,114 @@
+"""The schema of pipelines: one for the registry, for the recipe that ``train`` reads and for ``pipeline.toml`` in a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from .errors import ConfigError, nearest
+from .toml_file import KeyPath
+
+__all__ = ["PartConfig", "PipelineConfig", "StageConfig", "checked"]
+
+MAX_STEPS = 100_000
+
+PartName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]{0,63}$", max_length=160)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+class PartConfig(BaseModel):
+    """A part by name, with its parameters: ``{ use = "ddim", eta = 0.5 }``."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    use: PartName
+
+    @property
+    def params(self) -> dict[str, object]:
+        """The part's parameters, which its factory's signature judges."""
+        return dict(self.model_extra or {})
+
+
+class StageConfig(BaseModel):
+    """One stage of a pipeline: a process, what is learnt of it, and how it is run backwards."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: Name = "base"
+    process: PartConfig
+    objective: PartConfig
+    network: PartConfig
+    codec: PartConfig = PartConfig(use="identity")
+    conditioners: list[PartConfig] = []
+    guidance: PartConfig = PartConfig(use="none")
+    sampler: PartConfig = PartConfig(use="default")
+    grid: PartConfig = PartConfig(use="default")
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
+
+
+class PipelineConfig(BaseModel):
+    """A named pipeline: what it makes, from which weights, in which stages."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    modality: Name
+    summary: Annotated[str, Field(max_length=500)] = ""
+    weights: Annotated[str, Field(max_length=1000)] | None = None
+    media: dict[str, object] = {}
+    stages: Annotated[list[StageConfig], Field(min_length=1, max_length=16)]
+
+    @field_validator("stages")
+    @classmethod
+    def _distinct(cls, stages: list[StageConfig]) -> list[StageConfig]:
+        names = [stage.name for stage in stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two stages have the same name ({', '.join(names)})")
+        return stages
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def checked(
+    model: type[Model], table: Mapping[str, object], *, what: str, where: Callable[[KeyPath], str] = lambda path: ""
+) -> Model:
+    """Return a table of a file as a model of its schema.
+
+    Args:
+        model: the schema.
+        table: what the file says.
+        what: what the table is, for messages: ``pipeline 'spoken-digits'``.
+        where: gives ``file:line`` of a key.
+
+    Raises:
+        ConfigError: an unknown key, a missing one, a wrong type or a value out of bounds; the first one is named.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)[0]
+        path = tuple(details["loc"])
+        key = ".".join(map(str, path))
+        place = where(path)
+        head = f"{what}: {place}: " if place else f"{what}: "
+        if details["type"] == "extra_forbidden":
+            hint = nearest(str(path[-1]), _fields(model, path[:-1]))
+            raise ConfigError(f"{head}unknown key {key!r}; {hint}") from error
+        if details["type"] == "missing":
+            raise ConfigError(f"{head}{key} is missing; add it") from error
+        why = details["msg"].replace("Input should be", "expected").replace("Value error, ", "")
+        got = "" if details["type"] == "value_error" else f", got {details['input']!r:.80}"
+        raise ConfigError(f"{head}{key}: {why}{got}; correct it") from error
+
+
+def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
+    """Return the keys that the schema knows at a path."""
+    for key in path:
+        field = model.model_fields.get(str(key))
+        if field is None:  # an index
+            continue
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+    return list(model.model_fields)

@@ -1,0 +1,239 @@
+"""Parameters of parts: read from the signature of the factory, and checked against it.
+
+Positional-or-keyword parameters are what a file may set; keyword-only ones are given by the host (a codec's ``media``, a
+network's ``channels_in``) and may never stand in a file. Types and bounds come from the annotations::
+
+    class Heun:
+        def __init__(self, churn: Annotated[float, annotated_types.Ge(0)] = 0.0, *, media: MediaSpec) -> None: ...
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+from .errors import ConfigError, PluginError, nearest
+
+__all__ = ["Parameter", "check_parameters", "describe", "host_parameters"]
+
+Factory = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a factory.
+
+    Attributes:
+        name: its name.
+        host: whether the host gives it (keyword-only), so that a file may not.
+        required: whether it has no default.
+        default: its default, where it has one.
+        annotation: its type, as annotated.
+        schema: what a file may say, as JSON schema; empty for what the host gives.
+        expects: the same in words, such as ``number >= 0``.
+    """
+
+    name: str
+    host: bool
+    required: bool
+    default: object
+    annotation: object
+    schema: Mapping[str, object]
+    expects: str
+
+
+def describe(factory: Factory) -> tuple[Parameter, ...]:
+    """Return the parameters of a factory, in their order.
+
+    Raises:
+        PluginError: the signature or an annotation cannot be read.
+    """
+    return tuple(parameter for parameter, _ in _described(factory))
+
+
+def host_parameters(factory: Factory) -> dict[str, bool]:
+    """Return the names of what the host gives, each with whether it must; ``{"**": False}`` where anything goes."""
+    found = {p.name: p.default is p.empty for p in _signature(factory) if p.kind is p.KEYWORD_ONLY}
+    if any(p.kind is p.VAR_KEYWORD for p in _signature(factory)):
+        found["**"] = False
+    return found
+
+
+def check_parameters(
+    factory: Factory, given: Mapping[str, object], *, what: str, listing: str = "", where: str = ""
+) -> dict[str, object]:
+    """Return the parameters that a file or a caller gives, checked and converted (a list where a tuple is wanted).
+
+    Args:
+        factory: what they are for.
+        given: parameters by name.
+        what: the part, for messages: ``sampler 'ddim'``.
+        listing: the command that shows the part's parameters.
+        where: file and line, for messages.
+
+    Raises:
+        ConfigError: a name is unknown, belongs to the host or is missing; a value has a wrong type or is out of bounds.
+        PluginError: the factory's signature cannot be read.
+    """
+    try:
+        described = {parameter.name: (parameter, adapter) for parameter, adapter in _described(factory)}
+    except PluginError as error:
+        raise PluginError(f"{what}: {error}") from error
+    head = f"{what}: {where}: " if where else f"{what}: "
+    settable = {name for name, (parameter, _) in described.items() if not parameter.host}
+    checked: dict[str, object] = {}
+    for name, value in given.items():
+        if name in described and name not in settable:
+            raise ConfigError(f"{head}parameter {name!r} is given by the program and cannot be set; leave it out")
+        if name not in settable:
+            hint = nearest(name, settable, listing=listing) if settable else "it takes none"
+            raise ConfigError(f"{head}unknown parameter {name!r}; {hint}")
+        parameter, adapter = described[name]
+        try:
+            checked[name] = _converted(adapter, value)
+        except (ValueError, RecursionError) as error:
+            reason = _reason(error, parameter)
+            raise ConfigError(f"{head}parameter {name!r}: {reason}, got {_shown(value)}; {_cure(listing)}") from error
+    missing = [name for name in settable if described[name][0].required and name not in checked]
+    if missing:
+        expects = described[missing[0]][0].expects
+        raise ConfigError(f"{head}parameter {missing[0]!r} is missing: expected {expects}; {_cure(listing)}")
+    return checked
+
+
+def _cure(listing: str) -> str:
+    return f"see {listing}" if listing else "mend it"
+
+
+def _converted(adapter: TypeAdapter[object], value: object) -> object:
+    """Validate without guessing: no text becomes a number, but the lists of a file become tuples."""
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        return adapter.validate_python(value, strict=True)
+    return adapter.validate_json(text, strict=True)
+
+
+def _reason(error: Exception, parameter: Parameter) -> str:
+    if isinstance(error, ValidationError):
+        details = error.errors(include_url=False, include_context=False)
+        if details[0]["type"] in {"value_error", "assertion_error"}:  # a validator of the factory's own
+            return details[0]["msg"]
+        if details[0]["type"] == "finite_number":
+            return f"expected {parameter.expects}, finite"
+    return f"expected {parameter.expects}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 80 else text[:79] + '…'} ({type(value).__name__})"
+
+
+def _signature(factory: Factory) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"the parameters of {factory!r} cannot be read ({error})") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]], ...]:
+    parameters = [p for p in _signature(factory) if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    settable = {p.name: p.annotation for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
+    hints = _resolved(factory, {name: note for name, note in settable.items() if note is not inspect.Parameter.empty})
+    described = []
+    for parameter in parameters:
+        host = parameter.name not in settable
+        annotation = hints.get(parameter.name, object) if not host else parameter.annotation
+        adapter = _adapter(object if host else annotation)
+        schema = {} if host else _schema(adapter)
+        required = parameter.default is parameter.empty
+        described.append(
+            (
+                Parameter(
+                    parameter.name,
+                    host,
+                    required,
+                    None if required else parameter.default,
+                    annotation,
+                    schema,
+                    _words(schema) or _plain(annotation),
+                ),
+                adapter,
+            )
+        )
+    return tuple(described)
+
+
+def _resolved(factory: Factory, annotations: dict[str, object]) -> dict[str, object]:
+    """Resolve annotations written as text; the host's are left alone, for they may name what only type checkers import."""
+    function = inspect.unwrap(factory.__init__ if isinstance(factory, type) else factory)
+    function = getattr(function, "func", function)  # functools.partial
+    if not inspect.isroutine(function):
+        function = type(function).__call__
+    scope = getattr(function, "__globals__", {})  # a slot of object has none, and no annotations either
+    holder = types.SimpleNamespace(__annotations__=annotations)
+    try:
+        return typing.get_type_hints(holder, scope, include_extras=True)
+    except Exception as error:
+        raise PluginError(f"an annotation of {factory!r} cannot be resolved ({error})") from error
+
+
+def _adapter(annotation: object) -> TypeAdapter[object]:
+    config = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+    try:
+        return TypeAdapter(annotation, config=config)
+    except PydanticUserError:  # models and dataclasses bring their own configuration
+        return TypeAdapter(annotation)
+
+
+def _schema(adapter: TypeAdapter[object]) -> Mapping[str, object]:
+    try:
+        return adapter.json_schema()
+    except PydanticUserError:  # a type that no file can express
+        return {}
+
+
+def _plain(annotation: object) -> str:
+    return "any value" if annotation in {object, inspect.Parameter.empty} else inspect.formatannotation(annotation)
+
+
+_BOUNDS = {
+    "minimum": ">=",
+    "exclusiveMinimum": ">",
+    "maximum": "<=",
+    "exclusiveMaximum": "<",
+    "multipleOf": "multiple of",
+    "minLength": "length >=",
+    "maxLength": "length <=",
+    "pattern": "matching",
+}
+
+
+def _words(schema: Mapping[str, typing.Any]) -> str:
+    """Say a JSON schema in words: ``integer >= 1``, ``'linear' or 'cosine'``, ``array of number``."""
+    if "anyOf" in schema:
+        return " or ".join(_words(choice) for choice in schema["anyOf"])
+    if "const" in schema:
+        return repr(schema["const"])
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    kind = str(schema.get("type", ""))
+    bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
+    if kind == "array":
+        if "prefixItems" in schema:
+            return "array of [" + ", ".join(map(_words, schema["prefixItems"])) + "]"
+        low, high = schema.get("minItems"), schema.get("maxItems")
+        size = f"{low} to {high} " if low is not None and high is not None else ""
+        size = size or (f"{low} or more " if low is not None else f"at most {high} " if high is not None else "")
+        return f"array of {size}{_words(schema.get('items', {})) or 'values'}"
+    if kind == "object":
+        return "table"
+    return " ".join([{"null": "nothing"}.get(kind, kind), ", ".join(bounds)]).strip()

@@ -1,0 +1,32 @@
+"""Targets: ``"module:attribute"``, the lazy form in which plugins and registries name an object."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+__all__ = ["PACKAGE", "TARGET", "import_target"]
+
+PACKAGE = __name__.rsplit(".", 2)[0]
+"""The name under which this package is imported; ``noiseform`` at the head of a target stands for it."""
+
+TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
+
+
+def import_target(target: str) -> object:
+    """Import the object that a target names; without ``:attribute`` that is the module.
+
+    Raises:
+        ValueError: the target is not of the form ``module`` or ``module:attribute``.
+        ImportError, AttributeError, or whatever else the module raises.
+    """
+    if not TARGET.fullmatch(target):
+        raise ValueError(f"{target!r} is not of the form 'module:attribute'")
+    module_name, _, attributes = target.partition(":")
+    head, dot, rest = module_name.partition(".")
+    if head == "noiseform":
+        module_name = PACKAGE + dot + rest
+    found: object = importlib.import_module(module_name)
+    for attribute in filter(None, attributes.split(".")):
+        found = getattr(found, attribute)
+    return found

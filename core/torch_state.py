@@ -1,0 +1,75 @@
+"""A guard around foreign imports: torch's global state is as it was before, and standard output stays ours."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+__all__ = ["guarded"]
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a module could change of torch for everybody else."""
+
+    dtype: object
+    grad: bool
+    threads: int | None
+    seed: int | None
+    generator: object
+
+    @classmethod
+    def of(cls, torch: ModuleType) -> _State:
+        return cls(
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.get_num_threads(),
+            torch.initial_seed(),
+            torch.get_rng_state(),
+        )
+
+    @classmethod
+    def fresh(cls, torch: ModuleType) -> _State:
+        """Return the state that torch starts with, as far as it is the same on every machine."""
+        return cls(torch.float32, True, None, None, None)
+
+    def restore(self, torch: ModuleType) -> list[str]:
+        """Undo what changed since; return its names."""
+        changed = []
+        if torch.get_default_dtype() is not self.dtype:
+            torch.set_default_dtype(self.dtype)
+            changed.append("default dtype")
+        if torch.is_grad_enabled() is not self.grad:
+            torch.set_grad_enabled(self.grad)
+            changed.append("gradient mode")
+        if self.threads is not None and torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+            changed.append("number of threads")
+        if self.seed is not None and torch.initial_seed() != self.seed:
+            torch.manual_seed(self.seed)
+            torch.set_rng_state(self.generator)
+            changed.append("seed")
+        return changed
+
+
+@contextlib.contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Run foreign code (an import); put back torch's global state afterwards, with a warning that names ``what``.
+
+    What the code prints goes to standard error, because standard output may be somebody's JSON.
+    """
+    torch = sys.modules.get("torch")
+    before = _State.of(torch) if torch is not None else None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        torch = sys.modules.get("torch")
+        if torch is not None and hasattr(torch, "get_default_dtype"):
+            changed = (before or _State.fresh(torch)).restore(torch)
+            if changed:
+                warnings.warn(f"{what} changed torch's {', '.join(changed)}: undone", RuntimeWarning, stacklevel=3)

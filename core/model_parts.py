@@ -1,0 +1,55 @@
+"""What a model needs of the installed plugins, and whether it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .errors import PluginError
+from .naming import printable
+
+__all__ = ["Part", "check_parts"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that a model needs: its kind and name, and the distribution and version that it came from."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+
+
+def check_parts(parts: Iterable[Part], resolve: Callable[[Part], str | None]) -> list[str]:
+    """Compare what a model needs with what is installed.
+
+    Args:
+        parts: what the model's manifest names.
+        resolve: gives the installed version of the distribution that has the part, None where there is none.
+
+    Returns:
+        A warning for each distribution that is there in another version.
+
+    Raises:
+        PluginError: when parts are missing, with all of them named and what to install.
+    """
+    missing: list[Part] = []
+    warnings: dict[str, str] = {}
+    for part in parts:
+        version = resolve(part)
+        if version is None:
+            missing.append(part)
+        elif version != part.version:
+            warnings[part.distribution] = (
+                f"the model was made with {printable(part.distribution, 80)} {printable(part.version, 40)}, "
+                f"installed is {version}; results may differ"
+            )
+    if missing:
+        shown = ", ".join(f"{part.kind} {part.name!r}" for part in missing[:10])
+        needed = sorted({f"{part.distribution}=={part.version}" for part in missing})
+        raise PluginError(
+            f"model: it needs {printable(shown)}, which no installed plugin has; "
+            f"install {printable(', '.join(needed[:10]))} if you trust it"
+        )
+    return list(warnings.values())

@@ -30,7 +30,7 @@ def _advice(error: Exception) -> str:
 
     version = torch.__version__.partition("+")[0]
     if isinstance(error, ModuleNotFoundError) and error.name == "torchaudio":
-        return f"cannot load: torchaudio: it is not installed; run pip install torchaudio (one made for torch {version})"
+        return f"cannot load: torchaudio: not installed; run pip install torchaudio (made for torch {version})"
     if torch.version.cuda is None:
         return (
             f"cannot load: torchaudio: its compiled part is made for CUDA, but torch {torch.__version__} has none; "

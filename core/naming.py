@@ -18,4 +18,4 @@ def printable(name: str | bytes | os.PathLike[str], limit: int = 200) -> str:
     text = os.fsdecode(name)
     if len(text) > limit:
         text = text[: limit // 2] + "…" + text[-limit // 2 :]
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii") for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

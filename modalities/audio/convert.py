@@ -66,6 +66,8 @@ def resample(samples: torch.Tensor, given: int, wanted: int) -> torch.Tensor:
     divisor = math.gcd(given, wanted)
     up, down = wanted // divisor, given // divisor
     if up * (down + 16 * max(1, down // up)) > KERNEL_LIMIT:
-        raise MediaError(f"wrong sample rate: {given} Hz given, {wanted} Hz wanted, a ratio of {down}:{up}; resample it first")
+        raise MediaError(
+            f"wrong sample rate: {given} Hz given, {wanted} Hz wanted, a ratio of {down}:{up}; resample the file first"
+        )
     resampled: torch.Tensor = torchaudio_module("torchaudio.functional").resample(samples, given, wanted)
     return resampled

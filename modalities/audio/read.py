@@ -15,10 +15,11 @@ import torch
 from ...core.errors import MediaError, NoiseformError
 from ...core.naming import printable
 from ...core.regular_file import open_regular
+from . import mp3, ogg, riff
 from .clip import Audio
 from .convert import convert_channels, convertible_channels, resample
-from .record import parse_record, wav_comment
-from .sniff import ogg_ends, sniff, wav_shortfall
+from .record import parse_record
+from .sniff import sniff
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -27,6 +28,9 @@ __all__ = ["decode", "read", "read_record"]
 
 BLOCK = 65_536
 """Frames decoded at a time."""
+
+SHORT_BLOCK = 4096
+"""Frames decoded at a time of a file that may be damaged: of the block with the damage nothing is kept."""
 
 PEAK_LIMIT = 8.0
 """Largest size of a sample, full scale being 1: coders overshoot a little, but not by 18 dB (chosen by taste)."""
@@ -123,7 +127,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, object] | None:
             if kind is None:
                 raise MediaError(f"{where}: no sound that is known by its content; give WAV, FLAC, Ogg Vorbis or MP3")
             if kind == "wav":
-                return parse_record(wav_comment(file))
+                return parse_record(riff.comment(file))
             with soundfile.SoundFile(file) as sound:
                 return parse_record(sound.comment)
         except NoiseformError:
@@ -138,20 +142,16 @@ def _decode(
     """Return samples (channels, time), their rate and the comment of a file of the given format."""
     import soundfile
 
-    cut = ""
-    if kind == "wav" and (missing := wav_shortfall(file)):
-        cut = f"{missing} bytes of sound are missing"
-    if kind == "ogg" and not ogg_ends(file):
-        cut = "the end is missing"
+    cut = _cut(file, kind)
     if cut and strict:
         raise MediaError(f"{where}: cut short, {cut}; fetch or make it again")
-    comment = wav_comment(file) if kind == "wav" else ""
+    comment = riff.comment(file) if kind == "wav" else ""
     file.seek(0)
     with soundfile.SoundFile(file) as sound:
         _check_header(sound, kind, where, channels, max_seconds)
         comment = comment or sound.comment
         rate, declared = int(sound.samplerate), int(sound.frames)
-        samples = _blocks(sound, where, channels, max_seconds)
+        samples = _blocks(sound, where, channels, max_seconds, strict)
     frames = samples.shape[1]
     if frames == 0:
         raise MediaError(f"{where}: holds no sound; make the file again")
@@ -162,6 +162,13 @@ def _decode(
     if cut:
         warnings.warn(f"{where}: cut short, {cut}; took {frames} frames", stacklevel=4)
     return samples, rate, comment
+
+
+def _cut(file: BinaryIO, kind: str) -> str:
+    """Return what is missing of the file, as far as its lengths tell; the decoders themselves are silent on that."""
+    if kind in ("wav", "mp3") and (missing := (riff if kind == "wav" else mp3).shortfall(file)):
+        return f"{missing} bytes are missing"
+    return "the end is missing" if kind == "ogg" and not ogg.is_ended(file) else ""
 
 
 def _check_header(sound: SoundFile, kind: str, where: str, channels: int | None, max_seconds: float) -> None:
@@ -183,14 +190,21 @@ def _check_header(sound: SoundFile, kind: str, where: str, channels: int | None,
         )
 
 
-def _blocks(sound: SoundFile, where: str, channels: int | None, max_seconds: float) -> torch.Tensor:
+def _blocks(
+    sound: SoundFile, where: str, channels: int | None, max_seconds: float, strict: bool
+) -> torch.Tensor:
     """Decode block by block into memory that grows with what is really there; return (channels, time)."""
     wanted = channels or sound.channels
     parts = [bytearray() for _ in range(wanted)]
     limit = int(min(max_seconds * sound.samplerate, max_seconds * VALUES_PER_SECOND / wanted))
     frames = 0
     while True:
-        block = torch.from_numpy(sound.read(BLOCK, dtype="float32", always_2d=True)).T
+        try:
+            block = torch.from_numpy(sound.read(BLOCK if strict else SHORT_BLOCK, dtype="float32", always_2d=True)).T
+        except RuntimeError:
+            if strict or frames == 0:
+                raise
+            break  # what came before the damage is taken
         if block.shape[1] == 0:
             break
         frames += block.shape[1]

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import BinaryIO
 
 from ...core.errors import ConfigError
-from .sniff import riff_chunks
 
-__all__ = ["format_record", "parse_record", "wav_comment"]
+__all__ = ["format_record", "parse_record"]
 
 RECORD_LIMIT = 2**20
 """Longest record, in bytes."""
@@ -47,21 +45,3 @@ def parse_record(comment: str) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def wav_comment(file: BinaryIO) -> str:
-    """Return the comment (ICMT) of a WAV file; libsndfile itself drops one longer than some hundred bytes."""
-    for name, start, length in riff_chunks(file):
-        if name != b"LIST" or not 4 <= length <= 2 * RECORD_LIMIT:
-            continue
-        file.seek(start)
-        content = file.read(length)
-        if content[:4] != b"INFO":
-            continue
-        place = 4
-        while place + 8 <= len(content):
-            size = int.from_bytes(content[place + 4 : place + 8], "little")
-            if content[place : place + 4] == b"ICMT":
-                return content[place + 8 : place + 8 + size].split(b"\0")[0].decode("utf-8", "replace")
-            place += 8 + size + (size & 1)
-    return ""

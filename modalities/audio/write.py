@@ -1,0 +1,177 @@
+"""Sound into files: WAV, FLAC, Ogg Vorbis and MP3, whole or not at all, the same bytes each time."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+
+from ...core.atomic import whole_file
+from ...core.errors import ConfigError, NumericError
+from ...core.naming import printable
+from .clip import Audio
+from .ogg import set_serial
+from .record import format_record
+from .riff import append_comment
+from .sniff import FORMATS
+
+__all__ = ["encode", "format_of", "write"]
+
+BLOCK = 65_536
+"""Frames encoded at a time: a minute of Ogg Vorbis in one piece crashes libsndfile."""
+
+WAV_LIMIT = 2**32 - 2**22
+"""Most bytes of sound in a WAV file, whose lengths have 32 bits; some room is left for the record."""
+
+_MP3_RATES = frozenset({8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
+_ENCODINGS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
+_CHANNELS = {"wav": 64, "flac": 8, "ogg": 64, "mp3": 2}
+
+
+def write(
+    audio: Audio,
+    path: str | os.PathLike[str],
+    *,
+    record: Mapping[str, object] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a sound to a file; the ending of ``path`` chooses the format (wav, flac, ogg, mp3).
+
+    WAV and FLAC hold 16-bit values: ``round(32768 x)``, halves to even, held to [-32768, 32767], without dither, so
+    that a 16-bit file that is read and written again keeps its samples. Samples beyond full scale are held to it. The
+    same sound and record give the same bytes each time.
+
+    Args:
+        audio: the sound.
+        path: the file.
+        record: what is kept in the file's comment, as plain values; None for nothing.
+        overwrite: replace a file that stands there.
+
+    Raises:
+        ConfigError: an ending that names no format, a rate or number of channels that the format cannot hold, an empty
+            sound, a record that is not plain; the file exists, or its place cannot be written.
+        NumericError: a sample is not finite.
+        ResourceError: the disk is full.
+    """
+    import soundfile
+
+    where = f"cannot write: {printable(path)}"
+    kind = format_of(path)
+    _check(audio, kind, where)
+    comment = format_record(record)
+    with whole_file(path, overwrite=overwrite, failures=(soundfile.SoundFileError,)) as file:
+        encode(audio, kind, file, comment=comment, where=where)
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Return the format that the ending of ``path`` names. Raises ConfigError where it names none."""
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise ConfigError(
+            f"cannot write: {printable(path)}: no format of sound; end the name in .wav, .flac, .ogg or .mp3"
+        )
+    return kind
+
+
+def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where: str = "cannot write") -> None:
+    """Write a sound, already checked, to an open file as ``kind``; ``where`` begins the error messages.
+
+    Raises:
+        ConfigError: the encoder does not take this rate or number of channels.
+        OSError: the file could not be written.
+    """
+    import soundfile
+
+    container, encoding = _ENCODINGS[kind]
+    guarded = _Guarded(file)
+    try:
+        sound = soundfile.SoundFile(
+            guarded, "w", audio.sample_rate, audio.channels, encoding, format=container, closefd=False
+        )
+    except soundfile.SoundFileError as error:
+        guarded.raise_failure()
+        raise ConfigError(
+            f"{where}: {container} takes no {audio.channels} channels at {audio.sample_rate} Hz; choose another format"
+        ) from error
+    with sound:
+        if comment and kind != "wav":
+            sound.comment = comment
+        for block in audio.samples.detach().split(BLOCK, dim=1):
+            values = block.to("cpu", torch.float32).clamp(-1.0, 1.0).T.contiguous()
+            if encoding == "PCM_16":
+                values = (values * 32768.0).round().clamp(-32768, 32767).to(torch.int16)
+            sound.write(values.numpy())
+            guarded.raise_failure()
+    guarded.raise_failure()
+    if comment and kind == "wav":
+        append_comment(file, comment)
+    if kind == "ogg":
+        set_serial(file, zlib.crc32(audio.samples.detach().to("cpu", torch.float32).contiguous().numpy().data))
+
+
+class _Guarded:
+    """A file whose failures are kept and raised later: libsndfile's calls back into Python would swallow them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._failure: OSError | None = None
+
+    def raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def write(self, data: bytes) -> int:
+        if self._failure is None:
+            try:
+                return self._file.write(data)
+            except OSError as error:
+                self._failure = error
+        return len(data)
+
+    def read(self, count: int = -1) -> bytes:
+        return self._file.read(count)
+
+    def readinto(self, buffer: bytearray) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(place, whence)
+        except OSError as error:  # seeking writes out what is still held back
+            self._failure = self._failure or error
+            return 0
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _check(audio: Audio, kind: str, where: str) -> None:
+    """Refuse what the format cannot hold, before the file is touched."""
+    samples, rate = audio.samples, audio.sample_rate
+    if samples.ndim != 2 or not samples.is_floating_point() or samples.numel() == 0:
+        raise ConfigError(
+            f"{where}: samples of shape {tuple(samples.shape)} and {samples.dtype}; give (channels, time) as float32"
+        )
+    if not bool(torch.isfinite(samples).all()):
+        count = int((~torch.isfinite(samples)).sum())
+        raise NumericError(f"{where}: {count} of {samples.numel()} samples are not finite; look for their origin")
+    if audio.channels > _CHANNELS[kind]:
+        raise ConfigError(f"{where}: {audio.channels} channels, {kind} holds {_CHANNELS[kind]}; choose another format")
+    if kind == "mp3" and rate not in _MP3_RATES:
+        rates = ", ".join(map(str, sorted(_MP3_RATES)))
+        raise ConfigError(f"{where}: {rate} Hz, mp3 holds {rates}; choose another format")
+    if rate != int(rate) or not 1_000 <= rate <= 384_000:
+        raise ConfigError(f"{where}: {rate} Hz; give a whole number from 1000 to 384000")
+    if kind == "wav" and samples.numel() * 2 > WAV_LIMIT:
+        raise ConfigError(f"{where}: {samples.numel() * 2} bytes of sound, wav holds {WAV_LIMIT}; choose flac")

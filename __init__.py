@@ -1,6 +1,6 @@
 """noiseform turns noise into media: a small diffusion core in which everything else is a plugin.
 
-The public names below are loaded when they are first used, so that ``import noiseform`` stays cheap and imports no torch.
+The public names below are loaded when they are first used: ``import noiseform`` is cheap and imports no torch.
 
     from noiseform import audio
     audio.generate("spoken-digits", label="seven")[0].save("seven.wav")

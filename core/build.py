@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from .errors import ConfigError, NoiseformError, PluginError
 from .kinds import kind_of
-from .plugins import Part, reason_of
+from .plugin_loading import Part, reason_of
 from .registry import current
 
 __all__ = ["build", "build_part", "find"]

@@ -1,7 +1,7 @@
 """The hooks by which a plugin, built-in or from outside, gives noiseform its parts.
 
-Each registration hook returns a mapping from name to factory, given as ``"module:attribute"`` (imported when the part is
-first used) or as the object itself. Names match ``[a-z0-9][a-z0-9._-]{0,63}``.
+Each registration hook returns a mapping from name to factory, given as ``"module:attribute"`` (imported when the part
+is first used) or as the object itself. Names match ``[a-z0-9][a-z0-9._-]{0,63}``.
 The run hooks are called once a run; what they return watches the run and never changes ``x``.
 """
 

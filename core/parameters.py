@@ -1,7 +1,7 @@
 """Parameters of parts: read from the signature of the factory, and checked against it.
 
-Positional-or-keyword parameters are what a file may set; keyword-only ones are given by the host (a codec's ``media``, a
-network's ``channels_in``) and may never stand in a file. Types and bounds come from the annotations::
+Positional-or-keyword parameters are what a file may set; keyword-only ones are given by the host (a codec's ``media``,
+a network's ``channels_in``) and may never stand in a file. Types and bounds come from the annotations::
 
     class Heun:
         def __init__(self, churn: Annotated[float, annotated_types.Ge(0)] = 0.0, *, media: MediaSpec) -> None: ...
@@ -173,7 +173,7 @@ def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]],
 
 
 def _resolved(factory: Factory, annotations: dict[str, object]) -> dict[str, object]:
-    """Resolve annotations written as text; the host's are left alone, for they may name what only type checkers import."""
+    """Resolve annotations written as text; not those of the host, which may name what only type checkers import."""
     function = inspect.unwrap(factory.__init__ if isinstance(factory, type) else factory)
     function = getattr(function, "func", function)  # functools.partial
     if not inspect.isroutine(function):

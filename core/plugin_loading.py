@@ -1,0 +1,190 @@
+"""One plugin at a time: imported and asked for its parts; what fails is set aside with its reason, alone."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import pluggy
+
+from . import hookspecs
+from .errors import NoiseformError, PluginError
+from .installed import Candidate
+from .kinds import KINDS, NAME, Kind
+from .targets import TARGET, import_target
+from .torch_state import guarded
+
+__all__ = ["RUN_HOOKS", "Part", "Plugin", "load_plugin", "reason_of"]
+
+RUN_HOOKS = ("noiseform_sampling_observers", "noiseform_training_observers")
+
+
+@dataclass(slots=True)
+class Plugin:
+    """A plugin and what became of it.
+
+    Attributes:
+        candidate: its name, and where it comes from.
+        state: ``"loaded"``, ``"disabled"`` (by configuration, never imported) or ``"set aside"`` (it failed).
+        reason: why it is not loaded.
+        file: the file of its module.
+        seconds: how long importing it took.
+        run_hooks: its implementations of the run hooks.
+    """
+
+    candidate: Candidate
+    state: str = "loaded"
+    reason: str = ""
+    file: str = ""
+    seconds: float = 0.0
+    run_hooks: dict[str, Callable[..., object]] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether its parts may be used."""
+        return self.state == "loaded"
+
+    @property
+    def distribution(self) -> str:
+        """The distribution that it comes with."""
+        return self.candidate.distribution
+
+    @property
+    def owner(self) -> str:
+        """The distribution that it comes with, and its version."""
+        return f"{self.candidate.distribution} {self.candidate.version}".strip()
+
+    @property
+    def label(self) -> str:
+        """The plugin as messages name it: ``name (distribution version)``."""
+        return f"{self.candidate.name} ({self.owner})"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One named part: its kind, its name, what makes it, and the plugin that it comes from."""
+
+    kind: str
+    name: str
+    target: object
+    plugin: Plugin
+
+    @property
+    def full_name(self) -> str:
+        """The name that is always unique: ``distribution/name``."""
+        return f"{self.plugin.distribution}/{self.name}"
+
+    @property
+    def label(self) -> str:
+        """The part as messages name it."""
+        return f"{self.kind} {self.name!r} of plugin {self.plugin.label}"
+
+    def load(self) -> object:
+        """Return the object that the part's target names, importing it on first use.
+
+        Raises:
+            PluginError: the import fails.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        try:
+            return _imported(self.target, self.plugin)
+        except (NoiseformError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a plugin may raise SystemExit, or worse
+            why = reason_of(error)
+            raise PluginError(
+                f"{self.label}: {self.target} cannot be imported: {why}; see noiseform plugins doctor"
+            ) from error
+
+
+def load_plugin(candidate: Candidate) -> tuple[Plugin, list[Part]]:
+    """Import a plugin and ask it for its parts.
+
+    A plugin that fails is set aside as a whole; the parts that it gave before are returned all the same, so that asking
+    for one of them tells why it cannot be had.
+    """
+    plugin = Plugin(candidate)
+    parts: list[Part] = []
+    started = time.perf_counter()
+    try:
+        if candidate.fault:
+            raise PluginError(candidate.fault)
+        module = _imported(candidate.target, plugin)
+        plugin.seconds = time.perf_counter() - started
+        plugin.file = str(getattr(module, "__file__", None) or "")
+        hooks = _hooks(module)
+        plugin.run_hooks = {name: hooks[name] for name in RUN_HOOKS if name in hooks}
+        for kind in KINDS.values():
+            if kind.hook in hooks:
+                parts += [Part(kind.name, name, target, plugin) for name, target in _answers(kind, hooks[kind.hook])]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit and its like must not end the program either
+        plugin.state, plugin.reason = "set aside", reason_of(error)
+    return plugin, parts
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an exception as a short single line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a hostile __str__
+        text = ""
+    kind = type(error).__name__
+    text = text if isinstance(error, NoiseformError) else f"{kind}: {text}" if text else kind
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _imported(target: str, plugin: Plugin) -> object:
+    if plugin.candidate.builtin:
+        return import_target(target)
+    with guarded(f"plugin {plugin.label}"):
+        return import_target(target)
+
+
+def _hooks(module: object) -> dict[str, Callable[..., object]]:
+    """Return a plugin's hook implementations by name, after pluggy has judged them."""
+    built_for = getattr(module, "noiseform_api", hookspecs.API_VERSION)
+    if built_for != hookspecs.API_VERSION:
+        raise PluginError(
+            f"it is built for plugin API {built_for!r}, this noiseform has {hookspecs.API_VERSION}; "
+            "install versions of the two that fit"
+        )
+    manager = pluggy.PluginManager("noiseform")  # one each, so that pluggy's checks judge one plugin at a time
+    manager.add_hookspecs(hookspecs)
+    manager.register(module)
+    manager.check_pending()
+    hooks = {
+        caller.name: implementation.function
+        for caller in manager.get_hookcallers(module) or ()
+        for implementation in caller.get_hookimpls()
+    }
+    for name in (kind.hook for kind in KINDS.values()):
+        if isinstance(module, ModuleType) and inspect.isfunction(vars(module).get(name)) and name not in hooks:
+            raise PluginError(f"{name} lacks @hookimpl")
+    if not hooks:
+        raise PluginError("it has no hook: a function marked @hookimpl, such as noiseform_samplers")
+    return hooks
+
+
+def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, object]]:
+    """Ask one hook for its parts and check what it says."""
+    try:
+        given = hook()
+    except Exception as error:
+        raise PluginError(f"hook {kind.hook} raised {reason_of(error)}") from error
+    if not isinstance(given, Mapping):
+        raise PluginError(f"hook {kind.hook}: expected a mapping of names to factories, got {type(given).__name__}")
+    for name, target in dict(given).items():
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name == "default":
+            raise PluginError(f"hook {kind.hook}: {name!r:.100} is no name for a part; names match {NAME.pattern}")
+        lazy = isinstance(target, str) and ":" in target and TARGET.fullmatch(target)
+        direct = isinstance(target, Mapping) if kind.name == "pipeline" else callable(target)
+        if not lazy and not direct:
+            wanted = "a table" if kind.name == "pipeline" else "a factory"
+            raise PluginError(f"hook {kind.hook}: {name}: expected 'module:attribute' or {wanted}, got {target!r:.100}")
+        yield name, target

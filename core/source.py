@@ -156,7 +156,7 @@ class Archive(Source):
     def _entry(
         self, archive: tarfile.TarFile, member: tarfile.TarInfo, plain: bool, wanted: Callable[[str], bool]
     ) -> Entry | None:
-        archive.members = []  # the list of all members is not needed, and would grow with the archive
+        archive.members = []  # type: ignore[attr-defined]  # not needed, and would grow with the archive
         if member.isdir():
             return None
         if not member.isreg() or member.issparse():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +48,19 @@ class Audio:
         from .write import write
 
         write(self, path, record=self.record if record else None, overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        """Return a picture and a player, for notebooks; only the text where the samples cannot be shown."""
+        from .notebook import as_html
+
+        shown = self.samples.numel() > 0 and bool(torch.isfinite(self.samples).all())
+        return as_html(self) if shown else f"<code>{self!r}</code>"
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> dict[str, str]:
+        """Return the same for notebooks of several kinds, each by its type."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     def __repr__(self) -> str:
         return f"Audio({self.channels} x {self.samples.shape[-1]} at {self.sample_rate} Hz, {self.seconds:.3f} s)"

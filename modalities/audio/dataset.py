@@ -121,9 +121,7 @@ class AudioDataset:
     @property
     def vocabulary(self) -> tuple[tuple[str, ...], ...]:
         """For each field the labels that occur, sorted."""
-        return tuple(
-            tuple(sorted({item.labels[field] for item in self._items})) for field in range(len(self.fields))
-        )
+        return tuple(tuple(sorted({item.labels[field] for item in self._items})) for field in range(len(self.fields)))
 
     @property
     def fingerprint(self) -> str:

@@ -190,9 +190,7 @@ def _check_header(sound: SoundFile, kind: str, where: str, channels: int | None,
         )
 
 
-def _blocks(
-    sound: SoundFile, where: str, channels: int | None, max_seconds: float, strict: bool
-) -> torch.Tensor:
+def _blocks(sound: SoundFile, where: str, channels: int | None, max_seconds: float, strict: bool) -> torch.Tensor:
     """Decode block by block into memory that grows with what is really there; return (channels, time)."""
     wanted = channels or sound.channels
     parts = [bytearray() for _ in range(wanted)]

@@ -105,7 +105,8 @@ def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where:
     with sound:
         if comment and kind != "wav":
             sound.comment = comment
-        for block in audio.samples.detach().split(BLOCK, dim=1):
+        for start in range(0, audio.samples.shape[1], BLOCK):
+            block = audio.samples[:, start : start + BLOCK].detach()
             values = block.to("cpu", torch.float32).clamp(-1.0, 1.0).T.contiguous()
             if encoding == "PCM_16":
                 values = (values * 32768.0).round().clamp(-32768, 32767).to(torch.int16)

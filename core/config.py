@@ -1,4 +1,4 @@
-"""The schema of pipelines: in the registry, in the recipe that ``train`` reads and in the ``pipeline.toml`` of a model."""
+"""The schema of pipelines: in the registry, in recipes for ``train`` and in the ``pipeline.toml`` of a model."""
 
 from __future__ import annotations
 

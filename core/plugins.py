@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 
-from .errors import CheckpointError, ConfigError, NoiseformError, PluginError, nearest
+from .errors import ConfigError, NoiseformError, PluginError, nearest
 from .installed import normalized
 from .kinds import KINDS, kind_of
 from .plugin_loading import Part, Plugin, reason_of
@@ -101,25 +101,12 @@ class Plugins:
         note = f"; set aside: {', '.join(aside)} (noiseform plugins list says why)" if aside else ""
         return ConfigError(f"unknown {kind} {wanted!r:.200}; {hint}{note}")
 
-    def require(self, kind: str, name: str, distribution: str, version: str) -> Part:
-        """Return the part that a model was made with.
-
-        Raises:
-            PluginError: its distribution is not installed, or does not have the part any more.
-            CheckpointError: the distribution is an outsider's and installed in another version.
-        """
-        owner = normalized(distribution)
-        spec = f"{owner}=={version}" if version else owner
-        if not any(plugin.distribution == owner for plugin in self.plugins):
-            raise PluginError(f"{kind} {name!r}: plugin {spec} is not installed; run pip install {spec}")
-        part = self.find(kind, f"{owner}/{name}")
-        has = part.plugin.candidate.version
-        # noiseform reads its own older models by the schema of their files.
-        if owner != "noiseform" and has != version:
-            raise CheckpointError(
-                f"{kind} {name!r}: the model needs {spec}, installed is {has}; run pip install {spec}"
-            )
-        return part
+    def version_of(self, kind: str, name: str, distribution: str) -> str | None:
+        """Return the installed version of the distribution that has a part; None where it cannot be had."""
+        for part in self._parts[kind_of(kind).name].get(name, ()):
+            if part.plugin.usable and part.plugin.distribution == normalized(distribution):
+                return part.plugin.candidate.version
+        return None
 
     def observers(self, hook: str, run: object) -> tuple[object, ...]:
         """Return the observers that plugins give for one run.

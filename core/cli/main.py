@@ -1,0 +1,162 @@
+"""The command line: its commands, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+import click
+
+from ..errors import NoiseformError, PluginError, ResourceError
+from ..naming import printable
+from ..targets import PACKAGE
+from .lazy_group import PLUGIN_KEY, Entry, LazyGroup, common_options
+
+__all__ = ["COMMANDS", "main"]
+
+MAX_MESSAGE = 2000  # characters of an error line; chosen by taste
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE}
+
+COMMANDS = {
+    name: Entry(f"noiseform.core.cli.{target}", summary)
+    for name, target, summary in (
+        ("generate", "generate:generate", "Make media out of noise."),
+        ("train", "train:train", "Train a model as a recipe says."),
+        ("replay", "replay:replay", "Make a file again from the record inside it, and compare."),
+        ("list", "listing:list_parts", "List the parts that plugins provide."),
+        ("show", "show:show", "Show a part: its parameters, its source, an example."),
+        ("compat", "compat:compat", "Say which parts work together."),
+        ("plugins", "plugins:plugins", "Look at the plugins and what became of them."),
+        ("registry", "registry:registry", "Look at the merged registry."),
+    )
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: like an interrupt, so that everything in progress is cleaned up and no plugin swallows it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 ok, 2 usage or configuration, 3 media, 4 model, 5 plugin, 6 resources, 7 numeric, 130 SIGINT, 143 SIGTERM,
+    141 when the reader of the output went away, 1 for a bug.
+
+    Args:
+        argv: the arguments; without them, those of the process.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    group = _group()
+    context: click.Context | None = None
+    try:
+        with _plain_warnings(), _terminable():
+            try:
+                context = group.make_context("noiseform", list(arguments))
+                with context:
+                    group.invoke(context)
+            except click.exceptions.Exit as exit_:
+                return exit_.exit_code
+            finally:
+                sys.stdout.flush()
+        return 0
+    except BaseException as error:
+        code, message = _verdict(error, context)
+        if debug:
+            traceback.print_exc()
+        if message:
+            click.echo(f"error: {printable(message, MAX_MESSAGE)}", err=True)
+        return code
+
+
+def _group() -> LazyGroup:
+    """Return the command ``noiseform``; made anew for each run, since click's parameters keep no state of one."""
+    version = str(importlib.import_module(PACKAGE).__version__)
+    group = LazyGroup(
+        "noiseform",
+        COMMANDS,
+        help="Turn noise into media: a small diffusion core; everything else is a plugin.",
+        params=list(common_options()),
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    )
+    return click.version_option(version, prog_name="noiseform")(group)
+
+
+def _verdict(error: BaseException, context: click.Context | None) -> tuple[int, str]:
+    """Return the exit code and the message that an error of the command line ends with."""
+    match error:
+        case NoiseformError():
+            return error.exit_code, str(error)
+        case Terminated():
+            return 143, "terminated"
+        case KeyboardInterrupt() | click.Abort():
+            return 130, "interrupted"
+        case SystemExit():
+            return (error.code, "") if isinstance(error.code, int) else (1 if error.code else 0, str(error.code or ""))
+        case BrokenPipeError():
+            # What is still buffered must not fail once more when Python shuts down.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141, ""
+        case click.exceptions.NoArgsIsHelpError():
+            error.show()
+            return 2, ""
+        case click.UsageError():
+            command = error.ctx.command_path if error.ctx else "noiseform"
+            return 2, f"{error.format_message().rstrip('.')}; see {command} --help"
+        case click.ClickException():
+            return 2, error.format_message()
+        case MemoryError():
+            return ResourceError.exit_code, "memory ran out; make less at a time (--count, --batch-size)"
+        case OSError() if error.errno in NO_ROOM:
+            file = f"{error.filename}: " if error.filename else ""
+            return ResourceError.exit_code, f"{file}{error.strerror}; make room and try again"
+    plugin = context.meta.get(PLUGIN_KEY) if context else None
+    what = f"{type(error).__name__}: {error}"
+    if plugin:
+        return PluginError.exit_code, f"command of plugin {plugin} raised {what}; tell its author (--debug shows where)"
+    return 1, f"{what}; this is a bug, run again with --debug and report it"
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Raise Terminated in the main thread when SIGTERM comes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show warnings as one line each."""
+
+    def show(message: Warning | str, *details: object) -> None:
+        click.echo(f"warning: {printable(str(message), MAX_MESSAGE)}", err=True)
+
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Rows of text: a table on a terminal, plain columns in a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from ..naming import printable
+
+__all__ = ["print_json", "print_rows"]
+
+
+def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under headings; what is foreign in them is escaped."""
+    shown = [[printable(cell, 400) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+        for row in shown:
+            table.add_row(*map(Text, row))
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(headings, *shown, strict=True)]
+    for row in [headings, *shown]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON; what JSON cannot hold appears as its Python text."""
+    click.echo(json.dumps(value, indent=2, default=repr))

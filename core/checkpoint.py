@@ -219,8 +219,10 @@ def _refuse_nonfinite(tensors: Mapping[str, Mapping[str, torch.Tensor]]) -> None
 def _listing(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:  # not the same as no checkpoint: training must not start from nothing
+        raise _explained(error, folder) from error
 
 
 def _complete(folder: Path) -> list[tuple[int, int, Path]]:

@@ -128,6 +128,7 @@ def write_model_folder(
         why = (error.strerror or "failed").lower()
         raise ConfigError(f"model: {printable(folder)}: cannot be made ({why}); choose another folder") from error
     clean_stale(folder)
+    before = _stages_of(folder)
     names: dict[str, str] = {}
     entries = {PIPELINE: describe(text)}
     for stage, tensors in stages.items():
@@ -148,7 +149,7 @@ def write_model_folder(
     }
     write_whole(folder / MANIFEST, dump_json(manifest), overwrite=True)
     write_whole(folder / PIPELINE, text, overwrite=True)
-    _prune(folder, set(names.values()), set(names))
+    _prune(folder, set(names.values()), {*names, *before})
     return read_model_folder(folder)
 
 
@@ -164,20 +165,16 @@ def read_model_folder(folder: Path) -> ModelFolder:
             f"model: {printable(folder)}: no model folder ({MANIFEST} is missing); name one that `train` made"
         )
     manifest = read_manifest(folder)
-    pipeline, names, facts = manifest.get("pipeline"), manifest.get("stages"), manifest.get("facts")
-    version = manifest.get("noiseform")
+    pipeline, names, facts = (_table(folder, manifest, key) for key in ("pipeline", "stages", "facts"))
     files = read_entries(folder, manifest.get("files"))
-    sound = isinstance(pipeline, dict) and isinstance(facts, dict) and isinstance(version, str) and PIPELINE in files
-    if (
-        not sound
-        or not isinstance(names, dict)
-        or not all(isinstance(name, str) and name in files for name in names.values())
-    ):
-        raise _malformed(folder, "it lacks pipeline, stages, facts or version")
+    stages = {stage: name for stage, name in names.items() if isinstance(name, str) and name in files}
+    version = manifest.get("noiseform")
+    if not isinstance(version, str) or stages.keys() != names.keys() or PIPELINE not in files:
+        raise _malformed(folder, "it lacks its version or the entries of its files")
     _check_pipeline(folder, files[PIPELINE], manifest.get("replaces"))
     check_present(folder, {name: entry for name, entry in files.items() if name != PIPELINE})
     parts = _parts(folder, manifest.get("parts"))
-    return ModelFolder(folder, pipeline, names, files, parts, version, facts, manifest)
+    return ModelFolder(folder, pipeline, stages, files, parts, version, facts, manifest)
 
 
 def load_model_folder(
@@ -203,6 +200,13 @@ def load_model_folder(
 
 def _malformed(folder: Path, why: str) -> CheckpointError:
     return CheckpointError(f"model: {printable(folder / MANIFEST)}: {why}; the file is damaged, take another copy")
+
+
+def _table(folder: Path, manifest: Mapping[str, object], key: str) -> dict[str, object]:
+    table = manifest.get(key)
+    if not isinstance(table, dict):
+        raise _malformed(folder, f"it has no table {key!r}")
+    return table
 
 
 def _check_pipeline(folder: Path, entry: FileEntry, replaced: object) -> None:
@@ -255,6 +259,14 @@ def _check_stages(stages: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
             raise NumericError(
                 f"model: stage {stage!r}: {broken[0]} holds NaN or infinity; export an earlier checkpoint"
             )
+
+
+def _stages_of(folder: Path) -> set[str]:
+    """The stages of the model that is there, if one is."""
+    try:
+        return set(_table(folder, read_manifest(folder), "stages"))
+    except CheckpointError:  # none, or a damaged one that is about to be replaced
+        return set()
 
 
 def _prune(folder: Path, kept: set[str], stages: set[str]) -> None:

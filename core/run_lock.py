@@ -44,13 +44,18 @@ class RunLock:
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
             os.close(handle)
             by = f" by process {printable(holder)}" if holder else ""
             raise ConfigError(
                 f"run folder: {printable(run)}: another training holds it{by}; "
                 "wait for it, stop it, or choose another folder with -o"
+            ) from error
+        except OSError as error:
+            os.close(handle)
+            raise ConfigError(
+                f"run folder: {printable(run)}: its file system has no locks; choose a local folder with -o"
             ) from error
         self._handle = handle
         os.ftruncate(handle, 0)

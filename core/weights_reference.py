@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.resources
 import re
 from pathlib import Path
@@ -56,7 +57,8 @@ def _resource_folder(module: str, inside: str, shown: str) -> Path:
     head, dot, rest = module.partition(".")
     name = f"{PACKAGE}{dot}{rest}" if head == "noiseform" else module
     try:
-        root = importlib.resources.files(name)
+        # Of a module that is no package its package counts; Python 3.11 does not see to that itself.
+        root = importlib.resources.files(importlib.import_module(name).__package__ or name)
     except Exception as error:  # whatever the package's import raises
         raise PluginError(
             f"weights: {shown}: the package {module!r} cannot be imported "

@@ -16,7 +16,9 @@ from .errors import CheckpointError
 
 __all__ = ["flatten_state", "restore_optimizer", "restore_state"]
 
-_FACTORED = {"row_var", "col_var", "variance"}  # Adafactor's, which are not shaped like their parameter
+# What torch's optimizers keep in the shape of the parameter; others (Adafactor's, LBFGS's) have shapes of their own.
+_SHAPED = {"exp_avg", "exp_avg_sq", "exp_inf", "max_exp_avg_sq", "momentum_buffer", "square_avg", "grad_avg"}
+_SHAPED |= {"acc_delta", "sum", "ax", "prev", "step_size"}
 
 
 def flatten_state(state: object) -> tuple[dict[str, torch.Tensor], object]:
@@ -129,8 +131,7 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, state: object) -> None:
         raise ValueError(f"{len(places)} parameters instead of {len(parameters)}")
     for place, parameter in zip(places, parameters, strict=True):
         for name, value in state["state"].get(place, {}).items():
-            shaped = isinstance(value, torch.Tensor) and value.ndim > 0 and name not in _FACTORED
-            if shaped and value.shape != parameter.shape:
+            if name in _SHAPED and isinstance(value, torch.Tensor) and value.shape != parameter.shape:
                 raise ValueError(
                     f"{name} of parameter {place} has shape {tuple(value.shape)}, not {tuple(parameter.shape)}"
                 )

@@ -9,7 +9,6 @@ new. Then ``pipeline.toml``, the same for people, is renewed, and the files that
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,16 +29,16 @@ from .manifest import (
     locate,
     read_entries,
     read_manifest,
-    read_small,
 )
+from .model_manifest import PIPELINE, check_copy, malformed, read_parts, read_pipeline, read_table, sha256_or_none
 from .model_parts import Part
 from .naming import printable
 from .strict_json import dump_json
+from .toml_file import parse_toml
 from .weights import is_finite, load_tensors, save_tensors, tensors_sha256
 
 __all__ = ["ModelFolder", "is_model_folder", "load_model_folder", "read_model_folder", "write_model_folder"]
 
-PIPELINE = "pipeline.toml"
 _STAGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _WEIGHTS = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})-[0-9a-f]{8}\.safetensors")
 _ATTEMPTS = 3
@@ -110,7 +109,7 @@ def write_model_folder(
 
     Args:
         folder: made where it is missing.
-        pipeline: the effective configuration: what TOML and JSON can both say.
+        pipeline: the effective configuration: what TOML can say.
         stages: for each stage its tensors by name.
         parts: the parts that the model needs.
         facts: how it was trained: what JSON can say.
@@ -121,6 +120,7 @@ def write_model_folder(
         ResourceError: when the disk is full; the model that was there is intact then.
     """
     text = _toml(pipeline)
+    dump_json(facts)  # what JSON cannot say fails before anything is written
     _check_stages(stages)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def write_model_folder(
     clean_stale(folder)
     before = _stages_of(folder)
     names: dict[str, str] = {}
-    entries = {PIPELINE: describe(text)}
+    entries = {PIPELINE: describe(text.encode("utf-8"))}
     for stage, tensors in stages.items():
         metadata = {"format": "pt", "noiseform.stage": stage}
         sha256 = tensors_sha256(tensors, metadata)
@@ -140,8 +140,8 @@ def write_model_folder(
     manifest: dict[str, object] = {
         "format": FORMAT,
         "noiseform": __version__,
-        "pipeline": tomllib.loads(text.decode("utf-8")),
-        "replaces": _sha256_or_none(folder / PIPELINE),
+        "pipeline": text,
+        "replaces": sha256_or_none(folder / PIPELINE),
         "stages": names,
         "files": {name: entry.as_json() for name, entry in entries.items()},
         "parts": [asdict(part) for part in parts],
@@ -165,15 +165,16 @@ def read_model_folder(folder: Path) -> ModelFolder:
             f"model: {printable(folder)}: no model folder ({MANIFEST} is missing); name one that `train` made"
         )
     manifest = read_manifest(folder)
-    pipeline, names, facts = (_table(folder, manifest, key) for key in ("pipeline", "stages", "facts"))
+    names, facts = read_table(folder, manifest, "stages"), read_table(folder, manifest, "facts")
     files = read_entries(folder, manifest.get("files"))
     stages = {stage: name for stage, name in names.items() if isinstance(name, str) and name in files}
     version = manifest.get("noiseform")
     if not isinstance(version, str) or stages.keys() != names.keys() or PIPELINE not in files:
-        raise _malformed(folder, "it lacks its version or the entries of its files")
-    _check_pipeline(folder, files[PIPELINE], manifest.get("replaces"))
+        raise malformed(folder, "it lacks its version or the entries of its files")
+    pipeline = read_pipeline(folder, manifest.get("pipeline"), files[PIPELINE])
+    check_copy(folder, files[PIPELINE], manifest.get("replaces"))
     check_present(folder, {name: entry for name, entry in files.items() if name != PIPELINE})
-    parts = _parts(folder, manifest.get("parts"))
+    parts = read_parts(folder, manifest.get("parts"))
     return ModelFolder(folder, pipeline, stages, files, parts, version, facts, manifest)
 
 
@@ -198,56 +199,18 @@ def load_model_folder(
     raise AssertionError("unreachable")
 
 
-def _malformed(folder: Path, why: str) -> CheckpointError:
-    return CheckpointError(f"model: {printable(folder / MANIFEST)}: {why}; the file is damaged, take another copy")
-
-
-def _table(folder: Path, manifest: Mapping[str, object], key: str) -> dict[str, object]:
-    table = manifest.get(key)
-    if not isinstance(table, dict):
-        raise _malformed(folder, f"it has no table {key!r}")
-    return table
-
-
-def _check_pipeline(folder: Path, entry: FileEntry, replaced: object) -> None:
-    """Refuse a pipeline.toml that someone altered; the one of the export before is what a crash may leave."""
-    path = locate(folder, PIPELINE)
-    found = _sha256_or_none(path)
-    if found not in (entry.sha256, replaced):
-        raise CheckpointError(
-            f"model: {printable(path)}: {'missing' if found is None else 'altered'} since the export; "
-            "take another copy, and change single values with --set"
-        )
-
-
-def _sha256_or_none(path: Path) -> str | None:
-    return describe(read_small(path)).sha256 if path.exists() else None
-
-
-def _parts(folder: Path, raw: object) -> tuple[Part, ...]:
-    keys = ("kind", "name", "distribution", "version")
-    if not isinstance(raw, list):
-        raise _malformed(folder, "it has no list of parts")
-    for part in raw:
-        if (
-            not isinstance(part, dict)
-            or part.keys() != set(keys)
-            or not all(isinstance(part[key], str) for key in keys)
-        ):
-            raise _malformed(folder, "a part lacks kind, name, distribution or version")
-    return tuple(Part(*(part[key] for key in keys)) for part in raw)
-
-
-def _toml(pipeline: Mapping[str, object]) -> bytes:
-    """The pipeline as TOML, after making sure that TOML and JSON give it back unchanged."""
+def _toml(pipeline: Mapping[str, object]) -> str:
+    """The pipeline as TOML, after making sure that it can be read back."""
     try:
-        dump_json(pipeline)
-        return tomli_w.dumps(pipeline).encode("utf-8")
+        text = tomli_w.dumps(pipeline)
+        parse_toml(text, PIPELINE)
+        text.encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
         raise ConfigError(
             f"model: the pipeline's configuration cannot be written as TOML ({why}); leave such values out"
         ) from error
+    return text
 
 
 def _check_stages(stages: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
@@ -264,7 +227,7 @@ def _check_stages(stages: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
 def _stages_of(folder: Path) -> set[str]:
     """The stages of the model that is there, if one is."""
     try:
-        return set(_table(folder, read_manifest(folder), "stages"))
+        return set(read_table(folder, read_manifest(folder), "stages"))
     except CheckpointError:  # none, or a damaged one that is about to be replaced
         return set()
 

@@ -148,5 +148,5 @@ def tensor_chunks(
     for _, tensor in ordered:
         if tensor.numel():
             plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
-            view = memoryview(plain.reshape(-1).view(torch.uint8).numpy())
+            view = plain.reshape(-1).view(torch.uint8).numpy().data
             yield from (view[start : start + _CHUNK] for start in range(0, len(view), _CHUNK))

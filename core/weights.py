@@ -53,7 +53,10 @@ def file_sha256(path: Path) -> str:
     """
     try:
         with _open(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.sha256()
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+            return digest.hexdigest()
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -93,7 +96,7 @@ def _header_of(file: BinaryIO, path: Path, digest: hashlib._Hash) -> Header:
 def _read_tensor(file: BinaryIO, entry: TensorEntry, path: Path, digest: hashlib._Hash) -> torch.Tensor:
     """Read one tensor's bytes into memory of its own."""
     raw = torch.empty(entry.end - entry.begin, dtype=torch.uint8)
-    view = memoryview(raw.numpy())
+    view = raw.numpy().data
     position = 0
     while position < len(view):
         count = file.readinto(view[position : position + _CHUNK])  # type: ignore[attr-defined]

@@ -90,7 +90,7 @@ def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object]
     except BaseException as error:
         if part.plugin.candidate.builtin:
             raise
-        raise PluginError(f"{part.label} cannot be made ({reason_of(error)}); report it to its author") from error
+        raise PluginError(f"{part.label} cannot be made: {reason_of(error)}; report it to its author") from error
     missing = [name for name in kind_of(part.kind).contract if not hasattr(made, name)]
     if missing:
         raise PluginError(

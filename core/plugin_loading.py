@@ -175,7 +175,9 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
     """Ask one hook for its parts and check what it says."""
     try:
         given = hook()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PluginError(f"hook {kind.hook} raised {reason_of(error)}") from error
     if not isinstance(given, Mapping):
         raise PluginError(f"hook {kind.hook}: expected a mapping of names to factories, got {type(given).__name__}")

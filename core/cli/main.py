@@ -104,7 +104,8 @@ def _verdict(error: BaseException, context: click.Context | None) -> tuple[int, 
             return (error.code, "") if isinstance(error.code, int) else (1 if error.code else 0, str(error.code or ""))
         case BrokenPipeError():
             # What is still buffered must not fail once more when Python shuts down.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141, ""
         case click.exceptions.NoArgsIsHelpError():
             error.show()

@@ -1,0 +1,69 @@
+"""What every test stands on: no configuration of the machine's user, and plugins that exist for one test only."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from noiseform.core import installed
+from noiseform.core.registry import use_registry
+
+
+@pytest.fixture(autouse=True)
+def _own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's registry and environment out of the test."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-configuration"))
+    monkeypatch.delenv("NOISEFORM_PLUGINS", raising=False)
+    monkeypatch.delenv("NOISEFORM_REGISTRY", raising=False)
+    use_registry(None)
+    yield
+    use_registry(None)
+
+
+class Site:
+    """A folder on the import path that holds distributions made by hand; nothing is installed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(
+        self,
+        distribution: str,
+        modules: Mapping[str, str],
+        *,
+        version: str = "1.0",
+        entry_points: Mapping[str, str] | None = None,
+        metadata: str | None = None,
+    ) -> None:
+        """Add a distribution whose entry point is its first module, unless said otherwise."""
+        for name, source in modules.items():
+            (self.folder / f"{name}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        text = metadata if metadata is not None else f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (info / "METADATA").write_text(text, encoding="utf-8")
+        points = entry_points if entry_points is not None else {distribution: next(iter(modules))}
+        lines = "".join(f"{name} = {target}\n" for name, target in points.items())
+        (info / "entry_points.txt").write_text(f"[noiseform]\n{lines}", encoding="utf-8")
+        self.forget()
+
+    def forget(self) -> None:
+        """Have the next use of noiseform look again."""
+        installed._scan.cache_clear()
+        use_registry(None)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Give a folder on the import path for plugins of this test; what they import is forgotten afterwards."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    yield Site(folder)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
+    installed._scan.cache_clear()

@@ -1,0 +1,288 @@
+"""Plugins: those that work, those that clash, and those that do everything wrong (FAULTS.md rows 49 to 56)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from noiseform import build
+from noiseform.core.build import build_part, find
+from noiseform.core.cli.main import main
+from noiseform.core.errors import ConfigError, NoiseformError, PluginError
+from noiseform.core.installed import installed
+from noiseform.core.registry import current
+from noiseform.core.targets import import_target
+
+GOOD = """
+    from noiseform import hookimpl
+
+    @hookimpl
+    def noiseform_samplers():
+        return {"midpoint": "good_impl:Midpoint"}
+"""
+GOOD_IMPL = """
+    from typing import Annotated
+    from annotated_types import Ge
+
+    class Midpoint:
+        '''Takes half a step first.'''
+        order, stochastic, nfe_per_step = 2, False, 2
+
+        def __init__(self, churn: Annotated[float, Ge(0)] = 0.0) -> None:
+            self.churn = churn
+
+        def init(self, x):
+            return None
+
+        def step(self, x, here, next, denoise, noise, state):
+            return x, state
+"""
+
+
+def hook(body: str) -> str:
+    """Return a plugin whose sampler hook has that body."""
+    return f"from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers():\n    {body}\n"
+
+
+HOSTILE = {
+    "import-error": ("import no_such_module_at_all", "ModuleNotFoundError"),
+    "os-error": ("raise OSError('libc10_cuda.so: cannot open')", "libc10_cuda.so"),
+    "syntax-error": ("def (:", "SyntaxError"),
+    "null-bytes": ("x = 1\0", "SyntaxError"),
+    "system-exit": ("raise SystemExit(3)", "SystemExit"),
+    "base-exception": ("class Stop(BaseException): pass\nraise Stop('now')", "Stop: now"),
+    "generator-exit": ("raise GeneratorExit", "GeneratorExit"),
+    "deep-recursion": ("def f(): f()\nf()", "RecursionError"),
+    "ansi-and-newlines": ("raise ValueError('a\\n\\x1b[31mb')", "ValueError: a \x1b[31mb"),
+    "mute-error": ("class E(Exception):\n    def __str__(self): raise OSError\nraise E", "E"),
+    "newer-api": (f"noiseform_api = 99\n{hook('return {}')}", "plugin API 99"),
+    "odd-api": (f"noiseform_api = 'one'\n{hook('return {}')}", "plugin API 'one'"),
+    "misspelt-hook": ("from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampler(): return {}", "noiseform_sampler"),
+    "unmarked-hook": ("def noiseform_samplers(): return {}", "lacks @hookimpl"),
+    "no-hook": ("x = 1", "has no hook"),
+    "wrong-arguments": (
+        "from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers(x): return {}",
+        "noiseform_samplers",
+    ),
+    "hook-raises": (hook("raise ZeroDivisionError('oh')"), "noiseform_samplers raised ZeroDivisionError: oh"),
+    "hook-exits": (hook("raise SystemExit"), "noiseform_samplers raised SystemExit"),
+    "hook-gives-none": (hook("return None"), "expected a mapping of names to factories, got NoneType"),
+    "hook-gives-list": (hook("return ['x']"), "got list"),
+    "path-name": (hook("return {'../../x': dict}"), "'../../x' is no name"),
+    "nul-name": (hook("return {'a\\0b': dict}"), "is no name"),
+    "long-name": (hook("return {'a' * 300: dict}"), "is no name"),
+    "look-alike-name": (hook("return {'dd\\u0456m': dict}"), "is no name"),
+    "dashed-name": (hook("return {'-rf': dict}"), "is no name"),
+    "device-name": (hook("return {'CON': dict}"), "is no name"),
+    "reserved-name": (hook("return {'default': dict}"), "is no name"),
+    "number-for-name": (hook("return {3: dict}"), "3 is no name"),
+    "number-for-target": (hook("return {'x': 3}"), "expected 'module:attribute' or a factory, got 3"),
+    "path-for-target": (hook("return {'x': '/etc/passwd:x'}"), "got '/etc/passwd:x'"),
+    "module-for-target": (hook("return {'x': 'json'}"), "got 'json'"),
+    "hostile-module": ("def __getattr__(name): raise RuntimeError(name)", "RuntimeError"),
+    "hostile-mapping": (
+        "from collections import UserDict\nfrom noiseform import hookimpl\nclass M(UserDict):\n"
+        "    def __iter__(self): raise OSError('no')\n@hookimpl\ndef noiseform_samplers(): return M()",
+        "OSError: no",
+    ),
+}
+
+
+def test_outsider_is_used_by_name(site):
+    site.add("midpoint-kit", {"good": GOOD, "good_impl": GOOD_IMPL}, version="2.3")
+    assert build("sampler", "midpoint").churn == 0
+    assert build("sampler", "midpoint-kit/midpoint", churn=1).churn == 1
+    assert build_part({"use": "midpoint", "churn": 0.5}, "sampler").churn == 0.5
+    part = find("sampler", "midpoint")
+    assert (part.full_name, part.plugin.owner) == ("midpoint-kit/midpoint", "midpoint-kit 2.3")
+    assert current().plugins.version_of("sampler", "midpoint", "Midpoint_Kit") == "2.3"
+    with pytest.raises(ConfigError, match="expected number >= 0, got -1"):
+        build("sampler", "midpoint", churn=-1)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_plugin_is_set_aside(site, capsys, name):
+    source, reason = HOSTILE[name]
+    site.add(name, {"hostile": source})
+    site.add("midpoint-kit", {"good": GOOD, "good_impl": GOOD_IMPL})
+    plugin = next(plugin for plugin in current().plugins.plugins if plugin.distribution == name)
+    assert plugin.state == "set aside"
+    assert reason in plugin.reason
+    assert build("sampler", "ddim") is not None
+    assert build("sampler", "midpoint") is not None
+    with pytest.raises(PluginError, match=f"plugin {name}"):
+        find("sampler", f"{name}/x")
+    assert main(["list", "sampler"]) == 0
+    assert main(["plugins", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert name in listed
+    assert "\x1b" not in listed
+    assert main(["show", f"sampler/{name}/x"]) == 5
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("target", ["../../x", "/etc/passwd", "a b", "", "x:", ":x", "x:y:z", "os;x", "a..b"])
+def test_target_of_an_odd_form_is_refused(site, target):
+    with pytest.raises(ValueError, match="is not of the form"):
+        import_target(target)
+    if target:
+        site.add("odd", {}, entry_points={"odd": target})
+        assert [p.state for p in current().plugins.plugins if p.distribution == "odd"] == ["set aside"]
+
+
+@pytest.mark.parametrize("metadata", ["", "Name: x\n", "\0"])
+def test_damaged_metadata_hides_no_other(site, metadata):
+    site.add("damaged", {"damaged": GOOD}, metadata=metadata)
+    site.add("midpoint-kit", {"good": GOOD, "good_impl": GOOD_IMPL})
+    states = {plugin.distribution: plugin.state for plugin in current().plugins.plugins}
+    assert states["damaged"] == "set aside"
+    assert states["midpoint-kit"] == "loaded"
+
+
+def test_entry_points_that_are_no_text(site):
+    site.add("damaged", {"damaged": GOOD})
+    (site.folder / "damaged-1.0.dist-info" / "entry_points.txt").write_bytes(b"[noiseform]\n\xff\xfe = x\n")
+    site.forget()
+    assert {plugin.distribution: plugin.state for plugin in current().plugins.plugins}["damaged"] == "set aside"
+
+
+def test_interrupt_is_never_swallowed(site):
+    site.add("interrupting", {"interrupting": "raise KeyboardInterrupt"})
+    with pytest.raises(KeyboardInterrupt):
+        find("sampler", "ddim")
+
+
+def test_what_a_plugin_prints_is_no_output(site, capsys):
+    site.add("loud", {"loud": f"print('hello')\n{hook('return {}')}"})
+    assert main(["list", "sampler", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "hello" not in printed.out
+    assert "hello" in printed.err
+
+
+def test_changed_torch_state_is_put_back(site):
+    source = "import torch\ntorch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)\ntorch.manual_seed(7)\n"
+    source += "torch.set_num_threads(torch.get_num_threads() + 1)\n"
+    site.add("meddling", {"meddling": source + hook("return {}")})
+    before = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.initial_seed())
+    state = torch.get_rng_state()
+    with pytest.warns(RuntimeWarning, match=r"meddling .* default dtype, gradient mode, number of threads, seed: undone"):
+        assert find("sampler", "ddim")
+    assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.initial_seed())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_shadowing_a_builtin_is_a_clash(site, monkeypatch, tmp_path):
+    site.add("shadow", {"shadow": hook("return {'ddim': 'good_impl:Midpoint'}"), "good_impl": GOOD_IMPL})
+    with pytest.raises(PluginError, match=r"claimed by noiseform [\d.]+ and shadow 1.0; write 'noiseform/ddim' or 'shadow/d"):
+        build("sampler", "ddim")
+    assert build("sampler", "noiseform/ddim").stochastic in {True, False}
+    assert build("sampler", "shadow/ddim").churn == 0
+    assert build("sampler", "euler")
+    assert [part.full_name for part in current().plugins.clashes()[0]] == ["noiseform/ddim", "shadow/ddim"]
+    prefer = tmp_path / "prefer.toml"
+    prefer.write_text('schema = 1\n[plugins.prefer]\n"sampler:ddim" = "shadow"\n')
+    monkeypatch.setenv("NOISEFORM_REGISTRY", str(prefer))
+    site.forget()
+    assert find("sampler", "ddim").full_name == "shadow/ddim"
+    assert not current().plugins.clashes()
+
+
+def test_two_outsiders_claim_one_name(site):
+    for name in ("left", "right"):
+        site.add(name, {name: hook("return {'midpoint': 'good_impl:Midpoint'}"), "good_impl": GOOD_IMPL})
+    with pytest.raises(PluginError, match=r"left 1.0.*right 1.0|right 1.0.*left 1.0"):
+        build("sampler", "midpoint")
+    assert build("sampler", "left/midpoint")
+    assert build("sampler", "right/midpoint")
+
+
+def test_two_entry_points_to_one_part_are_no_clash(site):
+    modules = {"good": GOOD, "again": GOOD, "good_impl": GOOD_IMPL}
+    site.add("midpoint-kit", modules, entry_points={"one": "good", "two": "again"})
+    assert build("sampler", "midpoint")
+
+
+@pytest.mark.parametrize(
+    ("value", "states"),
+    [
+        ("", "loaded loaded"),
+        ("1", "loaded loaded"),
+        ("0", "disabled disabled"),
+        ("Kit.A", "loaded disabled"),
+        ("kit-a, kit_b", "loaded loaded"),
+        ("other", "disabled disabled"),
+    ],
+)
+def test_environment_allows_outsiders(site, monkeypatch, value, states):
+    for name in ("kit-a", "kit-b"):
+        module = name.replace("-", "_")
+        site.add(name, {module: hook(f"return {{'{name}': dict}}")})
+    monkeypatch.setenv("NOISEFORM_PLUGINS", value)
+    site.forget()
+    found = {plugin.distribution: plugin.state for plugin in current().plugins.plugins}
+    assert f"{found['kit-a']} {found['kit-b']}" == states
+    assert find("sampler", "ddim")
+
+
+@pytest.mark.parametrize("name", ["entry", "boom-kit", "boom-kit/entry"])
+def test_disabled_before_import(site, monkeypatch, tmp_path, name):
+    site.add("boom-kit", {"boom": "raise KeyboardInterrupt"}, entry_points={"entry": "boom"})
+    file = tmp_path / "registry.toml"
+    file.write_text(f'schema = 1\n[plugins]\ndisable = ["{name}"]\n')
+    monkeypatch.setenv("NOISEFORM_REGISTRY", str(file))
+    site.forget()
+    with pytest.raises(PluginError, match=r"disabled: by .*registry.toml:3"):
+        find("sampler", "boom-kit/x")
+
+
+FACTORIES = {
+    "no-module": ("'x': 'no_such_module_at_all:X'", "cannot be imported: ModuleNotFoundError"),
+    "no-attribute": ("'x': 'json:NoSuchThing'", "cannot be imported: AttributeError"),
+    "no-factory": ("'x': 'json:__name__'", "expected a factory, got str"),
+    "exits": ("'x': lambda: exit(1)", "cannot be made: SystemExit"),
+    "raises": ("'x': lambda: 1 / 0", "cannot be made: ZeroDivisionError"),
+    "none": ("'x': lambda: None", "made a NoneType without order, stochastic"),
+    "wants-more": ("'x': lambda *, moon: None", "asks for 'moon', which no sampler is given"),
+}
+
+
+@pytest.mark.parametrize("case", FACTORIES)
+def test_factory_that_fails_is_named(site, case):
+    mapping, reason = FACTORIES[case]
+    site.add("failing", {"failing": hook(f"return {{{mapping}}}")})
+    with pytest.raises(PluginError, match="failing 1.0") as caught:
+        build_part({"use": "x"}, "sampler")
+    assert reason in str(caught.value)
+
+
+def test_observers_are_called_once_a_run(site):
+    watching = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(run): return [run, 'b']\n"
+    site.add("watching", {"watching": watching})
+    site.add("idle", {"idle": "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(): pass\n"})
+    assert current().plugins.observers("noiseform_sampling_observers", "a") == ("a", "b")
+    assert current().plugins.observers("noiseform_training_observers", "a") == ()
+    failing = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(run): raise SystemExit\n"
+    site.add("failing", {"failing": failing})
+    with pytest.raises(PluginError, match="plugin failing .* hook noiseform_sampling_observers raised SystemExit"):
+        current().plugins.observers("noiseform_sampling_observers", "a")
+
+
+def test_entry_points_are_scanned_once(site, monkeypatch):
+    first = installed()
+    monkeypatch.setattr("importlib.metadata.distributions", None)
+    assert installed() is first
+
+
+@pytest.mark.parametrize("name", ["", "x\0", "../x", "ddim ", "a/b/c", "x" * 300, "-h", "ddіm"])
+def test_unknown_names_are_errors(name):
+    with pytest.raises(NoiseformError, match="unknown sampler"):
+        find("sampler", name)
+
+
+def test_nearest_name_is_offered():
+    with pytest.raises(ConfigError, match=r"unknown sampler 'dimm'; did you mean 'ddim'\? \(noiseform list sampler shows"):
+        build("sampler", "dimm")
+    with pytest.raises(ConfigError, match="did you mean 'sampler'"):
+        build("smapler", "ddim")

@@ -63,8 +63,13 @@ class Plugins:
         owner = normalized(self._prefer.get(f"{rivals[0].kind}:{rivals[0].name}", ""))
         return [part for part in rivals if part.plugin.distribution == owner] or rivals
 
-    def find(self, kind: str, name: str) -> Part:
+    def find(self, kind: str, name: str, *, also: Iterable[str] = ()) -> Part:
         """Return the part of a short name, of ``distribution/name``, or of ``default``.
+
+        Args:
+            kind: the kind of part.
+            name: its name.
+            also: more names that the message for an unknown one may offer.
 
         Raises:
             PluginError: two distributions claim the short name, or the plugin that has the part was set aside.
@@ -81,9 +86,9 @@ class Plugins:
             raise PluginError(_clash(usable))
         if usable:
             return usable[0]
-        raise self._absent(kind, wanted, [part.plugin for part in rivals])
+        raise self._absent(kind, wanted, [part.plugin for part in rivals], also)
 
-    def _absent(self, kind: str, wanted: str, having: list[Plugin]) -> NoiseformError:
+    def _absent(self, kind: str, wanted: str, having: list[Plugin], also: Iterable[str]) -> NoiseformError:
         """Return the error for a part that cannot be had; ``having`` are unusable plugins that would give it."""
         owner, _, short = wanted.rpartition("/")
         # Of a plugin that failed at import the parts are not known, so its own name has to do.
@@ -96,7 +101,7 @@ class Plugins:
         for plugin in (*having, *namesakes):
             why = f"plugin {plugin.label} is {plugin.state}: {plugin.reason}"
             return PluginError(f"{kind} {wanted!r}: {why}; see noiseform plugins list")
-        hint = nearest(wanted, {part.name for part in self.parts(kind)}, listing=f"noiseform list {kind}")
+        hint = nearest(wanted, {*(part.name for part in self.parts(kind)), *also}, listing=f"noiseform list {kind}")
         aside = [plugin.label for plugin in self.plugins if plugin.state == "set aside"]
         note = f"; set aside: {', '.join(aside)} (noiseform plugins list says why)" if aside else ""
         return ConfigError(f"unknown {kind} {wanted!r:.200}; {hint}{note}")

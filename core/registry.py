@@ -132,11 +132,11 @@ class Registry:
         root: KeyPath = ("pipelines", name)
         table = self.pipelines.get(name)
         if table is None:
-            table, root = _pipeline_table(self.plugins.find("pipeline", name)), ()
+            table, root = _pipeline_table(self.plugins.find("pipeline", name, also=self.pipelines)), ()
         changed = apply_settings(table, settings)
 
         def where(path: KeyPath) -> str:
-            if value_at(changed, path) != value_at(table, path):
+            if value_at(changed, path) is not value_at(table, path):
                 return "--set"
             return str(self.origin((*root, *path))) if root else ""
 

@@ -42,8 +42,8 @@ def parse_setting(setting: str) -> tuple[KeyPath, object]:
 def apply_settings(table: Mapping[str, object], settings: Iterable[str]) -> dict[str, object]:
     """Return a table with settings applied; what is not named stays as it is.
 
-    In an array a path names an element by its index or, where elements are tables, by their ``name``. A table takes new
-    keys; whether they mean anything is the schema's business.
+    In an array a path names an element by its index or, where elements are tables, by their ``name`` (``base`` where
+    they have none, as with stages). A table takes new keys; whether they mean anything is the schema's business.
 
     Raises:
         ConfigError: a setting is no ``path=value``, or its path leads through something that is no table or array.
@@ -63,7 +63,7 @@ def _with(node: object, path: KeyPath, value: object, setting: str) -> object:
     if isinstance(node, Mapping):
         return {**node, key: _with(node.get(key, {}), rest, value, setting)}
     if isinstance(node, list):
-        names = {str(item["name"]): i for i, item in enumerate(node) if isinstance(item, Mapping) and "name" in item}
+        names = {str(item.get("name", "base")): i for i, item in enumerate(node) if isinstance(item, Mapping)}
         index = int(key) if key.isascii() and key.isdigit() else names.get(key, -1)
         if not 0 <= index < len(node):
             known = [*names, *map(str, range(len(node)))]

@@ -56,7 +56,10 @@ HOSTILE = {
     "mute-error": ("class E(Exception):\n    def __str__(self): raise OSError\nraise E", "E"),
     "newer-api": (f"noiseform_api = 99\n{hook('return {}')}", "plugin API 99"),
     "odd-api": (f"noiseform_api = 'one'\n{hook('return {}')}", "plugin API 'one'"),
-    "misspelt-hook": ("from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampler(): return {}", "noiseform_sampler"),
+    "misspelt-hook": (
+        "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampler(): return {}",
+        "noiseform_sampler",
+    ),
     "unmarked-hook": ("def noiseform_samplers(): return {}", "lacks @hookimpl"),
     "no-hook": ("x = 1", "has no hook"),
     "wrong-arguments": (
@@ -162,12 +165,16 @@ def test_what_a_plugin_prints_is_no_output(site, capsys):
 
 
 def test_changed_torch_state_is_put_back(site):
-    source = "import torch\ntorch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)\ntorch.manual_seed(7)\n"
+    source = (
+        "import torch\ntorch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)\ntorch.manual_seed(7)\n"
+    )
     source += "torch.set_num_threads(torch.get_num_threads() + 1)\n"
     site.add("meddling", {"meddling": source + hook("return {}")})
     before = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.initial_seed())
     state = torch.get_rng_state()
-    with pytest.warns(RuntimeWarning, match=r"meddling .* default dtype, gradient mode, number of threads, seed: undone"):
+    with pytest.warns(
+        RuntimeWarning, match=r"meddling .* default dtype, gradient mode, number of threads, seed: undone"
+    ):
         assert find("sampler", "ddim")
     assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.initial_seed())
     assert torch.equal(state, torch.get_rng_state())
@@ -175,7 +182,9 @@ def test_changed_torch_state_is_put_back(site):
 
 def test_shadowing_a_builtin_is_a_clash(site, monkeypatch, tmp_path):
     site.add("shadow", {"shadow": hook("return {'ddim': 'good_impl:Midpoint'}"), "good_impl": GOOD_IMPL})
-    with pytest.raises(PluginError, match=r"claimed by noiseform [\d.]+ and shadow 1.0; write 'noiseform/ddim' or 'shadow/d"):
+    with pytest.raises(
+        PluginError, match=r"claimed by noiseform [\d.]+ and shadow 1.0; write 'noiseform/ddim' or 'shadow/d"
+    ):
         build("sampler", "ddim")
     assert build("sampler", "noiseform/ddim").stochastic in {True, False}
     assert build("sampler", "shadow/ddim").churn == 0
@@ -252,7 +261,7 @@ FACTORIES = {
 def test_factory_that_fails_is_named(site, case):
     mapping, reason = FACTORIES[case]
     site.add("failing", {"failing": hook(f"return {{{mapping}}}")})
-    with pytest.raises(PluginError, match="failing 1.0") as caught:
+    with pytest.raises(PluginError, match=r"failing 1\.0") as caught:
         build_part({"use": "x"}, "sampler")
     assert reason in str(caught.value)
 
@@ -265,7 +274,7 @@ def test_observers_are_called_once_a_run(site):
     assert current().plugins.observers("noiseform_training_observers", "a") == ()
     failing = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(run): raise SystemExit\n"
     site.add("failing", {"failing": failing})
-    with pytest.raises(PluginError, match="plugin failing .* hook noiseform_sampling_observers raised SystemExit"):
+    with pytest.raises(PluginError, match=r"plugin failing .* hook noiseform_sampling_observers raised SystemExit"):
         current().plugins.observers("noiseform_sampling_observers", "a")
 
 
@@ -275,14 +284,16 @@ def test_entry_points_are_scanned_once(site, monkeypatch):
     assert installed() is first
 
 
-@pytest.mark.parametrize("name", ["", "x\0", "../x", "ddim ", "a/b/c", "x" * 300, "-h", "ddіm"])
+@pytest.mark.parametrize("name", ["", "x\0", "../x", "ddim ", "a/b/c", "x" * 300, "-h", "dd\u0456m"])
 def test_unknown_names_are_errors(name):
-    with pytest.raises(NoiseformError, match="unknown sampler"):
+    with pytest.raises(NoiseformError, match=r"unknown sampler"):
         find("sampler", name)
 
 
 def test_nearest_name_is_offered():
-    with pytest.raises(ConfigError, match=r"unknown sampler 'dimm'; did you mean 'ddim'\? \(noiseform list sampler shows"):
+    with pytest.raises(
+        ConfigError, match=r"unknown sampler 'dimm'; did you mean 'ddim'\? \(noiseform list sampler shows"
+    ):
         build("sampler", "dimm")
     with pytest.raises(ConfigError, match="did you mean 'sampler'"):
         build("smapler", "ddim")

@@ -158,7 +158,7 @@ WRONG_FILES = {
     "plugins = 1": "mine.toml:1: plugins: expected a table, got 1",
     "[plugins]\ndisable = 'x'": "mine.toml:2: plugins.disable: expected an array of texts",
     "[plugins]\ndisable = [1]": "mine.toml:2: plugins.disable: expected an array of texts",
-    "[plugins]\nprefer = { 'smapler:x' = 'y' }": "mine.toml:2: plugins.prefer.smapler:x.smapler: unknown key; did you mean",
+    "[plugins]\nprefer = { 'smapler:x' = 'y' }": "mine.toml:2: plugins.prefer.smapler:x.smapler: unknown key; did you",
     "[plugins]\nprefer = { x = 'y' }": "mine.toml:2: plugins.prefer.x: it names no part",
     "[plugins]\nx = 3": "mine.toml:2: plugins.x: expected a text",
     "[defaults]\nx = 3": "mine.toml:2: defaults.x: expected a text",

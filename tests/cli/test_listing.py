@@ -1,0 +1,262 @@
+"""The command line's frame: its commands, its errors, and what it says of parts, plugins and the registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from noiseform.core.cli.main import COMMANDS, main
+from noiseform.core.kinds import KINDS
+from noiseform.core.registry import current
+
+COMMAND_LINE = {
+    "generate": None,  # by modality: see the tests of generation
+    "train": None,
+    "replay": None,
+    "list": ["KIND", "--json"],
+    "show": ["KIND/NAME", "--json"],
+    "compat": None,
+    "plugins list": ["--json"],
+    "plugins doctor": [],
+    "registry show": ["--origin"],
+}
+
+
+def run(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    command = [sys.executable, "-m", "noiseform.core.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **settings)
+
+
+def failing_command(body: str) -> str:
+    """Return a plugin with a command ``try-it`` of that body."""
+    return (
+        "import click\nfrom noiseform import hookimpl\nfrom noiseform.core import errors\n"
+        "@hookimpl\ndef noiseform_commands(): return {'try-it': 'trying:try_it', 'list': 'trying:try_it'}\n"
+        f"@click.command()\ndef try_it():\n    '''Try it.'''\n    {body}\n"
+    )
+
+
+def test_commands_are_frozen():
+    assert sorted(COMMANDS) == sorted({line.split()[0] for line in COMMAND_LINE})
+    for line, expected in COMMAND_LINE.items():
+        if expected is None:
+            continue
+        words = line.split()
+        context = click.Context(click.Group("noiseform"))
+        from noiseform.core.cli.main import _group
+
+        command = _group().get_command(context, words[0])
+        assert command is not None
+        for word in words[1:]:
+            command = command.commands[word]
+        names = [
+            parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.make_metavar(context)
+            for parameter in command.params
+        ]
+        assert [name.strip("[]") for name in names] == [*expected, "--registry", "--debug"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "sampler"], ["list", "--json"], ["plugins", "list"]])
+def test_light_commands_import_nothing_heavy(arguments):
+    code = (
+        "import sys; from noiseform.core.cli.main import main; code = main(sys.argv[1:])\n"
+        "print({'torch', 'pydantic', 'numpy', 'rich', 'soundfile'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "set()\n"
+
+
+def test_start_is_quick():
+    """Under 150 ms, median of five; the machine may be busy, so the best of three tries counts."""
+    for arguments in (["--help"], ["list", "sampler"]):
+        medians = []
+        for _ in range(3):
+            seconds = []
+            for _ in range(5):
+                started = time.perf_counter()
+                assert run(*arguments).returncode == 0
+                seconds.append(time.perf_counter() - started)
+            medians.append(sorted(seconds)[2])
+            if medians[-1] < 0.15:
+                break
+        assert min(medians) < 0.15
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    listed = capsys.readouterr().out
+    for name in ("vp-cosine", "dpmpp-2m", "log-snr", "cfg", "unet-1d", "identity", "labels"):
+        assert f"  {name} " in listed
+    assert main(["list", "sampler", "--json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["ddim"]["full_name"] == "noiseform/ddim"
+    assert entries[current().defaults["sampler"]]["note"] == "the default"
+
+
+def test_list_shows_pipelines_of_the_user_and_clashes(capsys, site, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('[pipelines.mine]\nmodality = "audio"\n')
+    site.add(
+        "shadow",
+        {"shadow": "from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers(): return {'ddim': dict}"},
+    )
+    assert main(["list", "--registry", str(file)]) == 0
+    listed = capsys.readouterr().out
+    assert f"{file}:1" in listed
+    assert "claimed twice: write shadow/ddim" in listed
+    assert main(["list", "pipeline"]) == 0  # the option held for one run
+    assert "mine" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "pipeline"])
+def test_every_part_can_be_shown(kind, capsys):
+    for part in current().plugins.parts(kind):
+        assert main(["show", f"{kind}/{part.name}"]) == 0, part
+        assert part.name in capsys.readouterr().out
+        assert main(["show", f"{kind}/{part.full_name}", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["distribution"] == part.plugin.distribution
+        assert shown["summary"]
+
+
+def test_show_names_bounds(capsys):
+    assert main(["show", "sampler/ddim"]) == 0
+    shown = capsys.readouterr().out
+    assert "number >= 0" in shown
+    assert 'sampler = { use = "ddim", eta = 0.0 }' in shown
+
+
+def test_doctor(capsys, site):
+    site.add("broken", {"broken": "raise OSError('libc10_cuda.so')"})
+    assert main(["plugins", "doctor"]) == 0
+    told = capsys.readouterr().out
+    assert "libc10_cuda.so" in told
+    assert "registry (built-in)" in told
+    assert main(["plugins", "list", "--json"]) == 0
+    plugins = {plugin["name"]: plugin for plugin in json.loads(capsys.readouterr().out)}
+    assert plugins["broken"]["state"] == "set aside"
+    assert plugins["broken"]["version"] == "1.0"
+
+
+def test_registry_show(capsys, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('[defaults]\nsampler = "ddim"\n')
+    assert main(["registry", "show", "--origin", "--registry", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert f'defaults.sampler = "ddim"  # {file}:2' in shown
+    assert "registry.toml:4" in shown
+
+
+ERRORS = {
+    ("lst",): (2, "no such command 'lst'; did you mean 'list'"),
+    ("list", "smapler"): (2, "unknown kind of part 'smapler'; did you mean 'sampler'"),
+    ("list", "--jsn"): (2, "--jsn"),
+    ("list", "a", "b"): (2, "unexpected extra argument"),
+    ("show",): (2, "Missing argument"),
+    ("show", "sampler"): (2, "expected KIND/NAME"),
+    ("show", "sampler/"): (2, "expected KIND/NAME"),
+    ("show", "sampler/dimm"): (2, "did you mean 'ddim'"),
+    ("show", "pipeline/../../etc"): (2, "unknown pipeline"),
+    ("show", "sampler/a\n\x1b[31mb"): (2, r"a\n\x1b[31mb"),
+    ("--registry", "no-such-file", "list"): (2, "no-such-file"),
+    ("plugins",): (2, "Usage"),
+    ("plugins", "install", "x"): (2, "install"),
+}
+
+
+@pytest.mark.parametrize("arguments", ERRORS, ids=" ".join)
+def test_wrong_line_gives_one_line(arguments, capsys):
+    code, reason = ERRORS[arguments]
+    assert main(arguments) == code
+    printed = capsys.readouterr()
+    assert reason in printed.err
+    assert "Traceback" not in printed.err
+    assert "\x1b" not in printed.err
+    if reason != "Usage":
+        assert printed.err.startswith("error: ")
+        assert printed.err.count("\n") == 1
+
+
+def test_help_survives_a_broken_registry(capsys, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[")
+    assert main(["list", "--registry", str(file)]) == 2
+    assert main(["--help"]) == 0
+    environment = {**os.environ, "NOISEFORM_REGISTRY": str(file)}
+    done = run("--help", env=environment)
+    assert done.returncode == 0
+    assert "Commands:" in done.stdout
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ("pass", 0, ""),
+        ("raise errors.MediaError('x.wav: empty file')", 3, "error: x.wav: empty file\n"),
+        ("raise errors.NumericError('not finite')", 7, "error: not finite\n"),
+        ("1 / 0", 5, "command of plugin trying (trying 1.0) raised ZeroDivisionError"),
+        ("raise MemoryError", 6, "memory ran out"),
+        ("raise OSError(28, 'No space left on device', 'x.wav')", 6, "x.wav: No space left on device"),
+        ("raise KeyboardInterrupt", 130, "error: interrupted\n"),
+        ("raise SystemExit(4)", 4, ""),
+        ("raise click.Abort", 130, "interrupted"),
+        ("raise click.ClickException('no')", 2, "error: no\n"),
+        ("import warnings; warnings.warn('mind\\nthis')", 0, "warning: mind\\nthis\n"),
+    ],
+)
+@pytest.mark.filterwarnings("default")
+def test_command_of_a_plugin(site, capsys, body, code, message):
+    site.add("trying", {"trying": failing_command(body)})
+    assert main(["try-it"]) == code
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == bool(message)
+    assert main(["trying/try-it"]) == code
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert "from trying 1.0" in told
+    assert "trying/list" in told
+    assert main(["list", "command"]) == 0  # noiseform's own command, not the plugin's
+
+
+def test_debug_shows_the_traceback(site, capsys):
+    assert main(["list", "x", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_terminated_cleans_up(site, tmp_path):
+    body = "import pathlib, time; here = pathlib.Path('here')\n    try:\n        here.touch(); time.sleep(30)\n    finally: here.unlink()"
+    site.add("trying", {"trying": failing_command(body)})
+    environment = {**os.environ, "PYTHONPATH": str(site.folder)}
+    command = [sys.executable, "-m", "noiseform.core.cli.main", "try-it"]
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 20
+        while not Path(tmp_path / "here").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=20)
+        assert process.returncode == code
+        assert error in {"error: terminated\n", "error: interrupted\n"}
+        assert not (tmp_path / "here").exists()
+
+
+def test_reader_that_goes_away(site):
+    site.add("trying", {"trying": failing_command("[print('x' * 1000) for _ in range(10000)]")})
+    environment = {**os.environ, "PYTHONPATH": str(site.folder)}
+    command = [sys.executable, "-m", "noiseform.core.cli.main", "try-it"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=20) == 141

@@ -72,7 +72,7 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
 
 def _factory(part: Part) -> Any:
     factory = part.load()
-    if not callable(factory):
+    if not callable(factory) or type(factory).__hash__ is None:
         raise PluginError(f"{part.label}: expected a factory, got {type(factory).__name__}")
     return factory
 

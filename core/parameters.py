@@ -174,10 +174,12 @@ def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]],
 
 def _resolved(factory: Factory, annotations: dict[str, object]) -> dict[str, object]:
     """Resolve annotations written as text; not those of the host, which may name what only type checkers import."""
-    function = inspect.unwrap(factory.__init__ if isinstance(factory, type) else factory)
-    function = getattr(function, "func", function)  # functools.partial
-    if not inspect.isroutine(function):
+    function: object = factory.func if isinstance(factory, functools.partial) else factory
+    if isinstance(function, type):
+        function = getattr(function, "__init__", None)
+    elif not inspect.isroutine(function):  # an object that can be called
         function = type(function).__call__
+    function = inspect.unwrap(typing.cast("Factory", function))
     scope = getattr(function, "__globals__", {})  # a slot of object has none, and no annotations either
     holder = types.SimpleNamespace(__annotations__=annotations)
     try:
@@ -189,9 +191,9 @@ def _resolved(factory: Factory, annotations: dict[str, object]) -> dict[str, obj
 def _adapter(annotation: object) -> TypeAdapter[object]:
     config = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
     try:
-        return TypeAdapter(annotation, config=config)
+        return TypeAdapter[object](annotation, config=config)  # type: ignore[arg-type]
     except PydanticUserError:  # models and dataclasses bring their own configuration
-        return TypeAdapter(annotation)
+        return TypeAdapter[object](annotation)  # type: ignore[arg-type]
 
 
 def _schema(adapter: TypeAdapter[object]) -> Mapping[str, object]:

@@ -144,7 +144,8 @@ class Registry:
 
     def origin(self, path: KeyPath) -> Origin:
         """Return where a key of the merged registry, or what it stands in, was set."""
-        layers = self.__dict__.get("layers", self._files)  # those of the plugins exist once the plugins are loaded
+        # The layers of plugins exist once the plugins are loaded, which looking up an origin must not do.
+        layers = self.layers if "layers" in self.__dict__ else self._files
         for end in range(len(path), 0, -1):
             for layer in reversed(layers):
                 if value_at(layer.table, path[:end]) is not None:

@@ -148,11 +148,11 @@ def _terminable() -> Iterator[None]:
 def _plain_warnings() -> Iterator[None]:
     """Show warnings as one line each."""
 
-    def show(message: Warning | str, *details: object) -> None:
+    def show(message: Warning | str, *where: object) -> None:
         click.echo(f"warning: {printable(str(message), MAX_MESSAGE)}", err=True)
 
     before = warnings.showwarning
-    warnings.showwarning = show
+    warnings.showwarning = show  # type: ignore[assignment]  # which takes more than we look at
     try:
         yield
     finally:

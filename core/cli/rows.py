@@ -27,9 +27,8 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         Console().print(table)
         return
     widths = [max(map(len, column)) for column in zip(headings, *shown, strict=True)]
-    for row in [headings, *shown]:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip())
+    for cells in (headings, *shown):
+        click.echo("  ".join(map(str.ljust, cells, widths)).rstrip())
 
 
 def print_json(value: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -75,19 +76,15 @@ def test_light_commands_import_nothing_heavy(arguments):
 
 
 def test_start_is_quick():
-    """Under 150 ms, median of five; the machine may be busy, so the best of three tries counts."""
+    """Under 150 ms of processor time, median of five: time on the wall is other programs' business too."""
     for arguments in (["--help"], ["list", "sampler"]):
-        medians = []
-        for _ in range(3):
-            seconds = []
-            for _ in range(5):
-                started = time.perf_counter()
-                assert run(*arguments).returncode == 0
-                seconds.append(time.perf_counter() - started)
-            medians.append(sorted(seconds)[2])
-            if medians[-1] < 0.15:
-                break
-        assert min(medians) < 0.15
+        seconds = []
+        for _ in range(5):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            assert run(*arguments).returncode == 0
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert sorted(seconds)[2] < 0.15
 
 
 def test_list(capsys):
@@ -234,7 +231,13 @@ def test_debug_shows_the_traceback(site, capsys):
 
 
 def test_terminated_cleans_up(site, tmp_path):
-    body = "import pathlib, time; here = pathlib.Path('here')\n    try:\n        here.touch(); time.sleep(30)\n    finally: here.unlink()"
+    body = """import pathlib, time
+    here = pathlib.Path('here')
+    try:
+        here.touch()
+        time.sleep(30)
+    finally:
+        here.unlink()"""
     site.add("trying", {"trying": failing_command(body)})
     environment = {**os.environ, "PYTHONPATH": str(site.folder)}
     command = [sys.executable, "-m", "noiseform.core.cli.main", "try-it"]

@@ -20,12 +20,14 @@ KeyPath = tuple[str | int, ...]
 """The way to a value: keys of tables and indices of arrays."""
 
 MAX_BYTES = 1_000_000
-MAX_LINE = 8192  # tomllib takes time quadratic in the number of parts of a dotted key
+MAX_LINE = 8192
 MAX_DEPTH = 32
 
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}\n]|[^"\'#\[\]{}\n]+', re.S
 )
+_STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'')
+_BETWEEN = re.compile(r"[=,#\[\]{}]")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ def parse_toml(text: str, source: str) -> dict[str, object]:
     for number, line in enumerate(text.split("\n"), start=1):
         if len(line) > MAX_LINE:
             raise ConfigError(f"configuration: {source}:{number}: line longer than {MAX_LINE} characters; break it up")
+        # tomllib takes time quadratic in the number of parts of a dotted key.
+        if len(line) > 256 and any(part.count(".") > MAX_DEPTH for part in _BETWEEN.split(_STRING.sub("", line))):
+            raise ConfigError(f"configuration: {source}:{number}: nested too deep; at most {MAX_DEPTH} levels")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -169,6 +169,7 @@ WRONG_FILES = {
     "a = " + "[" * 5000: "nested too deep|longer than",
     "a = " + "[" * 100 + "]" * 100: "nested too deep",
     ".".join(["a"] * 100) + " = 1": "nested too deep",
+    "x = { " + ".".join(["a"] * 3000) + " = 1 }": "mine.toml:1: nested too deep",
     "a = '" + "x" * 9000 + "'": "mine.toml:1: line longer than 8192",
     "a" + ".a" * 500_000 + " = 1": "larger than 1000000 bytes",
 }

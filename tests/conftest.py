@@ -43,7 +43,9 @@ class Site:
             (self.folder / f"{name}.py").write_text(textwrap.dedent(source), encoding="utf-8")
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
-        text = metadata if metadata is not None else f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        text = (
+            metadata if metadata is not None else f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
         (info / "METADATA").write_text(text, encoding="utf-8")
         points = entry_points if entry_points is not None else {distribution: next(iter(modules))}
         lines = "".join(f"{name} = {target}\n" for name, target in points.items())

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -27,7 +27,7 @@ from .toml_file import KeyPath, read_toml
 if TYPE_CHECKING:
     from .config import PipelineConfig
 
-__all__ = ["Registry", "current", "load_registry", "use_registry", "user_folder"]
+__all__ = ["Registry", "current", "load_registry", "use_registry", "user_folder", "using_registry"]
 
 
 class Registry:
@@ -168,6 +168,17 @@ def use_registry(registry: Registry | None) -> None:
     """Make a registry that of this process; None has the default one loaded again at the next use."""
     global _current
     _current = registry
+
+
+@contextlib.contextmanager
+def using_registry(registry: Registry) -> Iterator[None]:
+    """Make a registry that of this process for the length of a ``with`` block."""
+    global _current
+    before, _current = _current, registry
+    try:
+        yield
+    finally:
+        _current = before
 
 
 def load_registry(file: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Registry:

@@ -10,7 +10,7 @@ import click
 
 from ..errors import NoiseformError, PluginError, nearest
 from ..plugin_loading import Part
-from ..registry import current, load_registry, use_registry
+from ..registry import current, load_registry, using_registry
 from ..targets import import_target
 
 __all__ = ["PLUGIN_KEY", "Entry", "LazyGroup"]
@@ -92,8 +92,7 @@ def _plugin_command(name: str) -> Part | None:
 
 def _use_registry(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
-        use_registry(load_registry(Path(value)))
-        ctx.call_on_close(lambda: use_registry(None))
+        ctx.with_resource(using_registry(load_registry(Path(value))))
 
 
 def common_options() -> Sequence[click.Option]:

@@ -142,6 +142,8 @@ def latest_checkpoint(run: Path, *, clean: bool = False, allow_nonfinite: bool =
         except NewerFormatError:
             raise
         except CheckpointError as error:
+            if not os.path.lexists(path):  # a trainer at work pruned it under our hands, so there are newer ones
+                return latest_checkpoint(run, clean=clean, allow_nonfinite=allow_nonfinite)
             aside = f" and set aside as {_set_aside(path).name}" if clean else ""
             notes.append(f"checkpoint {path.name} is damaged{aside}, the one before it is used: {error}")
     if notes:

@@ -34,7 +34,7 @@ __all__ = [
 _CHUNK = 4 * 2**20  # bytes a read or write; a taste: large enough to be fast, small enough to stay cheap
 _PICKLE_HINT = (
     "it is a pickle, which can run code when loaded and is therefore never read; "
-    "write it as safetensors where it came from, or see `noiseform convert`"
+    "write it as safetensors where it came from, with safetensors.torch.save_file"
 )
 
 

@@ -203,6 +203,20 @@ def test_a_later_format_is_an_error_and_not_damage(tmp_path: Path) -> None:
     assert names(tmp_path) == ["step-00000001", "step-00000002"]
 
 
+def test_a_reader_survives_pruning_under_its_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 1)
+    original, saved = storage.load_tensors, []
+
+    def slow(path: Path, *args: str, **options: bool) -> dict[str, torch.Tensor]:
+        if not saved:
+            saved.append(save(tmp_path, 2, keep=1))
+        return original(path, *args, **options)
+
+    monkeypatch.setattr(storage, "load_tensors", slow)
+    assert newest(tmp_path).step == 2
+    assert newest(tmp_path).notes == ()
+
+
 def test_what_an_interrupted_save_left_is_passed_over_and_removed(tmp_path: Path) -> None:
     path = save(tmp_path, 1)
     for name in (".partial-00000002", ".partial-old-step-00000000"):

@@ -19,7 +19,7 @@ from .record import format_record
 from .riff import append_comment
 from .sniff import FORMATS
 
-__all__ = ["encode", "format_of", "write"]
+__all__ = ["check_format", "encode", "format_of", "write"]
 
 BLOCK = 65_536
 """Frames encoded at a time: a minute of Ogg Vorbis in one piece crashes libsndfile."""
@@ -80,6 +80,11 @@ def format_of(path: str | os.PathLike[str]) -> str:
             f"cannot write: {printable(path)}: no format of sound; end the name in .wav, .flac, .ogg or .mp3"
         )
     return kind
+
+
+def check_format(path: str | os.PathLike[str], sample_rate: int, channels: int, frames: int) -> None:
+    """Raise ConfigError if a sound of this rate, in Hz, and size could not be written to a file of this name."""
+    _check_shape(format_of(path), sample_rate, channels, frames, f"cannot write: {printable(path)}")
 
 
 def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where: str = "cannot write") -> None:
@@ -167,12 +172,21 @@ def _check(audio: Audio, kind: str, where: str) -> None:
     if not bool(torch.isfinite(samples).all()):
         count = int((~torch.isfinite(samples)).sum())
         raise NumericError(f"{where}: {count} of {samples.numel()} samples are not finite; look for their origin")
-    if audio.channels > _CHANNELS[kind]:
-        raise ConfigError(f"{where}: {audio.channels} channels, {kind} holds {_CHANNELS[kind]}; choose another format")
+    _check_shape(kind, rate, audio.channels, samples.shape[1], where)
+
+
+def _check_shape(kind: str, rate: int, channels: int, frames: int, where: str) -> None:
+    """Refuse a rate or size that the format cannot hold."""
+    if channels > _CHANNELS[kind]:
+        raise ConfigError(f"{where}: {channels} channels, {kind} holds {_CHANNELS[kind]}; choose another format")
     if kind == "mp3" and rate not in _MP3_RATES:
         rates = ", ".join(map(str, sorted(_MP3_RATES)))
         raise ConfigError(f"{where}: {rate} Hz, mp3 holds {rates}; choose another format")
+    if kind == "ogg" and rate > 200_000:  # libsndfile would crash at the end of the writing
+        raise ConfigError(f"{where}: {rate} Hz, ogg holds at most 200000; choose another format")
+    if kind == "flac" and rate > 65_535 and rate % 10:
+        raise ConfigError(f"{where}: {rate} Hz, beyond 65535 flac holds multiples of 10; choose another format")
     if rate != int(rate) or not 1_000 <= rate <= 384_000:
         raise ConfigError(f"{where}: {rate} Hz; give a whole number from 1000 to 384000")
-    if kind == "wav" and samples.numel() * 2 > WAV_LIMIT:
-        raise ConfigError(f"{where}: {samples.numel() * 2} bytes of sound, wav holds {WAV_LIMIT}; choose flac")
+    if kind == "wav" and channels * frames * 2 > WAV_LIMIT:
+        raise ConfigError(f"{where}: {channels * frames * 2} bytes of sound, wav holds {WAV_LIMIT}; choose flac")

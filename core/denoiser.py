@@ -1,0 +1,64 @@
+"""The denoiser: a network and what it predicts, wrapped into one function ``denoise(x_t, level, cond) -> x0``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .level import Level
+from .prediction import Prediction
+
+__all__ = ["Conditioned", "Denoiser", "Guidance"]
+
+Cond = Mapping[str, Tensor]
+
+
+class Conditioned(Protocol):
+    """A denoiser that is told its conditioning: ``(x_t, level, cond) -> x0``."""
+
+    def __call__(self, x: Tensor, level: Level[float], cond: Cond) -> Tensor: ...
+
+
+class Guidance(Protocol):
+    """Wraps a conditioned denoiser into one that needs only (x, level)."""
+
+    def wrap(self, denoise: Conditioned, cond: Cond, null: Cond):  # type: ignore[no-untyped-def]
+        """Return ``denoise(x, level) -> x0``.
+
+        Args:
+            denoise: takes the conditioning to use, with one row per row of x.
+            cond: the conditioning asked for, tensors (batch, ...).
+            null: the conditioning that says nothing, of the same shapes.
+        """
+
+
+class Denoiser:
+    """Reads a network's output as clean items and counts its calls.
+
+    Args:
+        network: ``(x, time, cond) -> output``; x (batch, \\*item), time (batch,) float32.
+        prediction: how the output is read.
+        dtype: what the network computes in; x keeps its own dtype.
+
+    Attributes:
+        rows: network forward passes so far, one for each row of each call. NFE is rows per item.
+    """
+
+    def __init__(self, network: torch.nn.Module, prediction: Prediction, *, dtype: torch.dtype = torch.float32) -> None:
+        self._network = network
+        self._prediction = prediction
+        self._dtype = dtype
+        self.rows = 0
+
+    def __call__(self, x: Tensor, level: Level[float], cond: Cond | None = None) -> Tensor:
+        prediction = self._prediction
+        scale = prediction.scale(level)
+        scaled = x if abs(scale - 1) < 1e-7 else x * scale  # variance-preserving processes skip a pass over x
+        time = torch.full((len(x),), prediction.time(level), dtype=torch.float32, device=x.device)
+        output = self._network(scaled.to(self._dtype), time, cond or {})
+        self.rows += len(x)
+        of_x, of_output = prediction.x0_factors(level)
+        return torch.add(x * of_x, output.to(x.dtype), alpha=of_output)

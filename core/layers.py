@@ -1,0 +1,168 @@
+"""Building blocks of networks, for items of any rank: the rank is the number of axes of space."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["Attention", "Downsample", "ResidualBlock", "TimeEmbedding", "Upsample", "convolution", "norm", "zeroed"]
+
+_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def convolution(rank: int, channels_in: int, channels_out: int, width: int = 3, *, stride: int = 1) -> nn.Module:
+    """Return a convolution over ``rank`` axes that keeps the size, or divides it by ``stride``."""
+    return _CONVOLUTIONS[rank](channels_in, channels_out, width, stride=stride, padding=width // 2)
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """Return a group norm with groups of at least 8 channels, 32 groups at most."""
+    groups = max(count for count in range(1, 33) if channels % count == 0 and (channels // count >= 8 or count == 1))
+    return nn.GroupNorm(groups, channels)
+
+
+def zeroed(module: nn.Module) -> nn.Module:
+    """Set every parameter of a layer to zero, so that the block it closes starts as the identity."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
+
+
+class TimeEmbedding(nn.Module):
+    """Sines and cosines of the time at geometrically spaced frequencies, through two linear layers.
+
+    Always computed in float32: in pure bfloat16 the sines of a large argument would be noise.
+
+    Args:
+        width: of the embedding.
+        features: number of sines and cosines; even.
+        scale: multiplies the time, so that [0, 1] spans the thousand steps for which the frequencies were chosen.
+
+    Source: Vaswani et al. 2017, arXiv 1706.03762, section 3.5; Ho et al. 2020, arXiv 2006.11239, appendix B.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, width: int, *, features: int = 128, scale: float = 1000.0) -> None:
+        super().__init__()
+        spaced = torch.exp(torch.linspace(0, -math.log(10_000), features // 2, dtype=torch.float64))
+        self.register_buffer("frequencies", (scale * spaced).float(), persistent=False)
+        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, time: Tensor) -> Tensor:
+        """Return (batch, width) for times (batch,)."""
+        with torch.autocast(time.device.type, enabled=False):
+            angle = time.float().unsqueeze(1) * self.frequencies
+            waves = torch.cat([angle.cos(), angle.sin()], 1)
+        return self.mlp(waves.to(self.mlp[0].weight.dtype))
+
+
+class ResidualBlock(nn.Module):
+    """norm, SiLU, convolution, twice; the embedding scales and shifts between the two; the second starts at zero.
+
+    Args:
+        rank: axes of space.
+        channels_in: channels of the input.
+        channels_out: channels of the output.
+        embedding: width of the embedding of time and condition.
+        dropout: share of activations dropped before the second convolution, in training.
+
+    Source: Dhariwal and Nichol 2021, arXiv 2105.05233, section 3 (adaptive group normalization).
+    """
+
+    def __init__(self, rank: int, channels_in: int, channels_out: int, embedding: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm_in = norm(channels_in)
+        self.conv_in = convolution(rank, channels_in, channels_out)
+        self.modulation = nn.Linear(embedding, 2 * channels_out)
+        self.norm_out = norm(channels_out)
+        self.dropout = nn.Dropout(dropout)
+        self.conv_out = zeroed(convolution(rank, channels_out, channels_out))
+        same = channels_in == channels_out
+        self.skip = nn.Identity() if same else convolution(rank, channels_in, channels_out, 1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """Return (batch, channels_out, \\*space) for x (batch, channels_in, \\*space), embedding (batch, width)."""
+        hidden = self.conv_in(functional.silu(self.norm_in(x)))
+        shape = (*embedding.shape[:1], -1, *(1,) * (x.ndim - 2))
+        scale, shift = (part.reshape(shape) for part in self.modulation(embedding).chunk(2, 1))
+        hidden = torch.addcmul(shift, self.norm_out(hidden), 1 + scale)
+        return self.skip(x) + self.conv_out(self.dropout(functional.silu(hidden)))
+
+
+class Attention(nn.Module):
+    """Multi-head attention over all positions, and to a sequence of conditioning where there is one.
+
+    Args:
+        channels: of x; must be a multiple of ``head_width``.
+        head_width: channels of a head; 32 to 64 suit both CPUs and GPUs.
+        sequence_width: width of the conditioning sequence that every position also attends to, or 0.
+
+    Source: Vaswani et al. 2017, arXiv 1706.03762; Rombach et al. 2022, arXiv 2112.10752, section 3.3.
+    """
+
+    def __init__(self, channels: int, *, head_width: int = 32, sequence_width: int = 0) -> None:
+        super().__init__()
+        if channels % head_width:
+            raise ValueError(f"attention needs a multiple of head_width ({head_width}) channels, got {channels}")
+        self.head_width = head_width
+        self.norm = norm(channels)
+        self.queries_keys_values = nn.Linear(channels, 3 * channels)
+        self.out = zeroed(nn.Linear(channels, channels))
+        self.sequence_width = sequence_width
+        if sequence_width:
+            self.norm_cross = nn.LayerNorm(channels)
+            self.queries = nn.Linear(channels, channels)
+            self.keys_values = nn.Linear(sequence_width, 2 * channels)
+            self.out_cross = zeroed(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor, sequence: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Return like x (batch, channels, \\*space).
+
+        Args:
+            x: the items.
+            sequence: conditioning (batch, length, sequence_width).
+            mask: True where the sequence holds something (batch, length).
+        """
+        positions = rearrange(self.norm(x).flatten(2), "batch channels position -> batch position channels")
+        queries, keys, values = self.queries_keys_values(positions).chunk(3, -1)
+        change = self.out(self._attend(queries, keys, values))
+        if self.sequence_width and sequence is not None:
+            here = rearrange(x.flatten(2), "batch channels position -> batch position channels") + change
+            queries = self.queries(self.norm_cross(here))
+            keys, values = self.keys_values(sequence).chunk(2, -1)
+            change = change + self.out_cross(self._attend(queries, keys, values, mask))
+        return x + rearrange(change, "batch position channels -> batch channels position").reshape(x.shape)
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        split = "batch position (head width) -> batch head position width"
+        heads = (rearrange(part, split, width=self.head_width) for part in (queries, keys, values))
+        keep = None if mask is None else rearrange(mask, "batch position -> batch 1 1 position")
+        mixed = functional.scaled_dot_product_attention(*heads, attn_mask=keep)
+        return rearrange(mixed, "batch head position width -> batch position (head width)")
+
+
+class Downsample(nn.Module):
+    """Halves every axis of space by a strided convolution."""
+
+    def __init__(self, rank: int, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = convolution(rank, channels_in, channels_out, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """Doubles every axis of space: nearest neighbour, then a convolution."""
+
+    def __init__(self, rank: int, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = convolution(rank, channels_in, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))

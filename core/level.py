@@ -1,0 +1,46 @@
+"""A moment of a process: how much of the data and how much noise an item holds there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Level", "expand"]
+
+Scalar = TypeVar("Scalar", float, "Tensor")
+
+
+@dataclass(frozen=True, slots=True)
+class Level(Generic[Scalar]):
+    """A moment of a process, ``x_t = alpha * x0 + sigma * eps``.
+
+    In sampling all items stand at one moment and the fields are plain floats, which keeps a step at microseconds;
+    in training each item has its own, and they are float64 tensors of shape ``(batch,)``.
+
+    Attributes:
+        t: time in [0, 1]; 0 is data, 1 is noise.
+        alpha: factor of the clean item.
+        sigma: standard deviation of the noise.
+        d_alpha: derivative of alpha by t.
+        d_sigma: derivative of sigma by t; infinite at t = 0 where sigma starts like a square root.
+        log_snr: ``log(alpha**2 / sigma**2)``; infinite at the ends where sigma or alpha is 0.
+    """
+
+    t: Scalar
+    alpha: Scalar
+    sigma: Scalar
+    d_alpha: Scalar
+    d_sigma: Scalar
+    log_snr: Scalar
+
+    def like(self, x: Tensor) -> Level[Tensor]:
+        """Return this level of ``(batch,)`` tensors, shaped and typed to broadcast against ``x`` (batch, \\*item)."""
+        return Level(*(expand(getattr(self, name), x) for name in self.__slots__))
+
+
+def expand(value: Tensor, x: Tensor) -> Tensor:
+    """Shape one value per item, ``(batch,)``, so that it broadcasts against ``x`` (batch, \\*item), in x's dtype."""
+    return value.to(dtype=x.dtype, device=x.device).reshape(-1, *(1,) * (x.ndim - 1))

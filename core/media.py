@@ -1,0 +1,25 @@
+"""What the core knows of an item of media: the shape of its tensor, the rates of its axes, its range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MediaSpec"]
+
+
+@dataclass(frozen=True)
+class MediaSpec:
+    """Shape and units of one item of a modality.
+
+    Attributes:
+        shape: ``(channels, *space)``: audio ``(channels, samples)``, image ``(channels, height, width)``,
+            video ``(channels, frames, height, width)``.
+        rates: for each axis of space how many of its steps make a second (Hz, frames per second), or None.
+        low: smallest value of the data range.
+        high: largest value of the data range.
+    """
+
+    shape: tuple[int, ...]
+    rates: tuple[float | None, ...]
+    low: float
+    high: float

@@ -1,0 +1,69 @@
+"""How much memory there is, and how much a run will take at least."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .errors import ResourceError
+
+if TYPE_CHECKING:
+    from .stage import Stage
+
+__all__ = ["available_bytes", "keep_large_blocks", "refuse_too_much"]
+
+_COPIES = 8  # of an item that are alive at once: x, x0, states, guidance's two, decoded media; measured to be too few
+
+
+def available_bytes() -> int | None:
+    """Return the bytes of memory that a program may still take, or None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def refuse_too_much(stage: Stage, batch_size: int) -> None:
+    """Raise ResourceError if a batch of items alone, without any activation, exceeds the memory there is."""
+    numbers = 1
+    for size in stage.latent_shape:
+        numbers *= size
+    media = 1
+    for size in stage.media.shape:
+        media *= size
+    needed = 4 * _COPIES * batch_size * max(numbers, media)
+    room = available_bytes()
+    if room is not None and needed > room:
+        raise ResourceError(
+            f"generate: {batch_size} items of shape {stage.media.shape} take at least {needed / 2**30:.1f} GiB, "
+            f"{room / 2**30:.1f} GiB are free; make fewer or shorter ones at a time"
+        )
+
+
+def keep_large_blocks() -> bool:
+    """Let the C library keep large blocks for the next layer in place of giving each back to the system.
+
+    Mapping and unmapping the memory of every activation costs more than the arithmetic of a small network; resident
+    memory grows by what is kept. Only the command line calls this, and only glibc has it; NOISEFORM_MALLOC=0 leaves
+    it off.
+
+    Returns:
+        Whether it was set.
+    """
+    if os.environ.get("NOISEFORM_MALLOC") == "0":
+        return False
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    trim_threshold, mmap_threshold, largest = -1, -3, 2**30  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    return bool(mallopt(mmap_threshold, largest)) and bool(mallopt(trim_threshold, 2**31 - 1))

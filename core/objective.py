@@ -1,0 +1,81 @@
+"""The objective: what the network predicts, which errors matter, and at which times it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from .level import Level
+from .prediction import Prediction
+from .process import CompleteProcess, level_at
+
+__all__ = ["Density", "Objective", "PredictionObjective", "Weighting"]
+
+Weighting = Callable[[Prediction, Level[Tensor]], Tensor]
+"""(prediction, level of (batch,) tensors) -> weight (batch,) of the squared error of the network's output."""
+
+Density = Callable[[Tensor, CompleteProcess], Tensor]
+"""(u uniform in [0, 1) (batch,), process) -> times (batch,): the inverse distribution function of t."""
+
+
+class Objective:
+    """What training asks of an objective; sampling only asks for its ``prediction``.
+
+    Attributes:
+        prediction: how the network's output is read.
+    """
+
+    prediction: Prediction
+
+    def times(self, u: Tensor, process: CompleteProcess) -> Tensor:
+        """Return the training times (batch,) float64 for numbers ``u`` (batch,) drawn uniformly from [0, 1)."""
+        raise NotImplementedError
+
+    def loss(
+        self,
+        network: nn.Module,
+        process: CompleteProcess,
+        x0: Tensor,
+        t: Tensor,
+        eps: Tensor,
+        cond: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Return the loss of each item (batch,), for clean items and noise (batch, \\*item) and times (batch,)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PredictionObjective(Objective):
+    """Regression on a prediction: ``weight(t) * mean((network(x_t, t) - target)**2)``.
+
+    Attributes:
+        prediction: what the network predicts.
+        weighting: see :data:`Weighting`.
+        density: see :data:`Density`.
+    """
+
+    prediction: Prediction
+    weighting: Weighting
+    density: Density
+
+    def times(self, u: Tensor, process: CompleteProcess) -> Tensor:
+        return self.density(u, process)
+
+    def loss(
+        self,
+        network: nn.Module,
+        process: CompleteProcess,
+        x0: Tensor,
+        t: Tensor,
+        eps: Tensor,
+        cond: Mapping[str, Tensor],
+    ) -> Tensor:
+        exact = level_at(process, t)
+        level = exact.like(x0)
+        x = level.alpha * x0 + level.sigma * eps
+        output = network(x * self.prediction.scale(level), self.prediction.time(exact).to(x0.dtype), cond)
+        error = (output.to(x0.dtype) - self.prediction.target(x0, eps, level)) ** 2
+        return error.flatten(1).mean(1) * self.weighting(self.prediction, exact).to(x0)
+

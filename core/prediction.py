@@ -1,0 +1,114 @@
+"""What a network predicts, and how it converts: everything goes through the pair (x0, eps).
+
+Every prediction of the literature is a combination ``a * x0 + b * eps`` with factors that depend on the level only.
+Together with ``x_t = alpha * x0 + sigma * eps`` it makes two equations for two unknowns, so one class serves
+them all and no conversion is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor
+
+from .level import Level, Scalar
+
+__all__ = ["EPS", "SCORE", "V", "VELOCITY", "X0", "Prediction", "edm"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction ``output = a(level) * x0 + b(level) * eps`` and what the network is shown to make it.
+
+    Attributes:
+        name: the field's name for it.
+        factors: level -> (a, b).
+        scale: level -> factor on x_t before it enters the network; 1 / sqrt(alpha**2 + sigma**2) brings data of
+            unit variance to unit variance at every level, and is 1 for variance-preserving processes.
+        time: level -> the time that the network is told.
+    """
+
+    name: str
+    factors: Callable[[Level[Scalar]], tuple[Scalar, Scalar]]
+    scale: Callable[[Level[Scalar]], Scalar] = lambda level: (level.alpha**2 + level.sigma**2) ** -0.5
+    time: Callable[[Level[Scalar]], Scalar] = lambda level: level.t
+
+    def target(self, x0: Tensor, eps: Tensor, level: Level[Tensor]) -> Tensor:
+        """Return what the network should say of ``x0`` and ``eps`` (batch, \\*item) at a level that broadcasts."""
+        a, b = self.factors(level)
+        return a * x0 + b * eps
+
+    def x0(self, output: Tensor, x: Tensor, level: Level[Scalar]) -> Tensor:
+        """Return the clean item that ``output`` stands for, given the noisy one ``x``."""
+        of_x, of_output = self.x0_factors(level)
+        return of_x * x + of_output * output
+
+    def x0_factors(self, level: Level[Scalar]) -> tuple[Scalar, Scalar]:
+        """Return (p, q) of ``x0 = p * x_t + q * output``; at alpha = 0, eps and score divide by zero."""
+        a, b = self.factors(level)
+        determinant = level.alpha * b - level.sigma * a
+        return b / determinant, -level.sigma / determinant
+
+    def pair(self, output: Tensor, x: Tensor, level: Level[Scalar]) -> tuple[Tensor, Tensor]:
+        """Return (x0, eps) that ``output`` stands for, given the noisy item ``x``."""
+        a, b = self.factors(level)
+        determinant = level.alpha * b - level.sigma * a
+        return (b * x - level.sigma * output) / determinant, (level.alpha * output - a * x) / determinant
+
+    def error_gain(self, level: Level[Scalar]) -> Scalar:
+        """Return the factor by which an error of the output is one of ``alpha * x0`` (that is, of ``sigma * eps``).
+
+        Its square is the weight that turns a mean squared error of the output into ``alpha**2`` times one of x0.
+        """
+        a, b = self.factors(level)
+        return level.alpha * level.sigma / (level.alpha * b - level.sigma * a)
+
+    @property
+    def needs_signal(self) -> bool:
+        """Whether x0 cannot be told where alpha = 0: the output then says nothing about x0."""
+        silent = Level(1.0, 0.0, 1.0, -1.0, 1.0, float("-inf"))
+        a, _ = self.factors(silent)
+        return a == 0.0
+
+
+EPS = Prediction("eps", lambda level: (0.0 * level.t, 0.0 * level.t + 1.0))
+X0 = Prediction("x0", lambda level: (0.0 * level.t + 1.0, 0.0 * level.t))
+V = Prediction("v", lambda level: (-level.sigma, level.alpha))
+SCORE = Prediction("score", lambda level: (0.0 * level.t, -1.0 / level.sigma))
+VELOCITY = Prediction("velocity", lambda level: (level.d_alpha, level.d_sigma))
+
+
+def edm(sigma_data: float = 0.5) -> Prediction:
+    """Return EDM's preconditioning: the network's output F with x0 = c_skip x + c_out F, c_in and c_noise.
+
+    Written with x_t = alpha * x0 + sigma * eps and D = sqrt(sigma**2 + (sigma_data * alpha)**2), so that it also
+    holds where alpha = 0: ``F = sigma / (sigma_data * D) * x0 - sigma_data * alpha / D * eps``.
+
+    Args:
+        sigma_data: standard deviation of the data.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, table 1 and equation 7.
+    """
+
+    def spread(level: Level[Scalar]) -> Scalar:
+        return (level.sigma**2 + (sigma_data * level.alpha) ** 2) ** 0.5
+
+    return Prediction(
+        "edm",
+        factors=lambda level: (
+            level.sigma / (sigma_data * spread(level)),
+            -sigma_data * level.alpha / spread(level),
+        ),
+        scale=lambda level: 1 / spread(level),
+        time=_c_noise,
+    )
+
+
+def _c_noise(level: Level[Scalar]) -> Scalar:
+    """Return log(nsr) / 4, kept within nsr 1e-5 to 1e5 so that the ends of a process stay finite."""
+    bound = 23.026  # 2 log(1e5)
+    if isinstance(level.log_snr, Tensor):
+        return cast(Scalar, -level.log_snr.clamp(-bound, bound) / 8)
+    return cast(Scalar, -min(max(level.log_snr, -bound), bound) / 8)

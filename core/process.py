@@ -1,0 +1,133 @@
+"""The process: how data is destroyed, ``x_t = alpha(t) * x0 + sigma(t) * eps``.
+
+A process is any object with ``alpha(t)`` and ``sigma(t)``. What else a run needs follows from these two, and
+:func:`complete` adds what an object does not bring itself: derivatives, log-SNR, its inverse, and the SDE view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from .level import Level
+
+__all__ = ["CompleteProcess", "Process", "complete", "diffusion", "drift", "level_at", "levels_at"]
+
+
+@runtime_checkable
+class Process(Protocol):
+    """What a plugin author must write: two functions of time.
+
+    ``t`` is a float64 tensor of any shape in [0, 1], 0 = data, 1 = noise; both return t's shape in float64.
+    ``alpha(0) = 1`` and ``sigma(0) = 0``; the signal-to-noise ratio falls strictly.
+    """
+
+    def alpha(self, t: Tensor) -> Tensor: ...
+
+    def sigma(self, t: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class CompleteProcess(Process, Protocol):
+    """A process with everything that a run asks for; :func:`complete` makes one of any :class:`Process`."""
+
+    def d_alpha(self, t: Tensor) -> Tensor: ...
+
+    def d_sigma(self, t: Tensor) -> Tensor: ...
+
+    def log_snr(self, t: Tensor) -> Tensor: ...
+
+    def t_of_log_snr(self, log_snr: Tensor) -> Tensor: ...
+
+
+def complete(process: Process) -> CompleteProcess:
+    """Return the process itself if it brings everything, else the process with the missing functions derived."""
+    return process if isinstance(process, CompleteProcess) else _Derived(process)
+
+
+class _Derived:
+    """A process whose missing functions come from alpha and sigma: autograd for derivatives, bisection for t."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._process, name)
+
+    def __repr__(self) -> str:
+        return repr(self._process)
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return self._process.alpha(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return self._process.sigma(t)
+
+    def d_alpha(self, t: Tensor) -> Tensor:
+        own = getattr(self._process, "d_alpha", None)
+        return own(t) if own else _derivative(self._process.alpha, t)
+
+    def d_sigma(self, t: Tensor) -> Tensor:
+        own = getattr(self._process, "d_sigma", None)
+        return own(t) if own else _derivative(self._process.sigma, t)
+
+    def log_snr(self, t: Tensor) -> Tensor:
+        own = getattr(self._process, "log_snr", None)
+        return own(t) if own else 2 * (torch.log(self.alpha(t)) - torch.log(self.sigma(t)))
+
+    def t_of_log_snr(self, log_snr: Tensor) -> Tensor:
+        own = getattr(self._process, "t_of_log_snr", None)
+        return own(log_snr) if own else _bisect(self.log_snr, log_snr)
+
+
+def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
+    with torch.enable_grad():
+        at = t.detach().clone().requires_grad_()
+        value = function(at)
+        if not value.requires_grad:  # constant in t
+            return torch.zeros_like(t)
+        (slope,) = torch.autograd.grad(value.sum(), at)
+    return slope
+
+
+def _bisect(log_snr: Callable[[Tensor], Tensor], wanted: Tensor) -> Tensor:
+    low, high = torch.zeros_like(wanted), torch.ones_like(wanted)
+    for _ in range(64):  # halves [0, 1] until float64 cannot tell the ends apart
+        middle = (low + high) / 2
+        noisier = log_snr(middle) < wanted
+        high = torch.where(noisier, middle, high)
+        low = torch.where(noisier, low, middle)
+    return (low + high) / 2
+
+
+def level_at(process: CompleteProcess, t: Tensor) -> Level[Tensor]:
+    """Return the level of each item at its own time ``t`` (batch,), as float64 tensors of that shape."""
+    t = t.to(torch.float64)
+    return Level(t, process.alpha(t), process.sigma(t), process.d_alpha(t), process.d_sigma(t), process.log_snr(t))
+
+
+def levels_at(process: CompleteProcess, times: Tensor) -> tuple[Level[float], ...]:
+    """Return one level of plain floats for each of ``times`` (steps + 1,)."""
+    level = level_at(process, times)
+    columns = (getattr(level, name).tolist() for name in Level.__slots__)
+    return tuple(Level(*row) for row in zip(*columns, strict=True))
+
+
+def drift(process: CompleteProcess, t: Tensor) -> Tensor:
+    """Return f(t) of the forward SDE ``dx = f(t) x dt + g(t) dw``: d log(alpha) / dt.
+
+    Source: Kingma et al. 2021, arXiv 2107.00630, appendix; Song et al. 2021, arXiv 2011.13456, equation 5.
+    """
+    return process.d_alpha(t) / process.alpha(t)
+
+
+def diffusion(process: CompleteProcess, t: Tensor) -> Tensor:
+    """Return g(t) of the forward SDE ``dx = f(t) x dt + g(t) dw``: sqrt(d sigma**2 / dt - 2 f sigma**2).
+
+    Source: as :func:`drift`.
+    """
+    sigma = process.sigma(t)
+    return torch.sqrt(2 * sigma * (process.d_sigma(t) - drift(process, t) * sigma))

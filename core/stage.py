@@ -1,0 +1,205 @@
+"""A stage of a pipeline: the parts that belong together, built and checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .build import build_part, find
+from .config import PartConfig, StageConfig
+from .denoiser import Guidance
+from .errors import ConfigError, PluginError, nearest
+from .media import MediaSpec
+from .model_parts import Part
+from .objective import Objective
+from .process import CompleteProcess, complete
+from .sampling import Grid, Sampler
+
+__all__ = ["MAX_PARAMETERS", "Model", "Stage", "build_stage"]
+
+MAX_PARAMETERS = 20_000_000_000
+"""Largest number of parameters that is allocated; more is taken for a mistake in the configuration."""
+
+Raw = list[dict[str, Tensor]]
+
+
+class Model(nn.Module):
+    """What is trained: a network and the conditioners that feed it.
+
+    Args:
+        network: ``(x, time, cond) -> output``.
+        conditioners: see ``docs/reference``; those that are torch modules are trained along.
+    """
+
+    def __init__(self, network: nn.Module, conditioners: Sequence[Any]) -> None:
+        super().__init__()
+        self.network = network
+        self.conditioners = nn.ModuleList(c if isinstance(c, nn.Module) else _Frozen(c) for c in conditioners)
+
+    def encode(self, conditions: Sequence[Mapping[str, object]]) -> Raw:
+        """Return what each conditioner makes of the items' conditions, before anything learnt.
+
+        Raises:
+            ConfigError: an item carries a label that no conditioner knows.
+        """
+        known = {name for conditioner in self.conditioners for name in getattr(conditioner, "names", ())}
+        for condition in conditions:
+            for label in condition.get("labels") or ():  # type: ignore[attr-defined]
+                if label not in known:
+                    hint = nearest(str(label), known) if known else "this model takes no labels"
+                    raise ConfigError(f"label: unknown label {label!r}; {hint}")
+        return [conditioner.encode(conditions) for conditioner in self.conditioners]
+
+    def null(self, raw: Raw) -> Raw:
+        """Return the encoding, of the same shapes, that asks for nothing."""
+        return [conditioner.null(one) for conditioner, one in zip(self.conditioners, raw, strict=True)]
+
+    def condition(self, raw: Raw) -> dict[str, Tensor]:
+        """Return the conditioning of the network: vectors added up, sequences and channels put side by side."""
+        cond: dict[str, Tensor] = {}
+        for conditioner, one in zip(self.conditioners, raw, strict=True):
+            for name, value in conditioner(one).items():
+                if name not in cond:
+                    cond[name] = value
+                else:
+                    cond[name] = cond[name] + value if name == "vector" else torch.cat([cond[name], value], 1)
+        return cond
+
+
+class _Frozen(nn.Module):
+    """A conditioner that is no torch module, with nothing to train, in the place of one."""
+
+    def __init__(self, conditioner: Any) -> None:
+        super().__init__()
+        self._conditioner = conditioner
+        self.outputs = conditioner.outputs
+        self.names = getattr(conditioner, "names", ())
+        self.encode, self.forward, self.null = conditioner.encode, conditioner.forward, conditioner.null
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The built parts of one stage.
+
+    Attributes:
+        config: what they were built from.
+        media: what the stage makes.
+        latent_shape: shape of an item as the network sees it (channels, \\*space).
+        model: network and conditioners; their weights are random until loaded.
+    """
+
+    config: StageConfig
+    media: MediaSpec
+    latent_shape: tuple[int, ...]
+    process: CompleteProcess
+    objective: Objective
+    model: Model
+    codec: Any
+    guidance: Guidance
+    sampler: Sampler
+    grid: Grid
+
+    @property
+    def parts(self) -> list[Part]:
+        """Return what the stage needs of the installed plugins."""
+        return list(_parts(self.config))
+
+
+def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> Stage:
+    """Build the parts of a stage and check that they fit together.
+
+    Args:
+        config: the stage's table.
+        media: shape and units of what it makes.
+        where: the pipeline's name, for messages.
+
+    Raises:
+        ConfigError: a part is unknown or wrongly set, or two parts do not go together.
+        PluginError: a plugin breaks its contract.
+    """
+    at = f"{where}, stage {config.name!r}" if where else f"stage {config.name!r}"
+    process = complete(build_part(config.process, "process", where=at))
+    objective = build_part(config.objective, "objective", where=at)
+    _refuse_blind(process, objective, config, at)
+    codec = build_part(config.codec, "codec", where=at, media=media)
+    latent_shape = tuple(codec.shape(media.shape))
+    conditioners = [
+        build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape)
+        for one in config.conditioners
+    ]
+    widths = _widths(conditioners, at)
+    host = {
+        "channels_in": latent_shape[0],
+        "channels_out": latent_shape[0],
+        "vector_width": widths.get("vector", 0),
+        "sequence_width": widths.get("sequence", 0),
+        "extra_channels": widths.get("channels", 0),
+    }
+    with torch.device("meta"):
+        trial = build_part(config.network, "network", where=at, **host)
+    count = sum(parameter.numel() for parameter in trial.parameters())
+    if count > MAX_PARAMETERS:
+        raise ConfigError(f"{at}: network: {count:,} parameters; more than {MAX_PARAMETERS:,} are taken for a mistake")
+    if trial.item_ndim != len(latent_shape) - 1:
+        raise ConfigError(
+            f"{at}: network {config.network.use!r} takes items of {trial.item_ndim} axes of space, but codec "
+            f"{config.codec.use!r} gives {len(latent_shape) - 1} (shape {latent_shape}); choose another of the two"
+        )
+    return Stage(
+        config,
+        media,
+        latent_shape,
+        process,
+        objective,
+        Model(build_part(config.network, "network", where=at, **host), conditioners),
+        codec,
+        build_part(config.guidance, "guidance", where=at),
+        build_part(config.sampler, "sampler", where=at),
+        build_part(config.grid, "grid", where=at),
+    )
+
+
+def _refuse_blind(process: CompleteProcess, objective: Objective, config: StageConfig, at: str) -> None:
+    """Refuse a prediction that cannot tell x0 on a process that ends in pure noise."""
+    if not objective.prediction.needs_signal:
+        return
+    last = float(process.alpha(torch.ones(1, dtype=torch.float64)))
+    if last < 1e-9:
+        raise ConfigError(
+            f"{at}: process {config.process.use!r} ends in pure noise (alpha(1) = 0), where prediction "
+            f"{objective.prediction.name!r} cannot tell the clean item; use v, x0, velocity or edm"
+        )
+
+
+def _widths(conditioners: Iterable[Any], at: str) -> dict[str, int]:
+    """Return the width of each kind of conditioning."""
+    widths: dict[str, int] = {}
+    for conditioner in conditioners:
+        for name, width in conditioner.outputs.items():
+            if name not in ("vector", "sequence", "channels"):
+                raise PluginError(f"{at}: conditioner {type(conditioner).__name__}: unknown kind of output {name!r}")
+            if name == "channels":
+                widths[name] = widths.get(name, 0) + width
+            elif widths.setdefault(name, width) != width:
+                raise ConfigError(f"{at}: conditioners: {name}s of width {widths[name]} and {width}; give all one width")
+    return widths
+
+
+def _parts(config: StageConfig) -> Iterable[Part]:
+    tables: list[tuple[str, PartConfig]] = [
+        ("process", config.process),
+        ("objective", config.objective),
+        ("network", config.network),
+        ("codec", config.codec),
+        *(("conditioner", one) for one in config.conditioners),
+        ("guidance", config.guidance),
+        ("sampler", config.sampler),
+        ("grid", config.grid),
+    ]
+    for kind, table in tables:
+        part = find(kind, table.use)
+        yield Part(kind, part.name, part.plugin.distribution, part.plugin.candidate.version)

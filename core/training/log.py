@@ -1,0 +1,70 @@
+"""The record of a run's losses: one JSON object a step, and a picture of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from ..atomic import whole_file
+
+__all__ = ["LossLog"]
+
+
+class LossLog:
+    """``RUN/log.jsonl``: step, loss, learning rate and norm of the gradient of every step.
+
+    Args:
+        path: of the file.
+        after: steps already done; what the file says of later ones (an interrupted run's) is forgotten.
+    """
+
+    def __init__(self, path: Path, *, after: int) -> None:
+        self._path = path
+        self.entries: list[dict[str, float]] = []
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:  # a line cut off by a kill: it is of a step that will be done again
+                    break
+                if entry["step"] <= after:
+                    self.entries.append(entry)
+        with whole_file(path, overwrite=True) as file:
+            file.write("".join(json.dumps(entry) + "\n" for entry in self.entries).encode())
+        self._file = path.open("a", encoding="utf-8")
+
+    def add(self, **entry: float) -> None:
+        """Write down one step."""
+        self.entries.append(entry)
+        self._file.write(json.dumps(entry) + "\n")
+
+    def flush(self, *, to_disk: bool = False) -> None:
+        """Hand what was written to the system, and on to the disk if asked."""
+        self._file.flush()
+        if to_disk:
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def plot(self, path: Path) -> None:
+        """Draw the loss over the steps, each one faint and a running mean of them strong, into a PNG file."""
+        from matplotlib.figure import Figure  # takes long to import
+
+        steps = [entry["step"] for entry in self.entries]
+        losses = [entry["loss"] for entry in self.entries]
+        mean, smooth = None, []
+        for loss in losses:
+            mean = loss if mean is None else 0.98 * mean + 0.02 * loss
+            smooth.append(mean)
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(steps, losses, color="#8aa4c8", linewidth=0.5, alpha=0.6, label="each step")
+        axes.plot(steps, smooth, color="#1f3b6e", linewidth=1.6, label="running mean")
+        axes.set(xlabel="step", ylabel="loss", yscale="log" if losses and min(losses) > 0 else "linear")
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+        with whole_file(path, overwrite=True) as file:
+            figure.savefig(file, format="png", dpi=110)

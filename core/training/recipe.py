@@ -1,0 +1,90 @@
+"""The recipe of a training: a pipeline, the data, and how to train."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..config import Name, PipelineConfig, checked
+from ..dataset import DataConfig
+from ..noise import MAX_SEED
+from ..settings import apply_settings
+from ..toml_file import read_toml
+
+__all__ = ["Recipe", "TrainingConfig", "read_recipe"]
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class TrainingConfig(BaseModel):
+    """The ``[training]`` table of a recipe.
+
+    Attributes:
+        stage: which stage of the pipeline is trained; the first where left out.
+        seed: of weights, order, noise and times.
+        steps: optimizer steps in all.
+        batch_size: items a step.
+        learning_rate: at its highest.
+        warmup: steps over which the learning rate rises from 0.
+        decay: how the learning rate goes on: ``constant``, or ``cosine`` down to a hundredth at the last step.
+        weight_decay: of AdamW, on matrices and kernels only.
+        betas: of AdamW.
+        clip: largest norm of the gradient; longer ones are shortened.
+        ema: decay of the average of the weights, which is what the model ships; it starts low and rises to this.
+        dropout: share of items whose conditions are all left out, and share of each conditioner's that are left out
+            on their own, so that guidance has an unconditional model to lead away from.
+        precision: ``fp32``, or ``bf16`` for autocast (weights and their average stay in float32).
+        weights: precision of the model folder's weights.
+        checkpoint_every: steps between checkpoints.
+        keep: checkpoints that stay.
+        sample_every: steps between pictures of samples; 0 for none.
+        samples: items in such a picture.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: Name | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    steps: Count = 10_000
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    learning_rate: Positive = 1e-3
+    warmup: Annotated[int, Field(ge=0)] = 100
+    decay: Literal["constant", "cosine"] = "cosine"
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.99)
+    clip: Positive = 1.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    dropout: Share = 0.1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    weights: Literal["fp32", "fp16", "bf16"] = "fp16"
+    checkpoint_every: Count = 500
+    keep: Annotated[int, Field(ge=1, le=1000)] = 2
+    sample_every: Annotated[int, Field(ge=0)] = 1000
+    samples: Annotated[int, Field(ge=1, le=64)] = 10
+
+
+class Recipe(PipelineConfig):
+    """A pipeline's tables, with ``[data]`` and ``[training]``."""
+
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @property
+    def pipeline(self) -> dict[str, object]:
+        """The pipeline alone, as tables that TOML can say."""
+        return self.model_dump(mode="json", exclude={"data", "training", "weights"}, exclude_none=True)
+
+
+def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe file, with ``path=value`` settings laid over it.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key is unknown, missing or wrong; with its line.
+    """
+    file = read_toml(path)
+    return checked(Recipe, apply_settings(file.table, settings), what="recipe", where=file.where)

@@ -1,0 +1,361 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ... import __version__
+from ..checkpoint import RunLock, flatten_state, latest_checkpoint, restore_optimizer, restore_state, save_checkpoint
+from ..errors import ConfigError, NumericError
+from ..modality import DataSet, Modality
+from ..model_folder import write_model_folder
+from ..naming import printable
+from ..plugins import Plugins
+from ..stage import Stage, build_stage
+from ..weights import assign, cast_tensors
+from .average import averaged
+from .batches import Batch, Batches
+from .log import LossLog
+from .recipe import Recipe, TrainingConfig
+
+__all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class Interrupted(Exception):
+    """A signal ended the run after a step; everything is saved.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by signal {number}")
+        self.signal = number
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What an observer is shown after a step.
+
+    Attributes:
+        step: steps done, from 1.
+        steps: steps in all.
+        loss: of this step.
+        learning_rate: of this step.
+        gradient: norm of the gradient before clipping.
+        seconds: since the run was started or resumed.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    gradient: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What the factories of training observers are told.
+
+    Attributes:
+        folder: the run's folder.
+        recipe: what is trained.
+        start: steps already done.
+    """
+
+    folder: Path
+    recipe: Recipe
+    start: int
+
+
+Observer = Callable[[TrainingStep], None]
+Picture = Callable[[Stage, Path], None]
+
+
+def train(
+    recipe: Recipe,
+    data: DataSet,
+    modality: Modality,
+    folder: Path,
+    *,
+    resume: bool = False,
+    override: bool = False,
+    plugins: Plugins | None = None,
+    observers: tuple[Observer, ...] = (),
+    picture: Picture | None = None,
+    until: int | None = None,
+) -> Path:
+    """Train one stage of a pipeline and leave a model folder.
+
+    Args:
+        recipe: what is trained, and how.
+        data: the items.
+        modality: what they are.
+        folder: of the run; it becomes the model folder and also holds checkpoints, log and pictures.
+        resume: go on from the newest whole checkpoint; without one, start.
+        override: resume even though the recipe or the data have changed.
+        plugins: whose training observers are asked; those given by ``observers`` are called too.
+        observers: called after every step.
+        picture: draws samples of the averaged model into a file, at the steps that the recipe asks for.
+        until: stop after so many steps, saved as after a signal; the schedule stays that of the whole run.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: the folder holds a run and ``resume`` is off, the recipe changed, or another trainer is at it.
+        NumericError: loss or gradient is not finite; the step and its files are named, the last checkpoint stands.
+        Interrupted: a signal asked for the end; the run is saved and can be resumed.
+    """
+    with RunLock(folder), _signals() as caught:
+        trainer = _Trainer(recipe, data, modality, folder, resume=resume, override=override)
+        run = TrainingRun(folder, recipe, trainer.done)
+        watching = (*observers, *(plugins.observers("noiseform_training_observers", run) if plugins else ()))
+        trainer.go(watching, picture, caught, until)
+    return folder
+
+
+class _Trainer:
+    def __init__(
+        self, recipe: Recipe, data: DataSet, modality: Modality, folder: Path, *, resume: bool, override: bool
+    ) -> None:
+        self.recipe, self.data, self.folder = recipe, data, folder
+        config = self.config = recipe.training
+        stages = {stage.name: stage for stage in recipe.stages}
+        name = config.stage or recipe.stages[0].name
+        if name not in stages:
+            raise ConfigError(f"training.stage: there is no stage {name!r}; stages: {', '.join(stages)}")
+        media = modality.spec(recipe.media)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
+            self.stage = build_stage(stages[name], media, where="recipe")
+        model = self.stage.model
+        self.stage.model.encode([data.conditions(index) for index in range(len(data))])  # every label is known
+        self.average = averaged(model, config.ema)
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=config.betas
+        )
+        self.batches = Batches(
+            data,
+            size=config.batch_size,
+            seed=config.seed,
+            dropout=config.dropout,
+            conditioners=len(model.conditioners),
+        )
+        self.identity = _identity(recipe, data)
+        self.notes: tuple[str, ...] = ()
+        self.done = self._resume(override) if resume else self._fresh()
+        self.log = LossLog(folder / "log.jsonl", after=self.done)
+
+    def _fresh(self) -> int:
+        if latest_checkpoint(self.folder) is not None:
+            raise ConfigError(
+                f"run folder: {printable(self.folder)}: holds a training already; "
+                "go on with it by --resume, or choose another folder with -o"
+            )
+        return 0
+
+    def _resume(self, override: bool) -> int:
+        checkpoint = latest_checkpoint(self.folder, clean=True)
+        if checkpoint is None:
+            return 0
+        changes = _differences(checkpoint.state.get("identity"), self.identity)
+        if changes and not override:
+            raise ConfigError(
+                f"resume: {printable(self.folder)}: what is trained has changed: {'; '.join(changes)}; "
+                "resume with the run's own recipe and data, or with --override"
+            )
+        source = f"checkpoint: {printable(checkpoint.path)}"
+        assign(self.stage.model, checkpoint.tensors["model"], source=source)
+        assign(self.average.module, checkpoint.tensors["ema"], source=source)
+        self.average.n_averaged.fill_(checkpoint.step)
+        restored = restore_state(checkpoint.tensors["optimizer"], checkpoint.state["optimizer"])
+        restore_optimizer(self.optimizer, restored)
+        self.notes = checkpoint.notes
+        return checkpoint.step
+
+    def go(
+        self, observers: tuple[Observer, ...], picture: Picture | None, caught: list[int], until: int | None
+    ) -> None:
+        config = self.config
+        last = min(config.steps, config.steps if until is None else until)
+        started = time.monotonic()
+        try:
+            for step in range(self.done, last):
+                loss, rate, gradient = self._step(step)
+                self.done = step + 1
+                self.log.add(step=self.done, loss=loss, learning_rate=rate, gradient=gradient)
+                seconds = time.monotonic() - started
+                for observer in observers:
+                    observer(TrainingStep(self.done, config.steps, loss, rate, gradient, seconds))
+                drawn = picture is not None and config.sample_every and self.done % config.sample_every == 0
+                if drawn or self.done % config.checkpoint_every == 0 or self.done == last or caught:
+                    self.save()
+                if drawn and picture is not None:
+                    picture(self._averaged_stage(), self.folder / "samples" / f"step-{self.done:08d}.png")
+                if caught:
+                    raise Interrupted(caught[0])
+        finally:
+            self.log.close()
+
+    def _step(self, step: int) -> tuple[float, float, float]:
+        """Do one optimizer step; return loss, learning rate and norm of the gradient."""
+        config, stage = self.config, self.stage
+        batch = self.batches.batch(step)
+        rate = config.learning_rate * _schedule(config, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        stage.model.train()
+        loss = self._loss(batch)
+        loss.backward()
+        parameters = list(stage.model.parameters())
+        gradient = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
+        value, norm = loss.item(), gradient.item()
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            what = "loss" if not math.isfinite(value) else "gradient"
+            raise NumericError(
+                f"training: step {step + 1}: the {what} is not finite, on {', '.join(map(printable, batch.names[:4]))}"
+                f"{f' and {len(batch.names) - 4} more' if len(batch.names) > 4 else ''}; "
+                "the last checkpoint stands: resume it with a lower learning_rate, or look at these files"
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update_parameters(stage.model)
+        return value, rate, norm
+
+    def _loss(self, batch: Batch) -> Tensor:
+        stage, model = self.stage, self.stage.model
+        x0 = stage.codec.encode(batch.media)
+        raw = model.encode(batch.conditions)
+        null = model.null(raw)
+        kept = [
+            {name: torch.where(_beside(gone, one[name]), nothing[name], one[name]) for name in one}
+            for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)
+        ]
+        t = stage.objective.times(batch.u, stage.process)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16"):
+            cond = model.condition(kept)
+            losses = stage.objective.loss(model.network, stage.process, x0, t, batch.eps(x0.shape[1:]), cond)
+        return losses.mean()
+
+    def save(self) -> None:
+        """Save a checkpoint, then export the averaged weights as the model folder."""
+        self.log.flush(to_disk=True)
+        tensors, structure = flatten_state(self.optimizer.state_dict())
+        average = self.average.module.state_dict()
+        save_checkpoint(
+            self.folder,
+            self.done,
+            {"model": self.stage.model.state_dict(), "ema": average, "optimizer": tensors},
+            {"optimizer": structure, "identity": self.identity},
+            keep=self.config.keep,
+        )
+        write_model_folder(
+            self.folder,
+            self.recipe.pipeline,
+            {self.stage.config.name: cast_tensors(average, _DTYPES[self.config.weights])},
+            self.stage.parts,
+            {
+                "noiseform": __version__,
+                "step": self.done,
+                "training": self.config.model_dump(mode="json"),
+                "data": self.recipe.data.model_dump(mode="json"),
+                "items": len(self.data),
+                "loss": _recent(self.log),
+            },
+        )
+        self.log.plot(self.folder / "loss.png")
+
+    def _averaged_stage(self) -> Stage:
+        from dataclasses import replace
+
+        return replace(self.stage, model=self.average.module.eval())
+
+
+def _beside(mask: Tensor, value: Tensor) -> Tensor:
+    return mask.reshape(-1, *(1,) * (value.ndim - 1))
+
+
+def _recent(log: LossLog) -> float:
+    """Return the mean loss of the last 500 steps."""
+    losses = [entry["loss"] for entry in log.entries[-500:]]
+    return sum(losses) / max(1, len(losses))
+
+
+def _schedule(config: TrainingConfig, step: int) -> float:
+    """Return the factor of the learning rate at a step, counted from 0."""
+    warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    if config.decay == "constant":
+        return warm
+    share = min(1.0, max(0.0, (step - config.warmup) / max(1, config.steps - config.warmup)))
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Return matrices and kernels, which decay, apart from norms and biases, which do not."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [one for one in parameters if one.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [one for one in parameters if one.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _identity(recipe: Recipe, data: DataSet) -> dict[str, object]:
+    """Return what must be the same for a resumed run to go on as if it had not been interrupted."""
+    free = {"keep", "checkpoint_every", "sample_every", "samples", "weights"}
+    return {
+        "pipeline": recipe.pipeline,
+        "training": recipe.training.model_dump(mode="json", exclude=free),
+        "data": recipe.data.model_dump(mode="json"),
+        "files": data.fingerprint,
+    }
+
+
+def _differences(before: object, now: object, path: str = "") -> list[str]:
+    """Return, for people, where two nested tables differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        found = (
+            _differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+            for key in sorted({*before, *now}, key=str)
+        )
+        return [line for lines in found for line in lines]
+    if before == now:
+        return []
+    return [f"{path}: was {str(before)[:60]!r}, is {str(now)[:60]!r}"]
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that a step is finished and saved before the run ends; a second one is not held."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in wanted}
+
+    def note(number: int, frame: object) -> None:
+        caught.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in wanted:
+        signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,139 @@
+"""The verbs that every modality has, with the same keywords; light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+    from .sampling import Observer
+
+__all__ = ["MAX_COUNT", "Verbs", "conditions_of"]
+
+MAX_COUNT = 1_000_000
+
+
+class Verbs:
+    """The verbs of one modality.
+
+    Args:
+        modality: its name.
+    """
+
+    def __init__(self, modality: str) -> None:
+        self.modality = modality
+
+    def load(
+        self,
+        pipeline: str | None = None,
+        *,
+        steps: int | None = None,
+        sampler: str | Mapping[str, object] | None = None,
+        grid: str | Mapping[str, object] | None = None,
+        guidance: float | None = None,
+        settings: Sequence[str] = (),
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> Pipeline:
+        """Return a pipeline with its weights, to make media with it many times; arguments as for ``generate``."""
+        from .devices import checked_device, checked_dtype
+        from .pipeline import Changes, load_pipeline
+
+        changes = Changes(steps, sampler, grid, guidance, tuple(settings))
+        return load_pipeline(
+            pipeline, self.modality, changes=changes, device=checked_device(device), dtype=checked_dtype(dtype)
+        )
+
+    def generate(
+        self,
+        pipeline: str | Pipeline | None = None,
+        *,
+        label: str | Sequence[str] | None = None,
+        labels: Sequence[str] = (),
+        prompt: str | None = None,
+        count: int = 1,
+        seed: int = 0,
+        first: int = 0,
+        steps: int | None = None,
+        sampler: str | Mapping[str, object] | None = None,
+        grid: str | Mapping[str, object] | None = None,
+        guidance: float | None = None,
+        settings: Sequence[str] = (),
+        batch_size: int = 1,
+        device: str = "cpu",
+        dtype: str = "float32",
+        observers: Sequence[Observer] = (),
+    ) -> list[Any]:
+        """Make media out of noise.
+
+        Args:
+            pipeline: a name (``noiseform list pipeline``), the path of a model folder, or what ``load`` gave; the
+                modality's default where left out.
+            label: what to make: a label, or several for a model that takes several.
+            labels: the same.
+            prompt: what to make, in words, for a model that takes text.
+            count: how many.
+            seed: 0 to 2**64 - 1; the same seed gives the same items.
+            first: number of the first item; ``first=4`` makes what would be the fifth of a larger count.
+            steps: number of steps; the pipeline's own where left out, as with the following.
+            sampler: name of a sampler, or its table ``{"use": "ddim", "eta": 0.5}``.
+            grid: name of a grid, or its table.
+            guidance: scale of classifier-free guidance; 1 is none.
+            settings: ``path=value`` inside the pipeline, such as ``stages.base.codec.iterations=64``.
+            batch_size: items a call of the network. 1 promises the same bytes whatever else is made; more is faster
+                on a GPU, with differences up to 1e-3.
+            device: where the network runs, such as ``cpu`` or ``cuda``.
+            dtype: what it computes in: ``float32``, ``bfloat16`` or ``float16``.
+            observers: watch the steps, see ``core.sampling.Observer``.
+
+        Returns:
+            The items, each with its record.
+
+        Raises:
+            ConfigError: a wrong argument, or an unknown pipeline, label or part.
+            CheckpointError: damaged weights.
+            PluginError: a plugin is missing or breaks its contract.
+            NumericError: values that are not finite.
+            ResourceError: too little memory.
+
+        Example:
+            >>> from noiseform import audio
+            >>> clips = audio.generate("spoken-digits", label="seven", count=4, seed=0)
+        """
+        if isinstance(pipeline, str) or pipeline is None:
+            pipeline = self.load(
+                pipeline,
+                steps=steps,
+                sampler=sampler,
+                grid=grid,
+                guidance=guidance,
+                settings=settings,
+                device=device,
+                dtype=dtype,
+            )
+        elif (steps, sampler, grid, guidance) != (None,) * 4 or settings:
+            raise ConfigError("generate: give steps, sampler, grid, guidance and settings to load(), with the pipeline")
+        given = (label,) if isinstance(label, str) else tuple(label or ())
+        wishes = conditions_of((*given, *labels), prompt, count=count, first=first, batch_size=batch_size)
+        made = pipeline.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
+        return [one.media for one in made]
+
+
+def conditions_of(
+    labels: Sequence[str], prompt: str | None, *, count: int, first: int = 0, batch_size: int = 1
+) -> list[Mapping[str, object]]:
+    """Return the conditions of ``count`` items that are all asked for alike.
+
+    Raises:
+        ConfigError: a number is out of bounds.
+    """
+    for name, value, least in (("count", count, 1), ("first", first, 0), ("batch_size", batch_size, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
+            raise ConfigError(f"{name}: expected a whole number from {least} to {MAX_COUNT}, got {value!r}")
+    wish: dict[str, object] = {"labels": tuple(labels)}
+    if prompt is not None:
+        wish["text"] = prompt
+    return [wish] * count

@@ -1,0 +1,40 @@
+"""Sound: the modality, its files and its verbs.
+
+>>> from noiseform import audio
+>>> clips = audio.generate("spoken-digits", label=["seven", "george"], count=4, seed=0)
+>>> clips[0].save("seven.wav")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from ...core.hookspecs import hookimpl
+from ...core.verbs import Verbs
+
+if TYPE_CHECKING:
+    from .clip import Audio as Audio
+    from .read import read as read
+    from .read import read_record as read_record
+    from .write import write as write
+
+__all__ = ["Audio", "generate", "load", "read", "read_record", "write"]
+
+_verbs = Verbs("audio")
+generate = _verbs.generate
+load = _verbs.load
+
+_LAZY = {"Audio": "clip", "read": "read", "read_record": "read", "write": "write"}
+
+
+@hookimpl
+def noiseform_modalities() -> dict[str, str]:
+    return {"audio": f"{__name__}.modality:AudioModality"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on its first use: they bring torch along."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)

@@ -1,0 +1,15 @@
+"""Codecs: what a medium looks like to the diffusion model."""
+
+from __future__ import annotations
+
+from ...core.hookspecs import hookimpl
+
+
+@hookimpl
+def noiseform_codecs() -> dict[str, str]:
+    here = __name__
+    return {
+        "identity": f"{here}.identity:Identity",
+        "stft": f"{here}.stft:STFT",
+        "mel": f"{here}.mel:Mel",
+    }

@@ -1,0 +1,46 @@
+"""EDM's grid: equal steps of a root of the noise-to-signal ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from annotated_types import Gt
+from torch import Tensor
+
+from ...core.process import Process, complete
+
+__all__ = ["Karras"]
+
+
+@dataclass(frozen=True)
+class Karras:
+    """Times at equal steps of ``nsr**(1 / rho)``, nsr = sigma / alpha, from t = 1 to ``nsr_min``, then 0.
+
+    Args:
+        rho: the larger, the denser near the data.
+        nsr_min: noise-to-signal ratio of the last time before 0 (EDM's sigma_min).
+        nsr_max: where the steps begin if the process starts above it (EDM's sigma_max); the first time is 1 all
+            the same.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, equation 5.
+    """
+
+    rho: Annotated[float, Gt(0)] = 7.0
+    nsr_min: Annotated[float, Gt(0)] = 0.002
+    nsr_max: Annotated[float, Gt(0)] = 80.0
+
+    def __post_init__(self) -> None:
+        if self.nsr_max <= self.nsr_min:
+            raise ValueError(f"nsr_max must be above nsr_min, got {self.nsr_max} and {self.nsr_min}")
+
+    def times(self, process: Process, steps: int) -> Tensor:
+        process = complete(process)
+        start = torch.exp(-process.log_snr(torch.ones(1, dtype=torch.float64)) / 2).clamp(max=self.nsr_max).item()
+        ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+        ends = start ** (1 / self.rho), self.nsr_min ** (1 / self.rho)
+        nsr = (ends[0] + ramp * (ends[1] - ends[0])) ** self.rho
+        times = process.t_of_log_snr(-2 * torch.log(nsr))
+        times[0] = 1.0
+        return torch.cat([times, times.new_zeros(1)])

@@ -1,0 +1,17 @@
+"""Equal steps of the process's own time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...core.process import Process
+
+__all__ = ["Uniform"]
+
+
+class Uniform:
+    """Times 1 to 0 in equal steps; what flow models are mostly sampled on."""
+
+    def times(self, process: Process, steps: int) -> Tensor:
+        return torch.linspace(1, 0, steps + 1, dtype=torch.float64)

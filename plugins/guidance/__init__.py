@@ -1,0 +1,11 @@
+"""Guidance: wraps a denoiser in a denoiser."""
+
+from __future__ import annotations
+
+from ...core.hookspecs import hookimpl
+
+
+@hookimpl
+def noiseform_guidances() -> dict[str, str]:
+    here = __name__
+    return {"none": f"{here}.none:NoGuidance", "cfg": f"{here}.cfg:ClassifierFree"}

@@ -1,0 +1,23 @@
+"""No guidance: the conditioning as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ...core.denoiser import Conditioned
+from ...core.level import Level
+from ...core.sampling import Denoise
+
+__all__ = ["NoGuidance"]
+
+
+class NoGuidance:
+    """Denoises with the conditioning asked for, one call a step."""
+
+    def wrap(self, denoise: Conditioned, cond: Mapping[str, Tensor], null: Mapping[str, Tensor]) -> Denoise:
+        def conditional(x: Tensor, level: Level[float]) -> Tensor:
+            return denoise(x, level, cond)
+
+        return conditional

@@ -1,0 +1,200 @@
+"""One U-Net for items of any rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Ge, Le, Lt, MinLen
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...core.errors import ConfigError
+from ...core.layers import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample, convolution, norm, zeroed
+
+__all__ = ["UNet", "UNet1d", "UNet2d"]
+
+Width = Annotated[int, Ge(8), Le(8192)]
+
+
+class UNet(nn.Module):
+    """Of any rank: residual blocks at falling and rising resolution with skips between, modulated by time and condition.
+
+    Any size works: an item is padded at its end to a multiple of ``patch * 2 ** (levels - 1)`` along each axis and
+    cropped again. The last layer starts at zero.
+
+    Args:
+        channels: of each level, from full resolution down; each level after the first halves every axis.
+        blocks: residual blocks a level on the way down (one more on the way up).
+        attention: levels that have attention, 0 being the first; the middle always has it.
+        head_width: channels of an attention head.
+        patch: edge of the patches of positions that are folded into channels before the first convolution.
+        dropout: in training.
+        embedding: width of the embedding of time and condition; 4 times the first level's channels where 0.
+        channels_in: channels of an item.
+        channels_out: channels of the output.
+        vector_width: width of the conditioning vector, or 0.
+        sequence_width: width of the conditioning sequence, or 0.
+        extra_channels: channels of conditioning that is laid beside the item, or 0.
+
+    Source: Ronneberger et al. 2015, arXiv 1505.04597; Ho et al. 2020, arXiv 2006.11239, appendix B; Dhariwal and
+    Nichol 2021, arXiv 2105.05233.
+    """
+
+    item_ndim: ClassVar[int]
+
+    def __init__(
+        self,
+        channels: Annotated[Sequence[Width], MinLen(1)] = (64, 128, 256),
+        blocks: Annotated[int, Ge(1), Le(16)] = 2,
+        attention: Sequence[Annotated[int, Ge(0), Le(16)]] = (),
+        head_width: Annotated[int, Ge(8), Le(256)] = 32,
+        patch: Annotated[int, Ge(1), Le(256)] = 1,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        embedding: Annotated[int, Ge(0), Le(16384)] = 0,
+        *,
+        channels_in: int,
+        channels_out: int | None = None,
+        vector_width: int = 0,
+        sequence_width: int = 0,
+        extra_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        wrong = [level for level in attention if level >= len(channels)]
+        if wrong:
+            raise ConfigError(f"attention: there are levels 0 to {len(channels) - 1}, got {wrong[0]}")
+        rank = self.item_ndim
+        self.patch = patch
+        self.multiple = patch * 2 ** (len(channels) - 1)
+        self.conditioning = frozenset({"vector", "sequence", "sequence_mask", "channels"})
+        width = embedding or 4 * channels[0]
+        cell = patch**rank
+        self.time = TimeEmbedding(width)
+        self.vector = nn.Linear(vector_width, width) if vector_width else None
+        self.stem = convolution(rank, (channels_in + extra_channels) * cell, channels[0])
+
+        block = partial(ResidualBlock, rank, embedding=width, dropout=dropout)
+        attend = partial(Attention, head_width=head_width, sequence_width=sequence_width)
+
+        self.down = nn.ModuleList()
+        skips = [channels[0]]
+        now = channels[0]
+        for level, wide in enumerate(channels):
+            if level:
+                self.down.append(_Stage(Downsample(rank, now, now)))
+                skips.append(now)
+            for _ in range(blocks):
+                self.down.append(_Stage(block(now, wide), attend(wide) if level in attention else None))
+                now = wide
+                skips.append(now)
+        self.middle = nn.ModuleList([_Stage(block(now, now), attend(now)), _Stage(block(now, now))])
+        self.up = nn.ModuleList()
+        for level, wide in reversed(list(enumerate(channels))):
+            for _ in range(blocks + 1):
+                self.up.append(_Stage(block(now + skips.pop(), wide), attend(wide) if level in attention else None))
+                now = wide
+            if level:
+                self.up.append(_Stage(Upsample(rank, now, now)))
+        self.head = nn.Sequential(
+            norm(now), nn.SiLU(), zeroed(convolution(rank, now, (channels_out or channels_in) * cell))
+        )
+
+    def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
+        """Return the output (batch, channels_out, \\*space) for x (batch, channels_in, \\*space), time (batch,).
+
+        Args:
+            x: the noisy items.
+            time: what the prediction tells of the level.
+            cond: "vector" (batch, vector_width), "sequence" (batch, length, sequence_width), "sequence_mask"
+                (batch, length), "channels" (batch, extra_channels, \\*space); each only if the network was made for it.
+        """
+        embedding = self.time(time)
+        if self.vector is not None:
+            embedding = embedding + self.vector(cond["vector"].to(embedding.dtype))
+        embedding = functional.silu(embedding)
+        context = cond.get("sequence"), cond.get("sequence_mask")
+        if "channels" in cond:
+            x = torch.cat([x, cond["channels"].to(x.dtype)], 1)
+
+        space = x.shape[2:]
+        hidden = self.stem(_fold(_padded(x, self.multiple), self.patch))
+        skips = [hidden]
+        for stage in self.down:
+            hidden = stage(hidden, embedding, *context)
+            skips.append(hidden)
+        for stage in self.middle:
+            hidden = stage(hidden, embedding, *context)
+        for stage in self.up:
+            if not stage.changes_size:
+                hidden = torch.cat([hidden, skips.pop()], 1)
+            hidden = stage(hidden, embedding, *context)
+        return _cropped(_unfold(self.head(hidden), self.patch), space)
+
+
+class UNet1d(UNet):
+    """The U-Net for sound: waveforms, or spectrograms with their bins as channels."""
+
+    item_ndim = 1
+
+
+class UNet2d(UNet):
+    """The U-Net for pictures and spectrograms with their bins as an axis."""
+
+    item_ndim = 2
+
+
+class _Stage(nn.Module):
+    """A residual block with attention after it if it has any, or a change of size."""
+
+    def __init__(self, main: nn.Module, attention: Attention | None = None) -> None:
+        super().__init__()
+        self.main = main
+        self.attention = attention
+        self.changes_size = not isinstance(main, ResidualBlock)
+
+    def forward(self, x: Tensor, embedding: Tensor, sequence: Tensor | None, mask: Tensor | None) -> Tensor:
+        x = self.main(x) if self.changes_size else self.main(x, embedding)
+        return x if self.attention is None else self.attention(x, sequence, mask)
+
+
+def _padded(x: Tensor, multiple: int) -> Tensor:
+    short = [-size % multiple for size in x.shape[2:]]
+    if not any(short):
+        return x
+    return functional.pad(x, [end for size in reversed(short) for end in (0, size)])
+
+
+def _cropped(x: Tensor, space: Sequence[int]) -> Tensor:
+    for axis, size in enumerate(space, start=2):
+        x = x.narrow(axis, 0, size)
+    return x
+
+
+_FOLDS = {
+    1: ("batch channels (length p) -> batch (channels p) length", ("p",)),
+    2: ("batch channels (height p) (width q) -> batch (channels p q) height width", ("p", "q")),
+    3: (
+        "batch channels (frames o) (height p) (width q) -> batch (channels o p q) frames height width",
+        ("o", "p", "q"),
+    ),
+}
+
+
+def _fold(x: Tensor, patch: int) -> Tensor:
+    """Move every patch of positions into the channels."""
+    if patch == 1:
+        return x
+    pattern, names = _FOLDS[x.ndim - 2]
+    return rearrange(x, pattern, **dict.fromkeys(names, patch))
+
+
+def _unfold(x: Tensor, patch: int) -> Tensor:
+    """Undo :func:`_fold`."""
+    if patch == 1:
+        return x
+    pattern, names = _FOLDS[x.ndim - 2]
+    back = " -> ".join(reversed(pattern.split(" -> ")))
+    return rearrange(x, back, **dict.fromkeys(names, patch))

@@ -18,6 +18,8 @@ Everything else is refused.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 
@@ -28,6 +30,12 @@ __all__ = ["convert_channels", "convertible_channels", "resample"]
 
 KERNEL_LIMIT = 2**22
 """Largest table of resampling weights, in values (16 MiB): rates with a large common divisor need far less."""
+
+FILTER_WIDTH = 6
+"""Zero crossings of the sinc on either side (torchaudio's own default)."""
+
+PIECE = 2**18
+"""Frames resampled at a time."""
 
 
 def convertible_channels(given: int, wanted: int) -> bool:
@@ -58,6 +66,8 @@ def convert_channels(samples: torch.Tensor, wanted: int) -> torch.Tensor:
 def resample(samples: torch.Tensor, given: int, wanted: int) -> torch.Tensor:
     """Return ``samples`` (channels, time) at ``given`` Hz resampled to ``wanted`` Hz, by a windowed sinc.
 
+    A long sound is done in pieces that overlap by the reach of the filter, so that memory stays bounded.
+
     Raises:
         MediaError: the two rates have so small a common divisor that the table of weights would be huge.
     """
@@ -65,9 +75,30 @@ def resample(samples: torch.Tensor, given: int, wanted: int) -> torch.Tensor:
         return samples
     divisor = math.gcd(given, wanted)
     up, down = wanted // divisor, given // divisor
-    if up * (down + 16 * max(1, down // up)) > KERNEL_LIMIT:
+    reach = math.ceil(FILTER_WIDTH * down / (0.99 * min(up, down)))
+    if up * (down + 2 * reach) > KERNEL_LIMIT:
         raise MediaError(
             f"wrong sample rate: {given} Hz given, {wanted} Hz wanted, a ratio of {down}:{up}; resample the file first"
         )
-    resampled: torch.Tensor = torchaudio_module("torchaudio.functional").resample(samples, given, wanted)
+    filtered = _resampler(given, wanted)
+    overlap = -(-(reach + 1) // down)  # this and the next in periods: down samples in are up samples out
+    step = max(1, PIECE // down)
+    frames = samples.shape[1]
+    if frames <= step * down:
+        return filtered(samples)
+    resampled = torch.empty(samples.shape[0], -(-frames * up // down))
+    for first in range(0, -(-frames // down), step):
+        before = max(0, first - overlap)
+        piece = filtered(samples[:, before * down : (first + step + overlap) * down])
+        piece = piece[:, (first - before) * up : (first - before + step) * up]
+        resampled[:, first * up : first * up + piece.shape[1]] = piece
     return resampled
+
+
+@lru_cache(maxsize=4)
+def _resampler(given: int, wanted: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    transforms = torchaudio_module("torchaudio.transforms")
+    resampler: Callable[[torch.Tensor], torch.Tensor] = transforms.Resample(
+        given, wanted, lowpass_filter_width=FILTER_WIDTH, rolloff=0.99
+    )
+    return resampler

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 
-from ...core.errors import MediaError, NoiseformError
+from ...core.errors import MediaError, NoiseformError, ResourceError
 from ...core.naming import printable
 from ...core.regular_file import open_regular
 from . import mp3, ogg, riff
@@ -75,6 +75,7 @@ def read(
     Raises:
         MediaError: the file cannot be read, is no sound in these formats, is damaged, too long, of a rate or a number
             of channels that cannot be handled, or holds samples that are not finite or absurdly large.
+        ResourceError: there is too little memory for it.
     """
     with open_regular(path) as file:
         return decode(
@@ -105,6 +106,8 @@ def decode(
                 raise MediaError(f"{where}: {error}") from error
     except NoiseformError:
         raise
+    except MemoryError as error:
+        raise ResourceError(f"{where}: too little memory for it; lower max_seconds or cut it into pieces") from error
     except Exception as error:  # a decoder may raise anything at all; to the user all of it means the same
         raise MediaError(
             f"{where}: damaged or no sound ({type(error).__name__}: {printable(str(error))}); make the file again"
@@ -184,17 +187,24 @@ def _check_header(sound: SoundFile, kind: str, where: str, channels: int | None,
         raise MediaError(
             f"{where}: {sound.channels} channels given, {channels} wanted, and no rule for it; convert the file first"
         )
-    if sound.frames > max_seconds * sound.samplerate:
-        raise MediaError(
-            f"{where}: {sound.frames / sound.samplerate:.0f} s long, more than {max_seconds:g} s; cut it into pieces"
-        )
+    if sound.frames > 2**62:  # how libsndfile says that a FLAC file, written to a pipe, does not tell its length
+        raise MediaError(f"{where}: its header does not say how long it is; write it again with a tool that does")
+    if sound.frames > _limit(sound, channels, max_seconds):
+        size = f"{sound.frames / sound.samplerate:g} s of {sound.channels} channels at {sound.samplerate} Hz"
+        values = f"{max_seconds * VALUES_PER_SECOND:.0f} values"
+        raise MediaError(f"{where}: {size}, more than {max_seconds:g} s or {values}; cut it into pieces")
+
+
+def _limit(sound: SoundFile, channels: int | None, max_seconds: float) -> int:
+    """Return the most frames that may be decoded, by time and by memory."""
+    return int(max_seconds * min(sound.samplerate, VALUES_PER_SECOND / (channels or sound.channels)))
 
 
 def _blocks(sound: SoundFile, where: str, channels: int | None, max_seconds: float, strict: bool) -> torch.Tensor:
     """Decode block by block into memory that grows with what is really there; return (channels, time)."""
     wanted = channels or sound.channels
     parts = [bytearray() for _ in range(wanted)]
-    limit = int(min(max_seconds * sound.samplerate, max_seconds * VALUES_PER_SECOND / wanted))
+    limit = _limit(sound, channels, max_seconds)
     frames = 0
     while True:
         try:
@@ -213,6 +223,8 @@ def _blocks(sound: SoundFile, where: str, channels: int | None, max_seconds: flo
             raise MediaError(f"{where}: holds a sample of size {peak:g}, full scale being 1; make or scale it again")
         for part, channel in zip(parts, convert_channels(block, wanted).clamp(-1.0, 1.0), strict=True):
             part.extend(channel.contiguous().numpy().data)
+    if wanted == 1 and frames:
+        return torch.frombuffer(parts[0], dtype=torch.float32)[None]
     samples = torch.empty(wanted, frames)
     for index in range(wanted):
         if frames:

@@ -224,6 +224,7 @@ def load_pipeline(
     modality: str,
     *,
     changes: Changes | None = None,
+    config: PipelineConfig | None = None,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     allow_nonfinite: bool = False,
@@ -234,6 +235,7 @@ def load_pipeline(
         wanted: its name in the registry, or the path of a model folder; the modality's default where None.
         modality: what it must make.
         changes: laid over its configuration.
+        config: in the place of its own configuration, as when a file is made again.
         device: where the networks run.
         dtype: what they compute in.
         allow_nonfinite: accept weights that are not finite.
@@ -246,7 +248,8 @@ def load_pipeline(
     from .build import build
 
     changes = changes or Changes()
-    name, config, folder = _found(wanted, modality, changes)
+    name, own, folder = _found(wanted, modality, changes)
+    config = config or own
     if config.modality != modality:
         raise ConfigError(
             f"pipeline {name!r}: it makes {config.modality}, not {modality}; "

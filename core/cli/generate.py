@@ -1,0 +1,207 @@
+"""``noiseform generate``: media out of noise."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ConfigError, NumericError
+from ..naming import printable
+
+if TYPE_CHECKING:
+    from ..pipeline import Made, Pipeline
+    from ..sampling import Observer
+
+__all__ = ["generate"]
+
+
+@click.command()
+@click.argument("modality")
+@click.argument("pipeline", required=False)
+@click.option("--label", "labels", multiple=True, metavar="LABEL", help="What to make; give it again for more labels.")
+@click.option("--prompt", help="What to make, in words, for pipelines that take text.")
+@click.option("-n", "--count", type=int, default=1, show_default=True, help="How many.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same items.")
+@click.option("--steps", type=int, help="Number of steps. [default: the pipeline's]")
+@click.option("--sampler", metavar="NAME", help="Another sampler (noiseform list sampler).")
+@click.option("--grid", metavar="NAME", help="Another grid of times (noiseform list grid).")
+@click.option("--guidance", type=float, metavar="W", help="Scale of guidance; 1 is none.")
+@click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Anything in the pipeline.")
+@click.option("--batch-size", type=int, default=1, show_default=True, help="Items a call of the network; 1 = exact.")
+@click.option("--device", default="cpu", show_default=True, help="Where the network runs.")
+@click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16 or float16.")
+@click.option("-o", "--output", metavar="OUT", help="File or folder. Several items get numbers: OUT-0000.wav, …")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--previews", metavar="DIR", help="Also write pictures of the steps into this folder.")
+@click.option("--sheet", metavar="FILE", help="Also write one picture (PNG) of all items.")
+@click.option("--no-record", is_flag=True, help="Leave how it was made out of the file.")
+@click.option("--strict", is_flag=True, help="End with an error where an item looks wrong (silent, clipped, …).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each item.")
+@click.option("--quiet", is_flag=True, help="Print nothing.")
+def generate(
+    modality: str,
+    pipeline: str | None,
+    labels: tuple[str, ...],
+    prompt: str | None,
+    count: int,
+    seed: int,
+    steps: int | None,
+    sampler: str | None,
+    grid: str | None,
+    guidance: float | None,
+    settings: tuple[str, ...],
+    batch_size: int,
+    device: str,
+    dtype: str,
+    output: str | None,
+    overwrite: bool,
+    previews: str | None,
+    sheet: str | None,
+    no_record: bool,
+    strict: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Make media out of noise.
+
+    MODALITY is audio, or what a plugin adds; PIPELINE a name (noiseform list pipeline) or the path of a model folder.
+
+    \b
+    noiseform generate audio --label seven -o seven.wav
+    noiseform generate audio spoken-digits --label three --label george -n 4 -o three.flac
+    """
+    from ..build import build
+    from ..noise import Key
+    from ..verbs import Verbs, conditions_of
+
+    Key(seed)  # refuses a seed out of bounds before anything is loaded
+    wishes = conditions_of(labels, prompt, count=count, batch_size=batch_size)
+    kind = build("modality", modality)
+    targets = _targets(output, kind.endings, pipeline or modality, labels, seed, count)
+    _check_targets([*targets, *([Path(sheet)] if sheet else [])], overwrite)
+    loaded = _loaded(Verbs(modality), pipeline, steps, sampler, grid, guidance, settings, device, dtype)
+    kind.check_output(targets[0], loaded.spec)
+    loaded.stages[0].model.encode(wishes[:1])
+    observers = [_previews(loaded, Path(previews))] if previews else []
+    made_all = []
+    with _progress(loaded, count, quiet=quiet or as_json) as progress:
+        watching = [*observers, *progress.observers]
+        for made, target in zip(
+            loaded.make(wishes, seed=seed, batch_size=batch_size, observers=watching), targets, strict=True
+        ):
+            for complaint in kind.warnings(made.media):
+                if strict:
+                    raise NumericError(f"generate: item {made.item}: {complaint}; try another seed or less guidance")
+                warnings.warn(f"item {made.item} is {complaint}", stacklevel=1)
+            kind.write(made.media, target, record=not no_record, overwrite=overwrite)
+            progress.tell(made, target)
+            if as_json and not quiet:
+                click.echo(json.dumps(_report(made, target, seed)))
+            if sheet:
+                made_all.append(made.media)
+    if sheet:
+        captions = [" ".join((*labels, f"#{number}")) for number in range(count)]
+        kind.sheet(made_all, captions, sheet, overwrite=overwrite)
+
+
+def _loaded(verbs, pipeline, steps, sampler, grid, guidance, settings, device, dtype):  # type: ignore[no-untyped-def]
+    from ..memory import keep_large_blocks
+
+    keep_large_blocks()
+    return verbs.load(
+        pipeline,
+        steps=steps,
+        sampler=sampler,
+        grid=grid,
+        guidance=guidance,
+        settings=settings,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _targets(
+    output: str | None, endings: Sequence[str], pipeline: str, labels: Sequence[str], seed: int, count: int
+) -> list[Path]:
+    """Return the file of each item."""
+    plain = "-".join((Path(pipeline).name, *labels, str(seed)))
+    default = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in plain)[:100] + endings[0]
+    place = Path(output) if output else Path(default)
+    if output and (output.endswith(("/", os.sep)) or place.is_dir()):
+        place = place / default
+    if place.suffix.lower() not in endings:
+        raise ConfigError(
+            f"generate: {printable(place)}: no format that it could have; end the name in {', '.join(endings)}"
+        )
+    if count == 1:
+        return [place]
+    return [place.with_name(f"{place.stem}-{number:04d}{place.suffix}") for number in range(count)]
+
+
+def _check_targets(targets: Sequence[Path], overwrite: bool) -> None:
+    """Refuse files that could not be written, before anything is made."""
+    from ..atomic import check_writable, clean_stale
+
+    for folder in {target.parent for target in targets}:
+        if folder.is_dir():
+            clean_stale(folder)
+    for target in targets:
+        check_writable(target, overwrite=overwrite)
+
+
+def _report(made: Made, target: Path, seed: int) -> dict[str, object]:
+    return {
+        "path": str(target),
+        "seed": seed,
+        "item": made.item,
+        "nfe": made.nfe,
+        "seconds": round(made.seconds, 4),
+        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+    }
+
+
+def _previews(pipeline: Pipeline, folder: Path) -> Observer:
+    """Return an observer that draws what the denoiser sees, about eight times a run."""
+    from ..previews import Previews
+
+    return Previews(pipeline, folder)
+
+
+class _Quiet:
+    """Tells nothing."""
+
+    observers: Sequence[Observer] = ()
+
+    def tell(self, made: Made, target: Path) -> None:
+        """Say that an item is there."""
+
+
+class _Lines(_Quiet):
+    """One line for each file."""
+
+    def tell(self, made: Made, target: Path) -> None:
+        click.echo(f"{printable(target)}  (seed item {made.item}, {made.nfe} NFE, {made.seconds:.2f} s)")
+
+
+@contextlib.contextmanager
+def _progress(pipeline: Pipeline, count: int, *, quiet: bool) -> Iterator[_Quiet]:
+    """Show a bar on a terminal, and lines elsewhere."""
+    import sys
+
+    if quiet:
+        yield _Quiet()
+    elif not sys.stderr.isatty():
+        yield _Lines()
+    else:
+        from .progress import bar
+
+        with bar(pipeline, count) as shown:
+            yield shown

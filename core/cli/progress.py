@@ -1,0 +1,51 @@
+"""Progress on a terminal: NFE and time left."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ..naming import printable
+from ..pipeline import Made, Pipeline
+from ..sampling import Observer, SamplingStep
+
+__all__ = ["bar"]
+
+
+class _Bar:
+    """A bar over the steps of all items; one line for each file above it."""
+
+    every = 1
+    needs_x0 = False
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+        self.observers: Sequence[Observer] = (self,)
+
+    def __call__(self, step: SamplingStep) -> None:
+        self._progress.advance(self._task, len(step.x))
+
+    def tell(self, made: Made, target: Path) -> None:
+        """Say that an item is there."""
+        line = f"{printable(target)}  [dim]item {made.item}, {made.nfe} NFE, {made.seconds:.2f} s[/dim]"
+        self._progress.console.print(escape(printable(target)) + line[len(printable(target)) :], highlight=False)
+
+
+@contextlib.contextmanager
+def bar(pipeline: Pipeline, count: int) -> Iterator[_Bar]:
+    """Show a bar while items are made."""
+    steps = pipeline.stages[0].config.steps
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield _Bar(progress, progress.add_task(f"{count} x {pipeline.name}", total=steps * count))

@@ -1,0 +1,89 @@
+"""``noiseform replay``: a file made again from the record inside it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import CheckpointError, ConfigError, NumericError, PluginError
+from ..naming import printable
+
+if TYPE_CHECKING:
+    from ..modality import Modality
+    from ..pipeline import Pipeline
+    from ..record import Record
+
+__all__ = ["replay"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--pipeline", metavar="PIPELINE", help="Where the model is now, if not under the recorded name.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what was made.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: bool) -> None:
+    """Make FILE again from the record inside it, and compare byte by byte.
+
+    Ends with 0 where both are the same, with 7 where they differ (another version of torch, another processor, or
+    items that were made several at a time), and with 4 where the model is no longer the same.
+    """
+    from ..memory import keep_large_blocks
+    from ..record import read
+
+    keep_large_blocks()
+    modality = _modality_of(file)
+    table = modality.read_record(file)
+    shown = printable(file)
+    if table is None:
+        raise CheckpointError(f"replay: {shown}: holds no record of how it was made; it was left out or stripped")
+    record = read(table, where=shown)
+    loaded = _same_pipeline(record, pipeline, shown)
+    (made,) = loaded.make([record.conditions], seed=record.seed, first=record.item)
+    with tempfile.TemporaryDirectory() as folder:
+        again = output or Path(folder) / f"again{file.suffix.lower()}"
+        modality.write(made.media, again, record=True, overwrite=overwrite)
+        if again.read_bytes() == file.read_bytes():
+            click.echo(f"{shown}: the same, byte by byte ({made.nfe} NFE, {made.seconds:.2f} s)")
+            return
+    raise NumericError(
+        f"replay: {shown}: what was made again differs; made by noiseform {record.version}, "
+        f"torch {table.get('torch', '?')}"
+    )
+
+
+def _modality_of(file: Path) -> Modality:
+    """Return the modality whose files end like this one."""
+    from ..build import build
+    from ..registry import current
+
+    if not file.is_file():
+        raise ConfigError(f"replay: {printable(file)}: there is no such file")
+    endings = []
+    for part in current().plugins.parts("modality"):
+        modality: Any = build("modality", part.full_name)
+        if file.suffix.lower() in modality.endings:
+            return modality
+        endings += modality.endings
+    raise ConfigError(f"replay: {printable(file)}: no modality has such files; known endings: {', '.join(endings)}")
+
+
+def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
+    """Return the pipeline of a record, with the weights that it names."""
+    from ..pipeline import load_pipeline
+
+    name = wanted or record.pipeline
+    try:
+        loaded = load_pipeline(name, record.config.modality, config=record.config)
+    except PluginError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"replay: {shown}: {error}; say where the model is by --pipeline") from error
+    if dict(loaded.digests) != dict(record.weights):
+        raise CheckpointError(
+            f"replay: {shown}: pipeline {printable(name)} has other weights than the file was made with; "
+            "say where the right ones are by --pipeline"
+        )
+    return loaded

@@ -1,0 +1,155 @@
+"""``noiseform train``: from a recipe and real media to a model folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..modality import Modality
+    from ..stage import Stage
+    from ..training.recipe import Recipe
+    from ..training.trainer import TrainingStep
+
+__all__ = ["train"]
+
+_LINES = 10.0  # seconds between lines where there is no terminal; chosen by taste
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--data", required=True, metavar="DIR", help="Folder or tar archive of media.")
+@click.option("-o", "--output", "folder", required=True, metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint; without one, start.")
+@click.option("--override", is_flag=True, help="Resume even though the recipe or the data have changed.")
+@click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Anything in the recipe.")
+@click.option("--until", type=int, metavar="STEP", help="Stop after this step; --resume goes on.")
+@click.option("--threads", type=int, help="Threads that torch computes with. [default: one a core]")
+@click.option("--quiet", is_flag=True, help="Print nothing.")
+def train(
+    recipe: Path,
+    data: str,
+    folder: Path,
+    resume: bool,
+    override: bool,
+    settings: tuple[str, ...],
+    until: int | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Train a model as RECIPE says, on the media in DIR; RUN becomes a model folder that generate takes by path.
+
+    \b
+    noiseform train recipe.toml --data recordings/ -o runs/digits
+    noiseform generate audio ./runs/digits --label seven
+    """
+    from ..build import build
+    from ..errors import ConfigError
+    from ..memory import keep_large_blocks
+    from ..naming import printable
+    from ..registry import current
+    from ..training.recipe import read_recipe
+    from ..training.trainer import Interrupted
+    from ..training.trainer import train as run
+
+    keep_large_blocks()
+    if threads is not None:
+        import torch
+
+        if not 1 <= threads <= 1024:
+            raise ConfigError(f"threads: expected a whole number from 1 to 1024, got {threads}")
+        torch.set_num_threads(threads)
+    wanted = read_recipe(recipe, settings=settings)
+    modality = build("modality", wanted.modality)
+    items = modality.dataset(data, modality.spec(wanted.media), wanted.data)
+    _tell_skipped(items.skipped, folder, len(items), quiet)
+    observers = () if quiet else (_reporter(),)
+    try:
+        run(
+            wanted,
+            items,
+            modality,
+            folder,
+            resume=resume,
+            override=override,
+            plugins=current().plugins,
+            observers=observers,
+            picture=_picture(wanted, items.vocabulary, modality),
+            until=until,
+        )
+    except Interrupted as stop:
+        click.echo(f"{stop}: saved; go on by --resume", err=True)
+        raise SystemExit(128 + stop.signal) from None
+    finally:
+        _write_skipped(items.skipped, folder)
+    if not quiet:
+        click.echo(f"model folder: {printable(folder)}  (noiseform generate {wanted.modality} ./{printable(folder)})")
+
+
+def _reporter() -> Callable[[TrainingStep], None]:
+    """Return an observer that shows loss and time left: a bar on a terminal, a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        from .training_progress import TrainingBar
+
+        return TrainingBar()
+    last = time.monotonic()
+    first: list[TrainingStep] = []
+
+    def line(step: TrainingStep) -> None:
+        nonlocal last
+        first or first.append(step)
+        if time.monotonic() - last < _LINES and step.step not in (first[0].step, step.steps):
+            return
+        last = time.monotonic()
+        done = step.step - first[0].step
+        left = (step.seconds - first[0].seconds) / done * (step.steps - step.step) if done else float("nan")
+        click.echo(
+            f"step {step.step}/{step.steps}  loss {step.loss:.4f}  gradient {step.gradient:.2f}  "
+            f"{left / 60:.1f} min left",
+            err=True,
+        )
+
+    return line
+
+
+def _picture(recipe: Recipe, vocabulary: tuple[tuple[str, ...], ...], modality: Modality) -> Callable[[Stage, Path], None]:
+    """Return a function that makes a few items of the averaged model and draws them on one sheet."""
+
+    def draw(stage: Stage, path: Path) -> None:
+        from ..pipeline import Pipeline
+
+        pipeline = Pipeline("training", recipe, modality, stage.media, (stage,), {})
+        wishes = [
+            {"labels": tuple(labels[number % len(labels)] for labels in vocabulary)}
+            for number in range(recipe.training.samples)
+        ]
+        captions = [" ".join(wish["labels"]) or f"#{number}" for number, wish in enumerate(wishes)]
+        made = [one.media for one in pipeline.make(wishes, seed=recipe.training.seed, batch_size=len(wishes))]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        modality.sheet(made, captions, path, overwrite=True)
+
+    return draw
+
+
+def _tell_skipped(skipped: list[tuple[str, str]], folder: Path, usable: int, quiet: bool) -> None:
+    if not quiet:
+        note = f"; {len(skipped)} skipped, see {folder / 'skipped.jsonl'}" if skipped else ""
+        click.echo(f"data: {usable} items{note}", err=True)
+
+
+def _write_skipped(skipped: list[tuple[str, str]], folder: Path) -> None:
+    """Write down what could not be used, name and reason, one JSON object a line."""
+    import json
+
+    from ..atomic import write_whole
+
+    if skipped and folder.is_dir():
+        lines = (json.dumps({"name": name, "reason": reason}) + "\n" for name, reason in skipped)
+        write_whole(folder / "skipped.jsonl", "".join(lines), overwrite=True)
+
+

@@ -43,9 +43,9 @@ class Audio:
             overwrite: replace a file that stands there.
             record: keep the record in the file's own metadata.
 
-        Raises: what :func:`noiseform.modalities.audio.write.write` raises.
+        Raises: what :func:`noiseform.modalities.audio.writing.write` raises.
         """
-        from .write import write
+        from .writing import write
 
         write(self, path, record=self.record if record else None, overwrite=overwrite)
 

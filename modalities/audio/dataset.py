@@ -12,7 +12,7 @@ from ...core.errors import ConfigError, MediaError, NoiseformError
 from ...core.media import MediaSpec
 from ...core.naming import printable
 from ...core.source import open_source
-from .read import decode
+from .reading import decode
 
 __all__ = ["AudioDataset"]
 

@@ -16,7 +16,7 @@ EMBED_LIMIT = 16 * 2**20
 
 def as_wav(audio: Audio) -> bytes:
     """Return the sound as the bytes of a WAV file, without its record."""
-    from .write import encode
+    from .writing import encode
 
     buffer = io.BytesIO()
     encode(audio, "wav", buffer)

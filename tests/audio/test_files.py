@@ -13,8 +13,8 @@ import torch
 from noiseform.core.errors import ConfigError, MediaError
 from noiseform.modalities.audio import convert
 from noiseform.modalities.audio.clip import Audio
-from noiseform.modalities.audio.read import read, read_record
-from noiseform.modalities.audio.write import write
+from noiseform.modalities.audio.reading import read, read_record
+from noiseform.modalities.audio.writing import write
 
 FORMATS = ["wav", "flac", "ogg", "mp3"]
 LOSSLESS = ["wav", "flac"]
@@ -220,7 +220,7 @@ def test_reading_and_writing_need_no_torchaudio(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['torchaudio'] = None\n"
         "from noiseform.modalities.audio.clip import Audio\n"
-        "from noiseform.modalities.audio.read import read\n"
+        "from noiseform.modalities.audio.reading import read\n"
         "import torch\n"
         "path = sys.argv[1]\n"
         "Audio(torch.zeros(1, 800), 8000).save(path)\n"
@@ -233,3 +233,12 @@ def test_reading_and_writing_need_no_torchaudio(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path / "x.wav")], capture_output=True, text=True, check=True
     )
     assert "torchaudio" in done.stdout
+
+
+def test_names_of_the_package_are_functions_each_time() -> None:
+    from noiseform.modalities import audio
+
+    for _ in range(2):
+        assert callable(audio.read)
+        assert callable(audio.write)
+        assert callable(audio.read_record)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import audio_edges
 from noiseform.core.errors import MediaError
-from noiseform.modalities.audio.read import read
+from noiseform.modalities.audio.reading import read
 
 LIMIT_MIB = 300
 SECONDS = 2.0

@@ -14,7 +14,7 @@ import torch
 from noiseform.core.atomic import TEMPORARY_PREFIX, check_writable
 from noiseform.core.errors import NoiseformError
 from noiseform.modalities.audio.clip import Audio
-from noiseform.modalities.audio.read import read
+from noiseform.modalities.audio.reading import read
 
 ENDINGS = ("wav", "flac", "ogg", "mp3")
 

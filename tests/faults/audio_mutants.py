@@ -18,7 +18,7 @@ import numpy
 import soundfile
 import torch
 from noiseform.core.errors import MediaError
-from noiseform.modalities.audio.read import decode
+from noiseform.modalities.audio.reading import decode
 
 ADDRESS_SPACE = 4 * 2**30  # torch alone maps about 2 GiB
 SECONDS_PER_FILE = 10

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from noiseform.core.errors import ConfigError, NoiseformError
 from noiseform.modalities.audio.clip import Audio
-from noiseform.modalities.audio.read import read
+from noiseform.modalities.audio.reading import read
 
 PROCESSES = 8
 ROUNDS = 50

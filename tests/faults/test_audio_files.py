@@ -18,8 +18,8 @@ import soundfile
 import torch
 from noiseform.core.errors import ConfigError, MediaError, NumericError, ResourceError
 from noiseform.modalities.audio.clip import Audio
-from noiseform.modalities.audio.read import decode, read, read_record
-from noiseform.modalities.audio.write import write
+from noiseform.modalities.audio.reading import decode, read, read_record
+from noiseform.modalities.audio.writing import write
 
 sys.path.insert(0, str(Path(__file__).parent))
 import audio_edges as edges  # the scripts beside this file are run by themselves too

@@ -15,9 +15,9 @@ from ...core.verbs import Verbs
 
 if TYPE_CHECKING:
     from .clip import Audio as Audio
-    from .read import read as read
-    from .read import read_record as read_record
-    from .write import write as write
+    from .reading import read as read
+    from .reading import read_record as read_record
+    from .writing import write as write
 
 __all__ = ["Audio", "generate", "load", "read", "read_record", "write"]
 
@@ -25,7 +25,7 @@ _verbs = Verbs("audio")
 generate = _verbs.generate
 load = _verbs.load
 
-_LAZY = {"Audio": "clip", "read": "read", "read_record": "read", "write": "write"}
+_LAZY = {"Audio": "clip", "read": "reading", "read_record": "reading", "write": "writing"}
 
 
 @hookimpl

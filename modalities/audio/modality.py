@@ -15,8 +15,8 @@ from ...core.dataset import DataConfig
 from ...core.media import MediaSpec
 from .clip import Audio
 from .dataset import AudioDataset
-from .read import read_record
-from .write import check_format, write
+from .reading import read_record
+from .writing import check_format, write
 
 __all__ = ["AudioMedia", "AudioModality"]
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from .atomic import TEMPORARY_PREFIX
 from .errors import MediaError
@@ -110,6 +110,20 @@ def _size(item: os.DirEntry[str]) -> int:
         return 0
 
 
+class _Header(tarfile.TarInfo):
+    """The header of a file in an archive; tarfile itself takes a broken header for the end of the archive."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return the header in a block of the archive. Raises ValueError where there is none, and no end mark."""
+        if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+            return super().frombuf(buf, encoding, errors)  # the mark of the end: tarfile's own business
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            raise ValueError("cut short, or damaged in the middle") from error
+
+
 class Archive(Source):
     """The regular files of a ``.tar``, ``.tar.gz``, ``.tar.bz2`` or ``.tar.xz``, read in place.
 
@@ -132,7 +146,7 @@ class Archive(Source):
         with open_regular(self.place) as file:
             plain = self._plain(file)
             try:
-                with tarfile.open(fileobj=file, mode="r:" if plain else "r|*") as archive:
+                with tarfile.open(fileobj=file, mode="r:" if plain else "r|*", tarinfo=_Header) as archive:
                     for member in archive:
                         entry = self._entry(archive, member, plain, wanted)
                         if entry is not None:

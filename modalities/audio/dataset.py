@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
+from typing import BinaryIO
 
 import torch
 
@@ -80,8 +82,10 @@ class AudioDataset:
                 continue
             size = samples.numel() * samples.element_size()
             room -= size
-            self._items.append(item)
-            self._kept.append(samples if room >= 0 else None)
+            kept = room >= 0
+            # What is kept decoded needs its file no more, which may be held in memory too.
+            self._items.append(replace(item, entry=replace(item.entry, open=_released)) if kept else item)
+            self._kept.append(samples if kept else None)
         refuse_too_many(place, len(self.skipped), self._total, self.config.max_bad, self.skipped)
 
     def __len__(self) -> int:
@@ -172,3 +176,7 @@ def _sound_shape(spec: MediaSpec) -> tuple[int, int, int]:
             f"wrong media: shape {spec.shape} with rates {spec.rates}; sound has (channels, samples) and one whole rate"
         )
     return spec.shape[0], spec.shape[1], int(rate)
+
+
+def _released() -> BinaryIO:
+    raise AssertionError("a sound that is kept decoded is not opened again")

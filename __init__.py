@@ -34,12 +34,22 @@ __all__ = ["GaussianMixture", "__version__", "audio", "build", "hookimpl", "samp
 def __getattr__(name: str) -> object:
     """Load a public name on its first use."""
     if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _plugin_modality(name)
     module_name, _, attribute = _LAZY[name].partition(":")
     module = importlib.import_module(module_name, __name__)
     value: object = getattr(module, attribute) if attribute else module
     globals()[name] = value
     return value
+
+
+def _plugin_modality(name: str) -> object:
+    """Return the verbs of a modality that a plugin brings."""
+    from .core.registry import current
+    from .core.verbs import Verbs
+
+    if name.startswith("_") or all(part.name != name for part in current().plugins.parts("modality")):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return Verbs(name)
 
 
 def __dir__() -> list[str]:

@@ -87,6 +87,9 @@ def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object]
         made = cast(object, factory(**checked, **host))
     except (NoiseformError, KeyboardInterrupt):
         raise
+    except ValueError as error:  # parameters that are right one by one but not together
+        head = f"{where}: " if where else ""
+        raise ConfigError(f"{head}{part.kind} {part.name!r}: {error}; see {listing}") from error
     except BaseException as error:
         if part.plugin.candidate.builtin:
             raise

@@ -188,7 +188,7 @@ class _Lines(_Quiet):
     """One line for each file."""
 
     def tell(self, made: Made, target: Path) -> None:
-        click.echo(f"{printable(target)}  (seed item {made.item}, {made.nfe} NFE, {made.seconds:.2f} s)")
+        click.echo(f"{printable(target)}  (item {made.item}, {made.nfe} NFE, {made.seconds:.2f} s)")
 
 
 @contextlib.contextmanager

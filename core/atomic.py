@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import socket
 import stat
 import time
 import zlib
@@ -148,7 +147,8 @@ def _place() -> str:
     space = b""
     with suppress(OSError):
         space = os.readlink("/proc/self/ns/pid").encode()
-    return f"{zlib.crc32(socket.gethostname().encode() + space):08x}"
+    machine = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return f"{zlib.crc32(machine.encode() + space):08x}"
 
 
 def _abandoned(entry: os.DirEntry[str]) -> bool:
@@ -162,6 +162,8 @@ def _abandoned(entry: os.DirEntry[str]) -> bool:
 
 
 def _alive(pid: int) -> bool:
+    if os.name == "nt":  # there os.kill would end the process that it asks after
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

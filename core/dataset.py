@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,18 +102,17 @@ def list_items(source: Source, config: DataConfig, endings: tuple[str, ...]) -> 
         ConfigError: ``config`` names a field, or a table, that is not there.
         MediaError: the source cannot be read, or holds no such file.
     """
-    include = [glob.lower() for glob in config.include or endings]
-    exclude = [glob.lower() for glob in config.exclude]
+    include, exclude = _matcher(config.include or endings), _matcher(config.exclude)
 
     def wanted(name: str) -> bool:
-        return name == config.csv or (_matches(name, include) and not _matches(name, exclude))
+        return name == config.csv or (include(name) and not exclude(name))
 
     fields, label = _rule(config)
     entries = {entry.name: entry for entry in source.entries(wanted)}
     table = entries.pop(config.csv, None) if config.csv else None
     if not entries:
         raise MediaError(
-            f"no data: {printable(source.place)}: no file matches {', '.join(include)} "
+            f"no data: {printable(source.place)}: no file matches {', '.join(config.include or endings)} "
             f"({len(source.unread)} others passed over); name another folder or set include"
         )
     if config.labels == "csv":
@@ -151,7 +151,12 @@ def _rule(config: DataConfig) -> tuple[tuple[str, ...], Labeller]:
     return (), unlabelled
 
 
-def _matches(name: str, globs: Iterable[str]) -> bool:
-    whole = name.lower()
-    last = whole.rsplit("/", 1)[-1]
-    return any(fnmatch.fnmatchcase(last, glob) or fnmatch.fnmatchcase(whole, glob) for glob in globs)
+def _matcher(globs: Iterable[str]) -> Callable[[str], bool]:
+    """Return what tells whether a name, or its last part, matches one of the globs, whatever the case."""
+    expression = re.compile("|".join(fnmatch.translate(glob.lower()) for glob in globs) or r"(?!)")
+
+    def matches(name: str) -> bool:
+        whole = name.lower()
+        return bool(expression.match(whole.rsplit("/", 1)[-1]) or expression.match(whole))
+
+    return matches

@@ -1,0 +1,82 @@
+# noiseform: `make demo` and `make test` set everything up by themselves on a machine with Python 3.11 or later.
+#
+# What may be set on the command line:
+#   PYTHON  the interpreter that the environment is made with           make demo PYTHON=python3.12
+#   VENV    where the environment is                                     make test VENV=/tmp/venv
+#   TORCH   what pip installs as PyTorch, before everything else         make demo TORCH='torch>=2.9'
+#   OUT     where `make demo` writes                                     make demo OUT=/tmp/digits
+#   TESTS   what `make test` gives to pytest                             make test TESTS='tests/core -x'
+# pip reads its own settings (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...) as always.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
+	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
+VENV   ?= .venv
+TORCH  ?= torch==2.13.0
+OUT    ?= out
+TESTS  ?=
+
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+STAMP  := $(VENV)/.noiseform-installed
+# What mypy is shown: the root is the package `noiseform`, but the checkout's folder may have any name.
+TYPES  := build/types/noiseform
+PACKAGE_PARTS := core plugins modalities __init__.py py.typed
+
+.PHONY: help setup demo test check format lint types docs docs-check bench soak clean
+
+help:  ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(STAMP)  ## make the environment and install everything into it
+
+$(STAMP): pyproject.toml .ci/torchaudio_cpu.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"noiseform needs Python 3.11 or later; name one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import venv, ensurepip' || { \
+		echo "this Python has no venv; install it (Debian: python3-venv), or name another: make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV): PyTorch and everything else is fetched once; this takes minutes"
+	$(PIP) install --quiet "$(TORCH)"
+	$(PIP) install --quiet --no-deps torchaudio
+	$(PIP) install --quiet --editable ".[dev]"
+	$(BIN)/python .ci/torchaudio_cpu.py
+	@touch $@
+
+demo: $(STAMP)  ## speak the ten digits with both embedded models; files and a picture go to out/
+	@$(BIN)/python docs/examples/digits.py "$(OUT)"
+
+test: $(STAMP)  ## run the tests
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: lint types docs-check test  ## format, lint, types, docs and tests: what has to pass before a change goes in
+
+format: $(STAMP)  ## bring the sources into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	@mkdir -p $(TYPES)
+	@$(foreach part,$(PACKAGE_PARTS),ln -sfn ../../../$(part) $(TYPES)/$(part);)
+	cd build/types && MYPYPATH=. $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p noiseform
+
+docs: $(STAMP)  ## make the reference pages and the figures of the docs anew
+	$(BIN)/python docs/generate_reference.py
+	$(BIN)/python docs/figures/tutorial.py
+	$(BIN)/python docs/figures/spectrograms.py
+
+docs-check: $(STAMP)
+	$(BIN)/python docs/generate_reference.py --check
+
+bench: $(STAMP)  ## measure what PERFORMANCE is claimed, side by side with the peers that are installed
+	$(BIN)/python -m pytest -m bench -s tests/bench
+
+soak: $(STAMP)  ## the long fault tests: minutes to an hour
+	$(BIN)/python -m pytest -m soak -s tests/faults
+
+clean:  ## remove what was built, but neither out/ nor runs/
+	rm -rf $(VENV) build dist noiseform.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
+from ...core.errors import ConfigError
 from ...core.process import Process, complete
 
 __all__ = ["Karras"]
@@ -20,7 +21,8 @@ class Karras:
 
     Args:
         rho: the larger, the denser near the data.
-        nsr_min: noise-to-signal ratio of the last time before 0 (EDM's sigma_min).
+        nsr_min: noise-to-signal ratio of the last time before 0 (EDM's sigma_min). A process of a table ends at the
+            table's first entry.
         nsr_max: where the steps begin if the process starts above it (EDM's sigma_max); the first time is 1 all
             the same.
 
@@ -33,14 +35,14 @@ class Karras:
 
     def __post_init__(self) -> None:
         if self.nsr_max <= self.nsr_min:
-            raise ValueError(f"nsr_max must be above nsr_min, got {self.nsr_max} and {self.nsr_min}")
+            raise ConfigError(f"grid/karras: nsr_max must be above nsr_min, got {self.nsr_max} and {self.nsr_min}")
 
     def times(self, process: Process, steps: int) -> Tensor:
         process = complete(process)
-        start = torch.exp(-process.log_snr(torch.ones(1, dtype=torch.float64)) / 2).clamp(max=self.nsr_max).item()
-        ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
-        ends = start ** (1 / self.rho), self.nsr_min ** (1 / self.rho)
-        nsr = (ends[0] + ramp * (ends[1] - ends[0])) ** self.rho
+        ends = torch.tensor([1.0, 1 / getattr(process, "length", float("inf"))], dtype=torch.float64)
+        highest, lowest = torch.exp(-process.log_snr(ends) / 2).tolist()
+        start, end = min(self.nsr_max, highest) ** (1 / self.rho), max(self.nsr_min, lowest) ** (1 / self.rho)
+        nsr = torch.linspace(start, end, steps, dtype=torch.float64) ** self.rho
         times = process.t_of_log_snr(-2 * torch.log(nsr))
         times[0] = 1.0
         return torch.cat([times, times.new_zeros(1)])

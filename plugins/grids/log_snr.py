@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...core.errors import ConfigError
 from ...core.process import Process, complete
 
 __all__ = ["LogSNR"]
@@ -30,7 +31,7 @@ class LogSNR:
 
     def __post_init__(self) -> None:
         if self.high <= self.low:
-            raise ValueError(f"high must be above low, got {self.high} and {self.low}")
+            raise ConfigError(f"grid/log-snr: high must be above low, got {self.high} and {self.low}")
 
     def times(self, process: Process, steps: int) -> Tensor:
         process = complete(process)

@@ -60,5 +60,6 @@ class ClassifierFree:
 
     def _rescaled(self, x0: Tensor, with_cond: Tensor) -> Tensor:
         axes = tuple(range(1, x0.ndim))
-        factor = with_cond.std(axes, keepdim=True) / x0.std(axes, keepdim=True)
-        return x0 * torch.lerp(torch.ones_like(factor), factor, self.rescale)
+        wanted, spread = (one.std(axes, correction=0, keepdim=True) for one in (with_cond, x0))
+        factor = torch.where(spread > 0, wanted / spread, 1.0)  # a constant item has no spread to bring back
+        return x0 * (1 + self.rescale * (factor - 1))

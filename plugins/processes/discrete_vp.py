@@ -49,7 +49,9 @@ class DiscreteVP:
             first, last = alpha[0].clone(), alpha[-1].clone()
             log_alpha = torch.log((alpha - last) * first / (first - last))
         self.length = length
-        self._log_alpha = torch.cat([torch.zeros(1, dtype=torch.float64), log_alpha])  # entry i stands at t = i / length
+        self._log_alpha = torch.cat(
+            [torch.zeros(1, dtype=torch.float64), log_alpha]
+        )  # entry i stands at t = i / length
 
     def _segment(self, t: Tensor) -> tuple[Tensor, Tensor]:
         position = t.clamp(0, 1) * self.length

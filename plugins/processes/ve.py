@@ -11,6 +11,8 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ...core.errors import ConfigError
+
 __all__ = ["VE"]
 
 
@@ -32,7 +34,9 @@ class VE:
 
     def __post_init__(self) -> None:
         if self.sigma_max <= self.sigma_min:
-            raise ValueError(f"sigma_max must be above sigma_min, got {self.sigma_max} and {self.sigma_min}")
+            raise ConfigError(
+                f"process/ve: sigma_max must be above sigma_min, got {self.sigma_max} and {self.sigma_min}"
+            )
 
     @property
     def _rate(self) -> float:

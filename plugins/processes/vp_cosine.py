@@ -38,12 +38,10 @@ class CosineVP:
     def alpha(self, t: Tensor) -> Tensor:
         return torch.sin(self._rate * (1 - t)) / math.cos(self._start)  # cos(u), written to be exactly 0 at t = 1
 
-    def _lost(self, t: Tensor) -> Tensor:
-        """Return 1 - alpha without cancellation: cos a - cos b = 2 sin((a + b) / 2) sin((b - a) / 2)."""
-        return 2 * torch.sin(self._start + self._rate * t / 2) * torch.sin(self._rate * t / 2) / math.cos(self._start)
-
     def sigma(self, t: Tensor) -> Tensor:
-        return torch.sqrt(self._lost(t) * (1 + self.alpha(t)))
+        # sqrt(1 - alpha**2) without cancellation: cos(a)**2 - cos(b)**2 = sin(b - a) sin(b + a)
+        passed = self._rate * t
+        return torch.sqrt(torch.sin(passed) * torch.sin(passed + 2 * self._start)) / math.cos(self._start)
 
     def d_alpha(self, t: Tensor) -> Tensor:
         return -self._rate * torch.cos(self._rate * (1 - t)) / math.cos(self._start)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -15,7 +15,9 @@ __all__ = ["LinearVP"]
 
 @dataclass(frozen=True)
 class LinearVP:
-    """The VP-SDE: ``alpha = exp(-B / 2)``, ``sigma**2 = 1 - alpha**2``, ``B = beta_min t + (beta_max - beta_min) t**2 / 2``.
+    """The VP-SDE: ``alpha = exp(-B / 2)``, ``sigma**2 = 1 - alpha**2``.
+
+    ``B = beta_min t + (beta_max - beta_min) t**2 / 2`` is the noise rate ``beta(t)``, integrated.
 
     Args:
         beta_min: rate of noise at t = 0.
@@ -24,7 +26,7 @@ class LinearVP:
     Source: Song et al. 2021, arXiv 2011.13456, equation 32 (the continuous limit of DDPM's linear schedule).
     """
 
-    beta_min: Annotated[float, Ge(0)] = 0.1
+    beta_min: Annotated[float, Gt(0)] = 0.1
     beta_max: Annotated[float, Gt(0)] = 20.0
 
     def _integral(self, t: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class DDIM:
     Order 1, 1 NFE per step, deterministic at eta = 0, keeps no state.
 
     Args:
-        eta: 0 follows the probability-flow ODE, 1 is DDPM.
+        eta: 0 follows the probability-flow ODE, 1 is DDPM; above 1 more of the noise is fresh, all of it at most.
 
     Source: Song et al. 2021, arXiv 2010.02502, equations 12 and 16.
     """
@@ -44,11 +44,11 @@ class DDIM:
     ) -> tuple[Tensor, None]:
         x0 = denoise(x, here)
         fresh = self._fresh(here, next) if self.eta else 0.0
-        kept = max(next.sigma**2 - fresh**2, 0.0) ** 0.5 / here.sigma  # factor of sigma * eps = x - alpha * x0
+        kept = (next.sigma**2 - fresh**2) ** 0.5 / here.sigma  # factor of sigma * eps = x - alpha * x0
         there = torch.add(x * kept, x0, alpha=next.alpha - kept * here.alpha)
         return (there.add_(noise(), alpha=fresh) if fresh else there), None
 
     def _fresh(self, here: Level[float], next: Level[float]) -> float:
-        """Return the standard deviation of the fresh noise, equation 16."""
+        """Return the standard deviation of the fresh noise, equation 16; no more than there is noise in all."""
         added = here.sigma**2 - (here.alpha / next.alpha * next.sigma) ** 2
-        return self.eta * next.sigma / here.sigma * max(added, 0.0) ** 0.5
+        return next.sigma * min(self.eta / here.sigma * max(added, 0.0) ** 0.5, 1.0)

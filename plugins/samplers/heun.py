@@ -15,7 +15,9 @@ class Heun:
     """The trapezoidal rule for ``d(x / alpha) / d(nsr) = eps``, nsr = sigma / alpha, with Euler's step to look ahead.
 
     Order 2, 2 NFE per step, deterministic, keeps no state. A step from alpha = 0 or to sigma = 0 is Euler's: nsr or
-    eps has no value there.
+    eps has no value there. (Next to alpha = 0 equal steps of t are growing steps of nsr; on ``flow`` they leave an
+    error of h**2 log(1 / h) in place of h**2. No other rule is the same in x and in x / alpha and EDM's where
+    alpha = 1.)
 
     Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1.
     """
@@ -35,7 +37,6 @@ class Heun:
         ahead = torch.add(x * ratio, x0, alpha=next.alpha - ratio * here.alpha)
         if here.alpha == 0 or next.sigma == 0:
             return ahead, None
-        eps = (x - here.alpha * x0) / here.sigma
-        eps_ahead = (ahead - next.alpha * denoise(ahead, next)) / next.sigma
-        # From here on Euler's step is corrected by half the change of the slope.
-        return torch.add(ahead, eps_ahead - eps, alpha=0.5 * (next.sigma - here.sigma * next.alpha / here.alpha)), None
+        # Half the change of eps over the change of nsr. With both x0 written out in it, all but their change cancels.
+        gain = 0.5 * next.alpha * (next.alpha / (ratio * here.alpha) - 1)
+        return torch.add(ahead, denoise(ahead, next) - x0, alpha=gain), None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .core.build import build as build
+    from .core.registration.build import build as build
     from .core.hookspecs import hookimpl as hookimpl
     from .core.mixture import GaussianMixture as GaussianMixture
     from .core.sampling import sample as sample
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "GaussianMixture": ".core.mixture:GaussianMixture",
     "audio": ".modalities.audio",
-    "build": ".core.build:build",
+    "build": ".core.registration.build:build",
     "hookimpl": ".core.hookspecs:hookimpl",
     "sample": ".core.sampling:sample",
 }
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> object:
 
 def _plugin_modality(name: str) -> object:
     """Return the verbs of a modality that a plugin brings."""
-    from .core.registry import current
+    from .core.registration.registry import current
     from .core.verbs import Verbs
 
     if name.startswith("_") or all(part.name != name for part in current().plugins.parts("modality")):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .dataset import DataConfig
+from .data.dataset import DataConfig
 from .media import MediaSpec
 
 __all__ = ["DataSet", "Media", "Modality"]

@@ -11,22 +11,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .config import PartConfig, PipelineConfig, StageConfig, checked
+from .registration.config import PartConfig, PipelineConfig, StageConfig, checked
 from .denoiser import Denoiser
 from .errors import CheckpointError, ConfigError, NumericError, ResourceError
 from .media import MediaSpec
 from .memory import refuse_too_much
 from .modality import Media, Modality
-from .model_folder import is_model_folder, load_model_folder
-from .model_parts import check_parts
+from .storage.model_folder import is_model_folder, load_model_folder
+from .storage.model_parts import check_parts
 from .naming import printable
 from .noise import Key
-from .registry import current
+from .registration.registry import current
 from .sampling import MAX_STEPS, Observer, sample
-from .settings import apply_settings
+from .registration.settings import apply_settings
 from .stage import Stage, build_stage
-from .weights import assign
-from .weights_reference import resolve_weights
+from .storage.weights import assign
+from .storage.weights_reference import resolve_weights
 
 __all__ = ["Changes", "Made", "Pipeline", "SamplingRun", "load_pipeline"]
 
@@ -245,7 +245,7 @@ def load_pipeline(
         CheckpointError: the weights are damaged, or do not fit the configuration.
         PluginError: it needs a plugin that is not there.
     """
-    from .build import build
+    from .registration.build import build
 
     changes = changes or Changes()
     name, own, folder = _found(wanted, modality, changes)
@@ -286,7 +286,7 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
         raise ConfigError(f"generate: no default pipeline makes {modality}; name one (noiseform list pipeline)")
     path = Path(name).expanduser()
     if ("/" in name or name.startswith(".")) and is_model_folder(path):
-        from .model_folder import read_model_folder
+        from .storage.model_folder import read_model_folder
 
         table = apply_settings(read_model_folder(path).pipeline, changes.settings)
         return path.resolve().name, checked(PipelineConfig, table, what=f"model {printable(path)}"), path

@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .config import PipelineConfig, checked
+from .registration.config import PipelineConfig, checked
 from .errors import CheckpointError
 from .noise import MAX_SEED
 

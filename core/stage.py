@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .build import build_part, find
-from .config import PartConfig, StageConfig
+from .registration.build import build_part, find
+from .registration.config import PartConfig, StageConfig
 from .denoiser import Guidance
 from .errors import ConfigError, PluginError, nearest
 from .media import MediaSpec
-from .model_parts import Part
+from .storage.model_parts import Part
 from .objective import Objective
 from .process import CompleteProcess, complete
 from .sampling import Grid, Sampler

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from noiseform.core import installed
-from noiseform.core.registry import use_registry
+from noiseform.core.registration import installed
+from noiseform.core.registration.registry import use_registry
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,7 @@ def generate(
     noiseform generate audio --label seven -o seven.wav
     noiseform generate audio spoken-digits --label three --label george -n 4 -o three.flac
     """
-    from ..build import build
+    from ..registration.build import build
     from ..noise import Key
     from ..verbs import Verbs, conditions_of
 
@@ -148,7 +148,7 @@ def _targets(
 
 def _check_targets(targets: Sequence[Path], overwrite: bool) -> None:
     """Refuse files that could not be written, before anything is made."""
-    from ..atomic import check_writable, clean_stale
+    from ..storage.atomic import check_writable, clean_stale
 
     for folder in {target.parent for target in targets}:
         if folder.is_dir():

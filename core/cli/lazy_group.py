@@ -9,9 +9,9 @@ from typing import NamedTuple
 import click
 
 from ..errors import NoiseformError, PluginError, nearest
-from ..plugin_loading import Part
-from ..registry import current, load_registry, using_registry
-from ..targets import import_target
+from ..registration.plugin_loading import Part
+from ..registration.registry import current, load_registry, using_registry
+from ..registration.targets import import_target
 
 __all__ = ["PLUGIN_KEY", "Entry", "LazyGroup"]
 

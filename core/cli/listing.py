@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..kinds import KINDS
-from ..registry import Registry, current
+from ..registration.kinds import KINDS
+from ..registration.registry import Registry, current
 from .rows import print_json, print_rows
 
 __all__ = ["list_parts"]

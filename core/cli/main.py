@@ -18,7 +18,7 @@ import click
 
 from ..errors import NoiseformError, PluginError, ResourceError
 from ..naming import printable
-from ..targets import PACKAGE
+from ..registration.targets import PACKAGE
 from .lazy_group import PLUGIN_KEY, Entry, LazyGroup, common_options
 
 __all__ = ["COMMANDS", "main"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from ..errors import NoiseformError
-from ..plugin_loading import Plugin
-from ..registry import Registry, current, user_folder
-from ..targets import PACKAGE
+from ..registration.plugin_loading import Plugin
+from ..registration.registry import Registry, current, user_folder
+from ..registration.targets import PACKAGE
 from .rows import print_json, print_rows
 
 __all__ = ["plugins"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import click
 
 from ..naming import printable
-from ..registry import current
-from ..toml_file import KeyPath
+from ..registration.registry import current
+from ..registration.toml_file import KeyPath
 
 __all__ = ["flattened", "registry"]
 

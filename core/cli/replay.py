@@ -56,8 +56,8 @@ def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: boo
 
 def _modality_of(file: Path) -> Modality:
     """Return the modality whose files end like this one."""
-    from ..build import build
-    from ..registry import current
+    from ..registration.build import build
+    from ..registration.registry import current
 
     if not file.is_file():
         raise ConfigError(f"replay: {printable(file)}: there is no such file")

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import click
 
 from ..errors import ConfigError
-from ..kinds import kind_of
-from ..plugin_loading import Part
-from ..registry import current
+from ..registration.kinds import kind_of
+from ..registration.plugin_loading import Part
+from ..registration.registry import current
 from .registry import flattened
 from .rows import print_json, print_rows
 
@@ -48,7 +48,7 @@ def show(part: str, as_json: bool) -> None:
 
 
 def _described(part: Part) -> dict[str, object]:
-    from ..parameters import Parameter, describe
+    from ..registration.parameters import Parameter, describe
 
     factory = part.load()
     documentation = (inspect.getdoc(factory) or "").splitlines()
@@ -106,7 +106,7 @@ def _pipeline(name: str) -> dict[str, object]:
 
 def _example(part: Part, parameters: Sequence[object]) -> str:
     """Return a line for a recipe, with every parameter at its default."""
-    from ..parameters import Parameter
+    from ..registration.parameters import Parameter
 
     if part.kind in {"modality", "command", "metric"}:
         return {"modality": f"noiseform generate {part.name}", "command": f"noiseform {part.name}"}.get(part.kind, "")

@@ -48,11 +48,11 @@ def train(
     noiseform train recipe.toml --data recordings/ -o runs/digits
     noiseform generate audio ./runs/digits --label seven
     """
-    from ..build import build
+    from ..registration.build import build
     from ..errors import ConfigError
     from ..memory import keep_large_blocks
     from ..naming import printable
-    from ..registry import current
+    from ..registration.registry import current
     from ..training.recipe import read_recipe
     from ..training.trainer import Interrupted
     from ..training.trainer import train as run
@@ -146,7 +146,7 @@ def _write_skipped(skipped: list[tuple[str, str]], folder: Path) -> None:
     """Write down what could not be used, name and reason, one JSON object a line."""
     import json
 
-    from ..atomic import write_whole
+    from ..storage.atomic import write_whole
 
     if skipped and folder.is_dir():
         lines = (json.dumps({"name": name, "reason": reason}) + "\n" for name, reason in skipped)

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from ..atomic import whole_file
+from ..storage.atomic import whole_file
 
 __all__ = ["LossLog"]
 

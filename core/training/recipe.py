@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..config import Name, PipelineConfig, checked
-from ..dataset import DataConfig
+from ..registration.config import Name, PipelineConfig, checked
+from ..data.dataset import DataConfig
 from ..noise import MAX_SEED
-from ..settings import apply_settings
-from ..toml_file import read_toml
+from ..registration.settings import apply_settings
+from ..registration.toml_file import read_toml
 
 __all__ = ["Recipe", "TrainingConfig", "read_recipe"]
 

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from ... import __version__
-from ..checkpoint import RunLock, flatten_state, latest_checkpoint, restore_optimizer, restore_state, save_checkpoint
+from ..storage.checkpoint import RunLock, flatten_state, latest_checkpoint, restore_optimizer, restore_state, save_checkpoint
 from ..errors import ConfigError, NumericError
 from ..modality import DataSet, Modality
-from ..model_folder import write_model_folder
+from ..storage.model_folder import write_model_folder
 from ..naming import printable
-from ..plugins import Plugins
+from ..registration.plugins import Plugins
 from ..stage import Stage, build_stage
-from ..weights import assign, cast_tensors
+from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
 from .log import LossLog

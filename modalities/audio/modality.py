@@ -10,8 +10,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from ...core.config import checked
-from ...core.dataset import DataConfig
+from ...core.registration.config import checked
+from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
 from .clip import Audio
 from .dataset import AudioDataset

@@ -14,7 +14,7 @@ import torch
 
 from ...core.errors import MediaError, NoiseformError, ResourceError
 from ...core.naming import printable
-from ...core.regular_file import open_regular
+from ...core.storage.regular_file import open_regular
 from . import mp3, ogg, riff
 from .clip import Audio
 from .convert import convert_channels, convertible_channels, resample

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from ...core.atomic import whole_file
+from ...core.storage.atomic import whole_file
 from ...core.errors import ConfigError
 from .clip import Audio
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import torch
 
-from ...core.atomic import whole_file
+from ...core.storage.atomic import whole_file
 from ...core.errors import ConfigError, NumericError
 from ...core.naming import printable
 from .clip import Audio

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.embedded import embedded_pipeline
+from ...core.storage.embedded import embedded_pipeline
 
 __all__ = ["table"]
 

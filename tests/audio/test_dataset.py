@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from noiseform.core.dataset import DataConfig
+from noiseform.core.data.dataset import DataConfig
 from noiseform.core.errors import ConfigError, MediaError
 from noiseform.core.media import MediaSpec
 from noiseform.modalities.audio.clip import Audio

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 import pytest
 from noiseform.core.cli.main import COMMANDS, main
-from noiseform.core.kinds import KINDS
-from noiseform.core.registry import current
+from noiseform.core.registration.kinds import KINDS
+from noiseform.core.registration.registry import current
 
 COMMAND_LINE = {
     "generate": None,  # by modality: see the tests of generation

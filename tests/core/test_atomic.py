@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from noiseform.core import atomic
-from noiseform.core.atomic import TEMPORARY_PREFIX, check_writable, clean_stale, whole_file, write_whole
+from noiseform.core.storage import atomic
+from noiseform.core.storage.atomic import TEMPORARY_PREFIX, check_writable, clean_stale, whole_file, write_whole
 from noiseform.core.errors import ConfigError, NoiseformError, ResourceError
 
 
@@ -188,7 +188,7 @@ def test_check_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
     script = (
-        "import os, sys; from noiseform.core.atomic import whole_file\n"
+        "import os, sys; from noiseform.core.storage.atomic import whole_file\n"
         "with whole_file(sys.argv[1]) as file:\n    file.write(b'x'); file.flush(); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "x")], check=False)

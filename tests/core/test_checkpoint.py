@@ -17,8 +17,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from noiseform.core import checkpoint as storage
-from noiseform.core.checkpoint import (
+from noiseform.core.storage import checkpoint as storage
+from noiseform.core.storage.checkpoint import (
     Checkpoint,
     RunLock,
     flatten_state,
@@ -29,7 +29,7 @@ from noiseform.core.checkpoint import (
     save_checkpoint,
 )
 from noiseform.core.errors import CheckpointError, ConfigError, NumericError, ResourceError
-from noiseform.core.strict_json import dump_json, parse_json_object
+from noiseform.core.storage.strict_json import dump_json, parse_json_object
 
 
 def save(run: Path, step: int, value: float | None = None, **options: int) -> Path:
@@ -391,7 +391,7 @@ def test_a_second_trainer_is_kept_out(tmp_path: Path) -> None:
 
 HOLDER = """
 import pathlib, sys, time
-from noiseform.core.run_lock import RunLock
+from noiseform.core.storage.run_lock import RunLock
 lock = RunLock(pathlib.Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from noiseform.core.dataset import DataConfig, Listing, list_items, refuse_too_many
+from noiseform.core.data.dataset import DataConfig, Listing, list_items, refuse_too_many
 from noiseform.core.errors import ConfigError, MediaError
-from noiseform.core.labelling import parse_pattern
-from noiseform.core.source import Archive, Folder, open_source
+from noiseform.core.data.labelling import parse_pattern
+from noiseform.core.data.source import Archive, Folder, open_source
 from pydantic import ValidationError
 
 FILES = ["b/two.x", "a/one.x", "a/deep/three.x", "a/notes.txt", "top.x", ".hidden.x"]
@@ -254,7 +254,7 @@ def test_of_two_members_with_one_name_the_later_counts(tmp_path: Path) -> None:
 def test_archive_that_unfolds_without_end_is_refused(
     limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from noiseform.core import source
+    from noiseform.core.data import source
 
     path = pack(tmp_path / "x.tar.gz", {"a.x": bytes(100_000), "b.x": b"b"})
     monkeypatch.setattr(source, limit, 50_000)

@@ -85,7 +85,7 @@ CLAIM = """
 USE = """
     import torch
     from noiseform import build, sample
-    from noiseform.core.build import build_part
+    from noiseform.core.registration.build import build_part
 
     process, sampler = build("process", "straight"), build("sampler", "scratch-trio/midpoint")
     x0 = sample(lambda x, level: torch.zeros_like(x), process=process, sampler=sampler, grid=build("grid", "uniform"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import pytest
 from annotated_types import Ge, Interval, Len
 from noiseform.core.errors import ConfigError, PluginError
-from noiseform.core.parameters import check_parameters, describe, host_parameters
+from noiseform.core.registration.parameters import check_parameters, describe, host_parameters
 
 if TYPE_CHECKING:
     from nowhere import Unknown

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from noiseform import build
-from noiseform.core.build import build_part, find
+from noiseform.core.registration.build import build_part, find
 from noiseform.core.cli.main import main
 from noiseform.core.errors import ConfigError, NoiseformError, PluginError
-from noiseform.core.installed import installed
-from noiseform.core.registry import current
-from noiseform.core.targets import import_target
+from noiseform.core.registration.installed import installed
+from noiseform.core.registration.registry import current
+from noiseform.core.registration.targets import import_target
 
 GOOD = """
     from noiseform import hookimpl

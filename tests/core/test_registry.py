@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from noiseform.core.errors import ConfigError, PluginError
-from noiseform.core.registry import current, load_registry, use_registry
-from noiseform.core.settings import apply_settings, parse_setting
-from noiseform.core.toml_file import read_toml
+from noiseform.core.registration.registry import current, load_registry, use_registry
+from noiseform.core.registration.settings import apply_settings, parse_setting
+from noiseform.core.registration.toml_file import read_toml
 
 STAGE = """
     [[pipelines.{name}.stages]]
@@ -29,7 +29,7 @@ def pipeline(name: str, extra: str = "") -> str:
 @pytest.fixture
 def user(tmp_path, monkeypatch) -> Path:
     """Give the user's registry file, not yet written."""
-    monkeypatch.setattr("noiseform.core.registry.user_folder", lambda: tmp_path / "user")
+    monkeypatch.setattr("noiseform.core.registration.registry.user_folder", lambda: tmp_path / "user")
     (tmp_path / "user").mkdir()
     return tmp_path / "user" / "registry.toml"
 

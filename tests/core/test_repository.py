@@ -9,7 +9,7 @@ from pathlib import Path
 
 import noiseform
 from noiseform.core import hookspecs
-from noiseform.core.kinds import KINDS
+from noiseform.core.registration.kinds import KINDS
 
 ROOT = Path(noiseform.__file__).resolve().parent
 
@@ -45,7 +45,7 @@ def test_public_names_exist():
 def test_import_is_light():
     code = (
         "import sys, noiseform; noiseform.hookimpl\n"
-        "from noiseform.core.registry import current; current().plugins.find('sampler', 'default')\n"
+        "from noiseform.core.registration.registry import current; current().plugins.find('sampler', 'default')\n"
         "print({'torch', 'pydantic', 'numpy', 'rich', 'soundfile'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -11,8 +11,8 @@ import pytest
 import safetensors.torch
 import torch
 from noiseform.core.errors import CheckpointError, ConfigError, NumericError, ResourceError
-from noiseform.core.safetensors_format import MAX_HEADER
-from noiseform.core.weights import (
+from noiseform.core.storage.safetensors_format import MAX_HEADER
+from noiseform.core.storage.weights import (
     assign,
     cast_tensors,
     file_sha256,

@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from noiseform.core.checkpoint import load_checkpoint, save_checkpoint
+from noiseform.core.storage.checkpoint import load_checkpoint, save_checkpoint
 from noiseform.core.errors import CheckpointError
-from noiseform.core.model_folder import load_model_folder, write_model_folder
-from noiseform.core.model_parts import Part
-from noiseform.core.weights import assign, load_tensors, save_tensors
+from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
+from noiseform.core.storage.model_parts import Part
+from noiseform.core.storage.weights import assign, load_tensors, save_tensors
 
 FORBIDDEN = {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "pickle.find_class"}
 FORBIDDEN |= {"socket.connect", "socket.bind", "socket.getaddrinfo"}

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from noiseform.core import atomic
-from noiseform.core.checkpoint import latest_checkpoint, save_checkpoint
+from noiseform.core.storage import atomic
+from noiseform.core.storage.checkpoint import latest_checkpoint, save_checkpoint
 from noiseform.core.errors import NoiseformError
-from noiseform.core.model_folder import load_model_folder, write_model_folder
+from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
 
 CALLS = ("open", "mkdir", "fsync", "link", "unlink", "rename", "replace", "rmdir")
 BYTE_COUNTS = 20
@@ -251,7 +251,7 @@ def test_a_full_disk_at_any_byte_leaves_the_old_one(writer: Callable[[Path, int,
 
 FULL_DISK = """
 import pathlib, sys, torch
-from noiseform.core.checkpoint import latest_checkpoint, save_checkpoint
+from noiseform.core.storage.checkpoint import latest_checkpoint, save_checkpoint
 from noiseform.core.errors import ResourceError
 run = pathlib.Path(sys.argv[1])
 try:

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import noiseform
-from noiseform.core.config import PipelineConfig, checked
+from noiseform.core.registration.config import PipelineConfig, checked
 from noiseform.core.errors import ConfigError
-from noiseform.core.registry_layer import Layer, check_layer, merged, section
-from noiseform.core.toml_file import read_toml
+from noiseform.core.registration.registry_layer import Layer, check_layer, merged, section
+from noiseform.core.registration.toml_file import read_toml
 
 MUTANTS = 2000
 PIPELINE = """

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import ConfigError, NoiseformError, ResourceError
-from .naming import printable
+from ..errors import ConfigError, NoiseformError, ResourceError
+from ..naming import printable
 
 __all__ = ["TEMPORARY_PREFIX", "check_writable", "clean_stale", "sync_folder", "whole_file", "write_whole"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 
-from .errors import ConfigError, nearest
+from ..errors import ConfigError, nearest
 from .toml_file import KeyPath
 
 __all__ = ["apply_settings", "parse_setting"]

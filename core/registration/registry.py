@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from .errors import ConfigError, PluginError
+from ..errors import ConfigError, PluginError
 from .installed import Candidate, installed, normalized
 from .plugin_loading import Part, Plugin, load_plugin, reason_of
 from .plugins import Plugins
@@ -191,7 +191,7 @@ def load_registry(file: Path | None = None, *, environ: Mapping[str, str] = os.e
     Raises:
         ConfigError: a file cannot be read, is no TOML, or has unknown keys or wrong types.
     """
-    layers = [_file_layer("built-in", Path(__file__).resolve().parent.parent / "registry.toml")]
+    layers = [_file_layer("built-in", Path(__file__).resolve().parents[2] / "registry.toml")]
     with contextlib.suppress(FileNotFoundError):
         layers.append(_file_layer("user", user_folder() / "registry.toml"))
     named = file or (Path(environ["NOISEFORM_REGISTRY"]) if environ.get("NOISEFORM_REGISTRY") else None)

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from .errors import ConfigError, nearest
+from ..errors import ConfigError, nearest
 from .toml_file import KeyPath
 
 __all__ = ["PartConfig", "PipelineConfig", "StageConfig", "checked"]

@@ -6,8 +6,8 @@ import os
 import stat
 from typing import BinaryIO
 
-from .errors import MediaError
-from .naming import printable
+from ..errors import MediaError
+from ..naming import printable
 
 __all__ = ["open_regular"]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from .errors import ConfigError, PluginError, nearest
+from ..errors import ConfigError, PluginError, nearest
 
 __all__ = ["Parameter", "check_parameters", "describe", "host_parameters"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import ConfigError, nearest
+from ..errors import ConfigError, nearest
 
 __all__ = ["KINDS", "NAME", "Kind", "kind_of"]
 

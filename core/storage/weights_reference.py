@@ -7,9 +7,9 @@ import importlib.resources
 import re
 from pathlib import Path
 
-from .errors import ConfigError, PluginError
-from .naming import printable
-from .targets import PACKAGE
+from ..errors import ConfigError, PluginError
+from ..naming import printable
+from ..registration.targets import PACKAGE
 
 __all__ = ["resolve_weights"]
 

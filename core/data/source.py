@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from .atomic import TEMPORARY_PREFIX
-from .errors import MediaError
-from .naming import printable
-from .regular_file import open_regular
+from ..storage.atomic import TEMPORARY_PREFIX
+from ..errors import MediaError
+from ..naming import printable
+from ..storage.regular_file import open_regular
 
 __all__ = ["Archive", "Entry", "Folder", "Source", "open_source"]
 

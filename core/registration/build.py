@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from .errors import ConfigError, NoiseformError, PluginError
+from ..errors import ConfigError, NoiseformError, PluginError
 from .kinds import kind_of
 from .plugin_loading import Part, reason_of
 from .registry import current

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .toml_file import read_toml
+from ..registration.toml_file import read_toml
 from .weights_reference import resolve_weights
 
 __all__ = ["embedded_pipeline"]

@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Callable
 
-from .errors import ConfigError, nearest
-from .naming import printable
+from ..errors import ConfigError, nearest
+from ..naming import printable
 from .source import Entry
 
 __all__ = ["Labeller", "by_folder", "by_pattern", "by_table", "parse_pattern", "unlabelled"]
@@ -58,7 +58,7 @@ def by_pattern(pattern: str, chosen: tuple[str, ...]) -> tuple[tuple[str, ...], 
     """Return the fields that are labels, and what reads them off a file's name.
 
     Args:
-        pattern: see :class:`~noiseform.core.dataset.DataConfig`.
+        pattern: see :class:`~noiseform.core.data.dataset.DataConfig`.
         chosen: the fields wanted, in this order; empty means all.
 
     Raises:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 
 __all__ = ["dump_json", "parse_json_object"]
 

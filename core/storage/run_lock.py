@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .errors import ConfigError
-from .naming import printable
+from ..errors import ConfigError
+from ..naming import printable
 
 __all__ = ["RunLock"]
 

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pluggy
 
-from . import hookspecs
-from .errors import NoiseformError, PluginError
+from .. import hookspecs
+from ..errors import NoiseformError, PluginError
 from .installed import Candidate
 from .kinds import KINDS, NAME, Kind
 from .targets import TARGET, import_target

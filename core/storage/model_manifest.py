@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError
 from .manifest import MANIFEST, FileEntry, describe, locate, read_small
 from .model_parts import Part
-from .naming import printable
-from .toml_file import parse_toml
+from ..naming import printable
+from ..registration.toml_file import parse_toml
 
 __all__ = ["PIPELINE", "check_copy", "malformed", "read_parts", "read_pipeline", "read_table", "sha256_or_none"]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 from .strict_json import parse_json_object
 
 __all__ = ["MAX_HEADER", "Header", "TensorEntry", "parse_header", "tensor_chunks"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 
-from .errors import ConfigError, NoiseformError, PluginError, nearest
+from ..errors import ConfigError, NoiseformError, PluginError, nearest
 from .installed import normalized
 from .kinds import KINDS, kind_of
 from .plugin_loading import Part, Plugin, reason_of

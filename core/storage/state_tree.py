@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 
 __all__ = ["flatten_state", "restore_optimizer", "restore_state"]
 

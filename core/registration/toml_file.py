@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ConfigError
-from .naming import printable
+from ..errors import ConfigError
+from ..naming import printable
 
 __all__ = ["KeyPath", "TomlFile", "parse_toml", "read_toml"]
 

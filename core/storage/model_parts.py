@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .errors import PluginError
-from .naming import printable
+from ..errors import PluginError
+from ..naming import printable
 
 __all__ = ["Part", "check_parts"]
 

@@ -12,8 +12,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .errors import CheckpointError, MediaError
-from .naming import printable
+from ..errors import CheckpointError, MediaError
+from ..naming import printable
 from .regular_file import open_regular
 from .strict_json import parse_json_object
 

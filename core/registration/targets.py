@@ -7,7 +7,7 @@ import re
 
 __all__ = ["PACKAGE", "TARGET", "import_target"]
 
-PACKAGE = __name__.rsplit(".", 2)[0]
+PACKAGE = __name__.rsplit(".", 3)[0]
 """The name under which this package is imported; ``noiseform`` at the head of a target stands for it."""
 
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")

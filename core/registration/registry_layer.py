@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .errors import ConfigError, nearest
+from ..errors import ConfigError, nearest
 from .kinds import KINDS, NAME
 from .toml_file import KeyPath, TomlFile
 

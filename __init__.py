@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .core.registration.build import build as build
     from .core.hookspecs import hookimpl as hookimpl
     from .core.mixture import GaussianMixture as GaussianMixture
+    from .core.registration.build import build as build
     from .core.sampling import sample as sample
     from .modalities import audio as audio
 

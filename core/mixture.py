@@ -30,7 +30,10 @@ class GaussianMixture:
     """
 
     def __init__(
-        self, means: Tensor | Sequence, widths: Tensor | Sequence[float], weights: Tensor | Sequence[float] | None = None
+        self,
+        means: Tensor | Sequence,
+        widths: Tensor | Sequence[float],
+        weights: Tensor | Sequence[float] | None = None,
     ) -> None:
         self.means = torch.as_tensor(means, dtype=torch.float64)
         self.widths = torch.as_tensor(widths, dtype=torch.float64)

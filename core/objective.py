@@ -78,4 +78,3 @@ class PredictionObjective(Objective):
         output = network(x * self.prediction.scale(level), self.prediction.time(exact).to(x0.dtype), cond)
         error = (output.to(x0.dtype) - self.prediction.target(x0, eps, level)) ** 2
         return error.flatten(1).mean(1) * self.weighting(self.prediction, exact).to(x0)
-

@@ -11,20 +11,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .registration.config import PartConfig, PipelineConfig, StageConfig, checked
 from .denoiser import Denoiser
 from .errors import CheckpointError, ConfigError, NumericError, ResourceError
 from .media import MediaSpec
 from .memory import refuse_too_much
 from .modality import Media, Modality
-from .storage.model_folder import is_model_folder, load_model_folder
-from .storage.model_parts import check_parts
 from .naming import printable
 from .noise import Key
+from .registration.config import PartConfig, PipelineConfig, StageConfig, checked
 from .registration.registry import current
-from .sampling import MAX_STEPS, Observer, sample
 from .registration.settings import apply_settings
+from .sampling import MAX_STEPS, Observer, sample
 from .stage import Stage, build_stage
+from .storage.model_folder import is_model_folder, load_model_folder
+from .storage.model_parts import check_parts
 from .storage.weights import assign
 from .storage.weights_reference import resolve_weights
 
@@ -209,13 +209,13 @@ class Pipeline:
             "pipeline": self.name,
             "config": self.config.model_dump(mode="json", exclude={"weights", "summary"}),
             "weights": dict(self.digests),
-            "parts": sorted(
-                {f"{part.kind}/{part.distribution}/{part.name}=={part.version}" for s in self.stages for part in s.parts}
-            ),
+            "parts": sorted({str(part) for stage in self.stages for part in stage.parts}),
             "seed": key.seed,
             "item": key.item,
             "nfe": nfe,
-            "conditions": {name: list(value) if isinstance(value, tuple) else value for name, value in condition.items()},
+            "conditions": {
+                name: list(value) if isinstance(value, tuple) else value for name, value in condition.items()
+            },
         }
 
 
@@ -294,7 +294,9 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
         config = registry.pipeline(name, settings=changes.settings)
     except ConfigError:
         if is_model_folder(path):
-            raise ConfigError(f"pipeline {name!r}: not in the registry; for the folder of this name write ./{name}") from None
+            raise ConfigError(
+                f"pipeline {name!r}: not in the registry; for the folder of this name write ./{name}"
+            ) from None
         if path.is_dir():
             raise CheckpointError(
                 f"model: {printable(path)}: no model folder (manifest.json is missing); name one that `train` made"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .level import Level, Scalar
 
-__all__ = ["EPS", "SCORE", "V", "VELOCITY", "X0", "Prediction", "edm"]
+__all__ = ["EPS", "SCORE", "VELOCITY", "X0", "Prediction", "V", "edm"]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .registration.config import PipelineConfig, checked
 from .errors import CheckpointError
 from .noise import MAX_SEED
+from .registration.config import PipelineConfig, checked
 
 __all__ = ["Record", "read"]
 

@@ -173,7 +173,7 @@ def _levels(process: Process, grid: Grid, steps: int) -> tuple[Level[float], ...
     process = complete(process)
     times = grid.times(process, steps)
     falling = times.ndim == 1 and len(times) >= 2 and bool((times.diff() < 0).all())
-    if not (falling and 0 <= times[-1] and times[0] <= 1):
+    if not (falling and times[-1] >= 0 and times[0] <= 1):
         raise ConfigError(
             f"grid {type(grid).__name__}: {steps} steps gave times that do not fall strictly within [0, 1]: "
             f"{[round(t, 6) for t in times.flatten().tolist()[:6]]}…; choose another number of steps or another grid"

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .registration.build import build_part, find
-from .registration.config import PartConfig, StageConfig
 from .denoiser import Guidance
 from .errors import ConfigError, PluginError, nearest
 from .media import MediaSpec
-from .storage.model_parts import Part
 from .objective import Objective
 from .process import CompleteProcess, complete
+from .registration.build import build_part, find
+from .registration.config import PartConfig, StageConfig
 from .sampling import Grid, Sampler
+from .storage.model_parts import Part
 
 __all__ = ["MAX_PARAMETERS", "Model", "Stage", "build_stage"]
 
@@ -128,8 +128,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
     codec = build_part(config.codec, "codec", where=at, media=media)
     latent_shape = tuple(codec.shape(media.shape))
     conditioners = [
-        build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape)
-        for one in config.conditioners
+        build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape) for one in config.conditioners
     ]
     widths = _widths(conditioners, at)
     host = {
@@ -185,7 +184,9 @@ def _widths(conditioners: Iterable[Any], at: str) -> dict[str, int]:
             if name == "channels":
                 widths[name] = widths.get(name, 0) + width
             elif widths.setdefault(name, width) != width:
-                raise ConfigError(f"{at}: conditioners: {name}s of width {widths[name]} and {width}; give all one width")
+                raise ConfigError(
+                    f"{at}: conditioners: {name}s of width {widths[name]} and {width}; give all one width"
+                )
     return widths
 
 

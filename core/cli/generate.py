@@ -78,8 +78,8 @@ def generate(
     noiseform generate audio --label seven -o seven.wav
     noiseform generate audio spoken-digits --label three --label george -n 4 -o three.flac
     """
-    from ..registration.build import build
     from ..noise import Key
+    from ..registration.build import build
     from ..verbs import Verbs, conditions_of
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded

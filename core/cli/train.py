@@ -48,10 +48,10 @@ def train(
     noiseform train recipe.toml --data recordings/ -o runs/digits
     noiseform generate audio ./runs/digits --label seven
     """
-    from ..registration.build import build
     from ..errors import ConfigError
     from ..memory import keep_large_blocks
     from ..naming import printable
+    from ..registration.build import build
     from ..registration.registry import current
     from ..training.recipe import read_recipe
     from ..training.trainer import Interrupted
@@ -117,7 +117,9 @@ def _reporter() -> Callable[[TrainingStep], None]:
     return line
 
 
-def _picture(recipe: Recipe, vocabulary: tuple[tuple[str, ...], ...], modality: Modality) -> Callable[[Stage, Path], None]:
+def _picture(
+    recipe: Recipe, vocabulary: tuple[tuple[str, ...], ...], modality: Modality
+) -> Callable[[Stage, Path], None]:
     """Return a function that makes a few items of the averaged model and draws them on one sheet."""
 
     def draw(stage: Stage, path: Path) -> None:
@@ -151,5 +153,3 @@ def _write_skipped(skipped: list[tuple[str, str]], folder: Path) -> None:
     if skipped and folder.is_dir():
         lines = (json.dumps({"name": name, "reason": reason}) + "\n" for name, reason in skipped)
         write_whole(folder / "skipped.jsonl", "".join(lines), overwrite=True)
-
-

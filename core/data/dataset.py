@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import ConfigError, MediaError
-from .labelling import Labeller, by_folder, by_pattern, by_table, parse_pattern, unlabelled
 from ..naming import printable
+from .labelling import Labeller, by_folder, by_pattern, by_table, parse_pattern, unlabelled
 from .source import Entry, Source
 
 __all__ = ["DataConfig", "Labelled", "Listing", "list_items", "refuse_too_many"]

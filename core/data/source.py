@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from ..storage.atomic import TEMPORARY_PREFIX
 from ..errors import MediaError
 from ..naming import printable
+from ..storage.atomic import TEMPORARY_PREFIX
 from ..storage.regular_file import open_regular
 
 __all__ = ["Archive", "Entry", "Folder", "Source", "open_source"]

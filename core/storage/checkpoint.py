@@ -21,10 +21,10 @@ from pathlib import Path
 
 import torch
 
-from .atomic import sync_folder, write_whole
 from ..errors import CheckpointError, ConfigError, NoiseformError, NumericError, ResourceError
-from .manifest import FORMAT, MANIFEST, FileEntry, NewerFormatError, describe, read_entries, read_manifest, read_small
 from ..naming import printable
+from .atomic import sync_folder, write_whole
+from .manifest import FORMAT, MANIFEST, FileEntry, NewerFormatError, describe, read_entries, read_manifest, read_small
 from .run_lock import RunLock
 from .state_tree import flatten_state, restore_optimizer, restore_state
 from .strict_json import dump_json, parse_json_object

@@ -18,8 +18,10 @@ import tomli_w
 import torch
 
 from ... import __version__
-from .atomic import clean_stale, write_whole
 from ..errors import CheckpointError, ConfigError, NumericError
+from ..naming import printable
+from ..registration.toml_file import parse_toml
+from .atomic import clean_stale, write_whole
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -32,9 +34,7 @@ from .manifest import (
 )
 from .model_manifest import PIPELINE, check_copy, malformed, read_parts, read_pipeline, read_table, sha256_or_none
 from .model_parts import Part
-from ..naming import printable
 from .strict_json import dump_json
-from ..registration.toml_file import parse_toml
 from .weights import is_finite, load_tensors, save_tensors, tensors_sha256
 
 __all__ = ["ModelFolder", "is_model_folder", "load_model_folder", "read_model_folder", "write_model_folder"]

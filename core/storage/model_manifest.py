@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError
-from .manifest import MANIFEST, FileEntry, describe, locate, read_small
-from .model_parts import Part
 from ..naming import printable
 from ..registration.toml_file import parse_toml
+from .manifest import MANIFEST, FileEntry, describe, locate, read_small
+from .model_parts import Part
 
 __all__ = ["PIPELINE", "check_copy", "malformed", "read_parts", "read_pipeline", "read_table", "sha256_or_none"]
 

@@ -20,6 +20,9 @@ class Part:
     distribution: str
     version: str
 
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.distribution}/{self.name}=={self.version}"
+
 
 def check_parts(parts: Iterable[Part], resolve: Callable[[Part], str | None]) -> list[str]:
     """Compare what a model needs with what is installed.

@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 import torch
 
-from .atomic import whole_file
 from ..errors import CheckpointError, MediaError, NumericError
 from ..naming import printable
+from .atomic import whole_file
 from .regular_file import open_regular
 from .safetensors_format import MAX_HEADER, Header, TensorEntry, parse_header, tensor_chunks
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..registration.config import Name, PipelineConfig, checked
 from ..data.dataset import DataConfig
 from ..noise import MAX_SEED
+from ..registration.config import Name, PipelineConfig, checked
 from ..registration.settings import apply_settings
 from ..registration.toml_file import read_toml
 

@@ -15,13 +15,20 @@ import torch
 from torch import Tensor
 
 from ... import __version__
-from ..storage.checkpoint import RunLock, flatten_state, latest_checkpoint, restore_optimizer, restore_state, save_checkpoint
 from ..errors import ConfigError, NumericError
 from ..modality import DataSet, Modality
-from ..storage.model_folder import write_model_folder
 from ..naming import printable
 from ..registration.plugins import Plugins
 from ..stage import Stage, build_stage
+from ..storage.checkpoint import (
+    RunLock,
+    flatten_state,
+    latest_checkpoint,
+    restore_optimizer,
+    restore_state,
+    save_checkpoint,
+)
+from ..storage.model_folder import write_model_folder
 from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
@@ -33,7 +40,7 @@ __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818  # it is no error
     """A signal ended the run after a step; everything is saved.
 
     Attributes:
@@ -339,7 +346,10 @@ def _differences(before: object, now: object, path: str = "") -> list[str]:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that a step is finished and saved before the run ends; a second one is not held."""
+    """Collect SIGINT and SIGTERM, so that a step is finished and saved before the run ends.
+
+    A second signal acts at once.
+    """
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught

@@ -148,6 +148,7 @@ def settings() -> list[Codec]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="FSDD recordings: a folder, or a tar of it")
     parser.add_argument("--listener", type=Path, default=WEIGHTS)

@@ -115,6 +115,7 @@ def confusions(listener: Listener, clips: Clips, most: int = 8) -> list[str]:
 
 
 def main() -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--pipeline", help="name of a pipeline or path of a model folder")

@@ -1,6 +1,6 @@
 """Speak the ten digits with the embedded models: WAV files and one picture of their spectrograms.
 
-    python docs/examples/digits.py [FOLDER] [PIPELINE]...
+python docs/examples/digits.py [FOLDER] [PIPELINE]...
 """
 
 from __future__ import annotations

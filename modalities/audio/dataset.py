@@ -10,10 +10,10 @@ from typing import BinaryIO
 import torch
 
 from ...core.data.dataset import DataConfig, Labelled, list_items, refuse_too_many
+from ...core.data.source import open_source
 from ...core.errors import ConfigError, MediaError, NoiseformError
 from ...core.media import MediaSpec
 from ...core.naming import printable
-from ...core.data.source import open_source
 from .reading import decode
 
 __all__ = ["AudioDataset"]

@@ -10,9 +10,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from ...core.registration.config import checked
 from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
+from ...core.registration.config import checked
 from .clip import Audio
 from .dataset import AudioDataset
 from .reading import read_record

@@ -11,8 +11,8 @@ from functools import cache
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from ...core.storage.atomic import whole_file
 from ...core.errors import ConfigError
+from ...core.storage.atomic import whole_file
 from .clip import Audio
 
 __all__ = ["picture", "png", "sheet"]

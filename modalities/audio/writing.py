@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 import torch
 
-from ...core.storage.atomic import whole_file
 from ...core.errors import ConfigError, NumericError
 from ...core.naming import printable
+from ...core.storage.atomic import whole_file
 from .clip import Audio
 from .ogg import set_serial
 from .record import format_record

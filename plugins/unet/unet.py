@@ -21,7 +21,7 @@ Width = Annotated[int, Ge(8), Le(8192)]
 
 
 class UNet(nn.Module):
-    """Of any rank: residual blocks at falling and rising resolution with skips between, modulated by time and condition.
+    """Residual blocks at falling and rising resolution with skips between, modulated by time and condition.
 
     Any size works: an item is padded at its end to a multiple of ``patch * 2 ** (levels - 1)`` along each axis and
     cropped again. The last layer starts at zero.

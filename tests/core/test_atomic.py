@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from noiseform.core.errors import ConfigError, NoiseformError, ResourceError
 from noiseform.core.storage import atomic
 from noiseform.core.storage.atomic import TEMPORARY_PREFIX, check_writable, clean_stale, whole_file, write_whole
-from noiseform.core.errors import ConfigError, NoiseformError, ResourceError
 
 
 def names(folder: Path) -> list[str]:

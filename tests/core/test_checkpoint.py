@@ -17,6 +17,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from noiseform.core.errors import CheckpointError, ConfigError, NumericError, ResourceError
 from noiseform.core.storage import checkpoint as storage
 from noiseform.core.storage.checkpoint import (
     Checkpoint,
@@ -28,7 +29,6 @@ from noiseform.core.storage.checkpoint import (
     restore_state,
     save_checkpoint,
 )
-from noiseform.core.errors import CheckpointError, ConfigError, NumericError, ResourceError
 from noiseform.core.storage.strict_json import dump_json, parse_json_object
 
 

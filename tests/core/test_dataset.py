@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from noiseform.core.data.dataset import DataConfig, Listing, list_items, refuse_too_many
-from noiseform.core.errors import ConfigError, MediaError
 from noiseform.core.data.labelling import parse_pattern
 from noiseform.core.data.source import Archive, Folder, open_source
+from noiseform.core.errors import ConfigError, MediaError
 from pydantic import ValidationError
 
 FILES = ["b/two.x", "a/one.x", "a/deep/three.x", "a/notes.txt", "top.x", ".hidden.x"]

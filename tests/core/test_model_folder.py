@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from noiseform.core.storage import model_folder
 from noiseform.core.errors import CheckpointError, ConfigError, NumericError, PluginError
+from noiseform.core.storage import model_folder
 from noiseform.core.storage.model_folder import ModelFolder, load_model_folder, read_model_folder, write_model_folder
 from noiseform.core.storage.model_parts import Part, check_parts
 from noiseform.core.storage.weights_reference import resolve_weights

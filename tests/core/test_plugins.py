@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from noiseform import build
-from noiseform.core.registration.build import build_part, find
 from noiseform.core.cli.main import main
 from noiseform.core.errors import ConfigError, NoiseformError, PluginError
+from noiseform.core.registration.build import build_part, find
 from noiseform.core.registration.installed import installed
 from noiseform.core.registration.registry import current
 from noiseform.core.registration.targets import import_target

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import torch
-from noiseform.core.storage.atomic import TEMPORARY_PREFIX, check_writable
 from noiseform.core.errors import NoiseformError
+from noiseform.core.storage.atomic import TEMPORARY_PREFIX, check_writable
 from noiseform.modalities.audio.clip import Audio
 from noiseform.modalities.audio.reading import read
 

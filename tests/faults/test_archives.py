@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from noiseform.core.data.dataset import DataConfig, list_items
-from noiseform.core.errors import ConfigError, MediaError
 from noiseform.core.data.source import open_source
+from noiseform.core.errors import ConfigError, MediaError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from audio_mutants import mutate  # the script beside this file is run by itself too

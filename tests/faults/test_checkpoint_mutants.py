@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from noiseform.core.storage.checkpoint import load_checkpoint, save_checkpoint
 from noiseform.core.errors import CheckpointError
+from noiseform.core.storage.checkpoint import load_checkpoint, save_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
 from noiseform.core.storage.model_parts import Part
 from noiseform.core.storage.weights import assign, load_tensors, save_tensors

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from noiseform.core.errors import NoiseformError
 from noiseform.core.storage import atomic
 from noiseform.core.storage.checkpoint import latest_checkpoint, save_checkpoint
-from noiseform.core.errors import NoiseformError
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
 
 CALLS = ("open", "mkdir", "fsync", "link", "unlink", "rename", "replace", "rmdir")

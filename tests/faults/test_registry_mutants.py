@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import noiseform
-from noiseform.core.registration.config import PipelineConfig, checked
 from noiseform.core.errors import ConfigError
+from noiseform.core.registration.config import PipelineConfig, checked
 from noiseform.core.registration.registry_layer import Layer, check_layer, merged, section
 from noiseform.core.registration.toml_file import read_toml
 

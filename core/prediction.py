@@ -7,13 +7,16 @@ them all and no conversion is written by hand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from .level import Level, Scalar
+from .process import CompleteProcess, levels_at
 
 __all__ = ["EPS", "SCORE", "VELOCITY", "X0", "Prediction", "V", "edm"]
 
@@ -65,12 +68,20 @@ class Prediction:
         a, b = self.factors(level)
         return level.alpha * level.sigma / (level.alpha * b - level.sigma * a)
 
-    @property
-    def needs_signal(self) -> bool:
-        """Whether x0 cannot be told where alpha = 0: the output then says nothing about x0."""
-        silent = Level(1.0, 0.0, 1.0, -1.0, 1.0, float("-inf"))
-        a, _ = self.factors(silent)
-        return a == 0.0
+    def blindness(self, process: CompleteProcess) -> str | None:
+        """Return why x0 cannot be told from the output at t = 1 of a process, or None where it can.
+
+        Where alpha(1) = 0, eps and score say nothing of x0; a velocity says nothing where it is infinite or 0.
+        """
+        (start,) = levels_at(process, torch.ones(1, dtype=torch.float64))
+        try:
+            factors = self.x0_factors(start)
+        except ZeroDivisionError:
+            factors = (math.inf, math.inf)
+        # No factor of the output at all, or one beyond all precision.
+        if factors[1] != 0 and all(abs(factor) < 1e9 for factor in factors):
+            return None
+        return f"{self.name} cannot tell the clean item at t = 1, where alpha is {start.alpha:.3g}"
 
 
 EPS = Prediction("eps", lambda level: (0.0 * level.t, 0.0 * level.t + 1.0))

@@ -164,13 +164,11 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
 
 def _refuse_blind(process: CompleteProcess, objective: Objective, config: StageConfig, at: str) -> None:
     """Refuse a prediction that cannot tell x0 on a process that ends in pure noise."""
-    if not objective.prediction.needs_signal:
-        return
-    last = float(process.alpha(torch.ones(1, dtype=torch.float64)))
-    if last < 1e-9:
+    why = objective.prediction.blindness(process)
+    if why:
         raise ConfigError(
-            f"{at}: process {config.process.use!r} ends in pure noise (alpha(1) = 0), where prediction "
-            f"{objective.prediction.name!r} cannot tell the clean item; use v, x0, velocity or edm"
+            f"{at}: process {config.process.use!r} and objective {config.objective.use!r} do not go together: {why}; "
+            "use v, x0, velocity or edm, or another process"
         )
 
 

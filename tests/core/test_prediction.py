@@ -58,7 +58,9 @@ def test_float_and_tensor_levels_agree(process, objective):
     for index, level in enumerate(levels_at(process, INSIDE)):
         for name in ("factors", "x0_factors"):
             single = torch.tensor(getattr(prediction, name)(level), dtype=torch.float64)
-            batch = torch.stack([torch.as_tensor(one).expand(len(INSIDE)) for one in getattr(prediction, name)(tensors)])
+            batch = torch.stack(
+                [torch.as_tensor(one).expand(len(INSIDE)) for one in getattr(prediction, name)(tensors)]
+            )
             assert_close(single, batch[:, index].double(), rtol=1e-12, atol=0)
         for name in ("scale", "time", "error_gain"):
             value = getattr(prediction, name)(tensors)

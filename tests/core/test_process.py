@@ -1,4 +1,4 @@
-"""Processes: their ends, derivatives, log-SNR and its inverse, the papers' tables, and what is derived for outsiders."""
+"""Processes: their ends, derivatives, log-SNR and its inverse, the papers' tables, and what is derived for others."""
 
 from __future__ import annotations
 

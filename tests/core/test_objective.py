@@ -1,0 +1,196 @@
+"""Objectives: the minimum is at the posterior mean, weights and densities are the papers', EDM's loss is EDM's."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from noiseform import GaussianMixture, build
+from noiseform.core.level import Level
+from noiseform.core.process import complete, level_at
+from scipy import stats
+from torch.testing import assert_close
+
+WEIGHTINGS = ("uniform", "snr", "min-snr")
+DENSITIES = ("uniform", "logit-normal", "log-normal")
+INSIDE = torch.tensor([0.02, 0.1, 0.35, 0.6, 0.85, 0.97], dtype=torch.float64)
+
+
+@pytest.fixture
+def line() -> GaussianMixture:
+    return GaussianMixture([[-1.0], [0.8]], [0.3, 0.5], [0.4, 0.6])
+
+
+def refused(objective, process) -> bool:
+    """Whether a stage refuses the two when it is built; test_prediction says which these are."""
+    return objective.prediction.blindness(process) is not None
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_the_posterior_mean_is_the_minimum(process, objective_name, weighting, line, normal):
+    """The loss's gradient by the output, ``E[weight * (output - target) * f(x_t, t)]``, is 0 for every f there."""
+    objective = build("objective", objective_name, weighting=weighting)
+    if refused(objective, process):
+        return
+    count = 4000
+    u = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    t = objective.times(u, process)
+    exact = level_at(process, t)
+    level = exact.like(x0 := line.sample(count, seed=1))
+    eps = normal(count, 1, purpose="eps")
+    x = level.alpha * x0 + level.sigma * eps
+    mean = line(x, exact)
+    best = objective.prediction.target(mean, -level.sigma * line.score(x, exact), level)
+    slack = (best - objective.prediction.target(x0, eps, level)) * objective.weighting(objective.prediction, exact)[
+        :, None
+    ]
+    seen = x / (level.alpha**2 + level.sigma**2).sqrt()
+    for f in (torch.ones_like(seen), seen, seen**2, torch.sin(3 * seen), seen * t[:, None]):
+        gradient = slack * f
+        assert gradient.mean().abs() < 5 * gradient.std() / math.sqrt(count)
+
+
+def test_loss_is_the_weighted_mean_square(process, objective_name, normal):
+    objective = build("objective", objective_name, weighting="min-snr")
+    if refused(objective, process):
+        return
+    x0, eps = normal(6, 2, 3, purpose="x0"), normal(6, 2, 3, purpose="eps")
+    level = level_at(process, INSIDE)
+    shaped = level.like(x0)
+    told = {}
+
+    def network(x, time, cond):
+        told.update(x=x, time=time, cond=cond)
+        return 0.7 * x - 0.2
+
+    loss = objective.loss(network, process, x0, INSIDE, eps, {"vector": eps})
+    assert loss.shape == (6,)
+    assert_close(told["x"], (shaped.alpha * x0 + shaped.sigma * eps) * objective.prediction.scale(shaped))
+    assert_close(told["time"], objective.prediction.time(level))
+    assert told["cond"]["vector"] is eps
+    error = 0.7 * told["x"] - 0.2 - objective.prediction.target(x0, eps, shaped)
+    weight = objective.weighting(objective.prediction, level)
+    assert_close(loss, weight * (error**2).mean((1, 2)), rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 5.0])
+def test_weights_of_variance_preserving_processes_are_the_papers(gamma):
+    """Hang et al. 2023, section 3.4, and Salimans and Ho 2022, section 4: the weights of each prediction's error."""
+    for name in ("vp-linear", "discrete-vp"):
+        level = level_at(complete(build("process", name)), INSIDE)
+        snr = level.log_snr.exp()
+        capped = snr.clamp(max=gamma)
+        known = {
+            ("eps", "uniform"): torch.ones_like(snr),
+            ("eps", "snr"): torch.ones_like(snr),
+            ("eps", "min-snr"): capped / snr,
+            ("x0", "snr"): snr,
+            ("x0", "min-snr"): capped,
+            ("v", "snr"): snr / (snr + 1),
+            ("v", "min-snr"): capped / (snr + 1),
+            ("score", "uniform"): level.sigma**2,
+        }
+        for (use, weighting), expected in known.items():
+            objective = build("objective", use, weighting=weighting, gamma=gamma)
+            assert_close(objective.weighting(objective.prediction, level), expected, rtol=1e-9, atol=0)
+
+
+def test_weighted_errors_are_the_same_for_every_prediction(process, objective_name, normal):
+    """``snr`` is an unweighted error of eps and ``min-snr`` is min(SNR, gamma) of x0, whatever the network says."""
+    x, output = normal(6, 4, purpose="x"), normal(6, 4, purpose="output")
+    exact = level_at(process, INSIDE)
+    level, snr = exact.like(x), exact.log_snr.exp()
+    prediction = build("objective", objective_name).prediction
+    truth = normal(6, 4, purpose="truth")
+    clean, noise = prediction.pair(truth, x, level)
+    seen_clean, seen_noise = prediction.pair(output, x, level)
+    square = lambda error: (error**2).mean(1)  # noqa: E731
+    for weighting, expected in (
+        ("snr", square(seen_noise - noise)),
+        ("min-snr", snr.clamp(max=5.0) * square(seen_clean - clean)),
+    ):
+        weight = build("objective", objective_name, weighting=weighting).weighting(prediction, exact)
+        assert_close(weight * square(output - truth), expected, rtol=1e-7, atol=0)
+
+
+def test_edm_loss_is_edms(normal):
+    """Equations 5 to 8 of Karras et al. 2022, as their code writes them."""
+    count, data = 64, 0.5
+    process, objective = complete(build("process", "edm")), build("objective", "edm")
+    u = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    t = objective.times(u, process)
+    y, eps = data * normal(count, 3, purpose="y"), normal(count, 3, purpose="eps")
+
+    def network(x, time, cond):
+        return torch.tanh(x) * time.reshape(-1, 1)
+
+    sigma = torch.exp(-1.2 + 1.2 * torch.special.ndtri(u)).reshape(-1, 1)
+    noisy = y + sigma * eps
+    root = (sigma**2 + data**2).sqrt()
+    inner = network(noisy / root, (sigma.log() / 4).flatten(), {})
+    denoised = data**2 / root**2 * noisy + sigma * data / root * inner
+    weight = root**2 / (sigma * data) ** 2
+    expected = (weight * (denoised - y) ** 2).mean(1)
+    assert_close(objective.loss(network, process, y, t, eps, {}), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_flow_matching_loss_is_its_formula(normal):
+    process, objective = complete(build("process", "flow")), build("objective", "velocity")
+    x0, eps, t = normal(6, 3, purpose="x0"), normal(6, 3, purpose="eps"), INSIDE.reshape(-1, 1)
+
+    def network(x, time, cond):
+        return torch.sin(x)
+
+    x = (1 - t) * x0 + t * eps
+    norm = ((1 - t) ** 2 + t**2).sqrt()  # the network sees unit variance
+    expected = ((torch.sin(x / norm) - (eps - x0)) ** 2).mean(1)
+    assert_close(objective.loss(network, process, x0, INSIDE, eps, {}), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+def test_times_have_the_density(process, objective_name, density):
+    count = 4096
+    u = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    t = build("objective", objective_name, density=density).times(u, process)
+    assert (t.dtype, t.shape) == (torch.float64, u.shape)
+    assert ((t > 0) & (t < 1)).all()
+    variable, law = {
+        "uniform": (t, stats.uniform()),
+        "logit-normal": (torch.logit(t), stats.norm(0, 1)),
+        "log-normal": (-process.log_snr(t) / 2, stats.norm(-1.2, 1.2)),
+    }[density]
+    # What a process cannot reach (an nsr above that of t = 1) gathers at its end: less than 2 % of the numbers.
+    assert stats.kstest(variable.numpy(), law.cdf).statistic < 0.02
+
+
+def test_centre_and_width_of_a_density_can_be_set():
+    process, u = complete(build("process", "flow")), torch.tensor([0.5, 0.8413447460685429], dtype=torch.float64)
+    t = build("objective", "v", density="logit-normal", mean=0.4, std=0.5).times(u, process)
+    assert_close(torch.logit(t), torch.tensor([0.4, 0.9], dtype=torch.float64), rtol=1e-9, atol=0)
+    with pytest.raises(Exception, match="std"):
+        build("objective", "v", density="logit-normal", std=0.0)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("density", DENSITIES)
+def test_losses_are_finite_at_every_time_that_is_drawn(process, objective_name, weighting, density, normal):
+    objective = build("objective", objective_name, weighting=weighting, density=density)
+    if refused(objective, process):
+        return
+    u = torch.tensor([0.0, 1e-12, 1e-3, 0.5, 0.999, 1 - 2**-24, 1 - 2**-53], dtype=torch.float64)
+    t = objective.times(u, process)
+    x0, eps = (normal(len(u), 3, purpose=name).float() for name in ("x0", "eps"))
+    loss = objective.loss(lambda x, time, cond: x, process, x0, t, eps, {})
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss).all()
+
+
+def test_weights_at_the_end_of_zero_terminal_snr_are_finite():
+    process = complete(build("process", "discrete-vp", zero_terminal_snr=True))
+    level = level_at(process, torch.ones(1, dtype=torch.float64))
+    assert isinstance(level, Level)
+    for use in ("v", "x0", "velocity", "edm"):
+        for weighting in WEIGHTINGS:
+            objective = build("objective", use, weighting=weighting)
+            assert torch.isfinite(objective.weighting(objective.prediction, level)).all(), (use, weighting)

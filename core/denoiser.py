@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .contract import check_tensor
 from .level import Level
 from .prediction import Prediction
 
-__all__ = ["Conditioned", "Denoiser", "Guidance"]
+__all__ = ["Cond", "Conditioned", "Denoiser", "Guidance", "Network"]
 
 Cond = Mapping[str, Tensor]
+
+Network = Callable[[Tensor, Tensor, Cond], Tensor]
 
 
 class Conditioned(Protocol):
@@ -47,7 +50,7 @@ class Denoiser:
         rows: network forward passes so far, one for each row of each call. NFE is rows per item.
     """
 
-    def __init__(self, network: torch.nn.Module, prediction: Prediction, *, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: Network, prediction: Prediction, *, dtype: torch.dtype = torch.float32) -> None:
         self._network = network
         self._prediction = prediction
         self._dtype = dtype
@@ -59,6 +62,8 @@ class Denoiser:
         scaled = x if abs(scale - 1) < 1e-7 else x * scale  # variance-preserving processes skip a pass over x
         time = torch.full((len(x),), prediction.time(level), dtype=torch.float32, device=x.device)
         output = self._network(scaled.to(self._dtype), time, cond or {})
+        if not self.rows:  # what holds for the first call holds for all
+            check_tensor(output, x.shape, of=f"network {type(self._network).__name__}")
         self.rows += len(x)
         of_x, of_output = prediction.x0_factors(level)
         return torch.add(x * of_x, output.to(x.dtype), alpha=of_output)

@@ -30,7 +30,7 @@ def available_bytes() -> int | None:
         return None
 
 
-def refuse_too_much(stage: Stage, batch_size: int) -> None:
+def refuse_too_much(stage: Stage, batch_size: int, doing: str = "generate") -> None:
     """Raise ResourceError if a batch of items alone, without any activation, exceeds the memory there is."""
     numbers = 1
     for size in stage.latent_shape:
@@ -42,7 +42,7 @@ def refuse_too_much(stage: Stage, batch_size: int) -> None:
     room = available_bytes()
     if room is not None and needed > room:
         raise ResourceError(
-            f"generate: {batch_size} items of shape {stage.media.shape} take at least {needed / 2**30:.1f} GiB, "
+            f"{doing}: {batch_size} items of shape {stage.media.shape} take at least {needed / 2**30:.1f} GiB, "
             f"{room / 2**30:.1f} GiB are free; make fewer or shorter ones at a time"
         )
 

@@ -24,6 +24,7 @@ class _Record(BaseModel):
     weights: dict[str, str]
     seed: int = Field(ge=0, le=MAX_SEED)
     item: int = Field(ge=0)
+    dtype: str = "float32"
     conditions: dict[str, object] = {}
 
 
@@ -37,6 +38,7 @@ class Record:
         weights: sha256 of each stage's weights.
         seed: of the run.
         item: number of the item.
+        dtype: what the network computed in.
         conditions: what was asked for.
         version: the noiseform that made it.
     """
@@ -46,6 +48,7 @@ class Record:
     weights: Mapping[str, str]
     seed: int
     item: int
+    dtype: str
     conditions: Mapping[str, object]
     version: str
 
@@ -69,4 +72,4 @@ def read(table: Mapping[str, object], *, where: str) -> Record:
         name: tuple(cast("list[object]", value)) if isinstance(value, list) else value
         for name, value in raw.conditions.items()
     }
-    return Record(raw.pipeline, config, raw.weights, raw.seed, raw.item, conditions, raw.noiseform)
+    return Record(raw.pipeline, config, raw.weights, raw.seed, raw.item, raw.dtype, conditions, raw.noiseform)

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .contract import check_tensor
 from .errors import ConfigError, NumericError, PluginError
 from .level import Level
 from .noise import Draws, Key, keys_of
@@ -152,7 +153,13 @@ def sample(
         state = sampler.init(x)
         for index, (here, next) in enumerate(pairwise(levels)):
             noise.step = index
-            x, state = sampler.step(x, here, next, seen, noise, state)
+            made = sampler.step(x, here, next, seen, noise, state)
+            if type(made) is not tuple or len(made) != 2 or not isinstance(made[0], Tensor):
+                raise PluginError(
+                    f"sampler {type(sampler).__name__}: step {index + 1} gave a {type(made).__name__}, "
+                    "expected (x, state); mend the sampler"
+                )
+            x, state = made
             # One reduction tells: a sum holds every NaN and infinity. float32 keeps half precision from overflow.
             if not math.isfinite(x.sum(dtype=torch.float32).item()):
                 raise NumericError(_not_finite(sampler, index, steps, here))
@@ -171,8 +178,8 @@ def _levels(process: Process, grid: Grid, steps: int) -> tuple[Level[float], ...
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {steps!r}")
     process = complete(process)
-    times = grid.times(process, steps)
-    falling = times.ndim == 1 and len(times) >= 2 and bool((times.diff() < 0).all())
+    times = check_tensor(grid.times(process, steps), (steps + 1,), of=f"grid {type(grid).__name__}: {steps} steps")
+    falling = bool((times.diff() < 0).all())
     if not (falling and times[-1] >= 0 and times[0] <= 1):
         raise ConfigError(
             f"grid {type(grid).__name__}: {steps} steps gave times that do not fall strictly within [0, 1]: "

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .contract import check_rows, check_tensor
 from .denoiser import Guidance
-from .errors import ConfigError, PluginError, nearest
+from .errors import ConfigError, PluginError, ResourceError, nearest
 from .media import MediaSpec
+from .memory import available_bytes
 from .objective import Objective
 from .process import CompleteProcess, complete
 from .registration.build import build_part, find
@@ -44,15 +46,25 @@ class Model(nn.Module):
         """Return what each conditioner makes of the items' conditions, before anything learnt.
 
         Raises:
-            ConfigError: an item carries a label that no conditioner knows.
+            ConfigError: an item carries a label that no conditioner knows, or a wish that none takes.
+            PluginError: a conditioner breaks its contract.
         """
+        taken = {"labels", *(key for one in self.conditioners for key in getattr(one, "takes", ()))}
         known = {name for conditioner in self.conditioners for name in getattr(conditioner, "names", ())}
         for condition in conditions:
+            refused = [key for key, value in condition.items() if value and key not in taken]
+            if refused:
+                raise ConfigError(
+                    f"{refused[0]}: this model takes no {refused[0]}; leave it out, or name another model"
+                )
             for label in condition.get("labels") or ():  # type: ignore[attr-defined]
                 if label not in known:
-                    hint = nearest(str(label), known) if known else "this model takes no labels"
+                    hint = nearest(str(label), known) if known else "this model takes no labels, leave it out"
                     raise ConfigError(f"label: unknown label {label!r}; {hint}")
-        return [conditioner.encode(conditions) for conditioner in self.conditioners]
+        return [
+            dict(check_rows(one.encode(conditions), len(conditions), of=f"{_name(one)}: encode"))
+            for one in self.conditioners
+        ]
 
     def null(self, raw: Raw) -> Raw:
         """Return the encoding, of the same shapes, that asks for nothing."""
@@ -62,12 +74,21 @@ class Model(nn.Module):
         """Return the conditioning of the network: vectors added up, sequences and channels put side by side."""
         cond: dict[str, Tensor] = {}
         for conditioner, one in zip(self.conditioners, raw, strict=True):
-            for name, value in conditioner(one).items():
+            rows = len(next(iter(one.values()), ()))
+            given = check_rows(conditioner(one), rows, of=_name(conditioner))
+            for name, value in given.items():
+                if name == "vector":
+                    check_tensor(value, (rows, conditioner.outputs[name]), of=_name(conditioner))
                 if name not in cond:
                     cond[name] = value
                 else:
                     cond[name] = cond[name] + value if name == "vector" else torch.cat([cond[name], value], 1)
         return cond
+
+
+def _name(conditioner: object) -> str:
+    own = getattr(conditioner, "_conditioner", conditioner)
+    return f"conditioner {type(own).__name__}"
 
 
 class _Frozen(nn.Module):
@@ -77,7 +98,7 @@ class _Frozen(nn.Module):
         super().__init__()
         self._conditioner = conditioner
         self.outputs = conditioner.outputs
-        self.names = getattr(conditioner, "names", ())
+        self.names, self.takes = getattr(conditioner, "names", ()), getattr(conditioner, "takes", ())
         self.encode, self.forward, self.null = conditioner.encode, conditioner.forward, conditioner.null
 
 
@@ -123,10 +144,11 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
     """
     at = f"{where}, stage {config.name!r}" if where else f"stage {config.name!r}"
     process = complete(build_part(config.process, "process", where=at))
+    _check_process(process, config)
     objective = build_part(config.objective, "objective", where=at)
     _refuse_blind(process, objective, config, at)
     codec = build_part(config.codec, "codec", where=at, media=media)
-    latent_shape = tuple(codec.shape(media.shape))
+    latent_shape = _latent_shape(codec, media, config)
     conditioners = [
         build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape) for one in config.conditioners
     ]
@@ -143,6 +165,12 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
     count = sum(parameter.numel() for parameter in trial.parameters())
     if count > MAX_PARAMETERS:
         raise ConfigError(f"{at}: network: {count:,} parameters; more than {MAX_PARAMETERS:,} are taken for a mistake")
+    room = available_bytes()
+    if room is not None and 4 * count > room:
+        raise ResourceError(
+            f"{at}: network: {count:,} parameters take {4 * count / 2**30:.1f} GiB, {room / 2**30:.1f} GiB are free; "
+            "make it smaller"
+        )
     if trial.item_ndim != len(latent_shape) - 1:
         raise ConfigError(
             f"{at}: network {config.network.use!r} takes items of {trial.item_ndim} axes of space, but codec "
@@ -162,6 +190,26 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
     )
 
 
+def _check_process(process: CompleteProcess, config: StageConfig) -> None:
+    """Ask a process for a few moments before anything is built on it."""
+    t = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    for name in ("alpha", "sigma"):
+        of = f"process {config.process.use!r}: {name}(t)"
+        if not bool(torch.isfinite(check_tensor(getattr(process, name)(t), t.shape, of=of)).all()):
+            raise PluginError(f"{of} is not finite at t = 0, 0.5 or 1; mend the part")
+
+
+def _latent_shape(codec: Any, media: MediaSpec, config: StageConfig) -> tuple[int, ...]:
+    """Return the shape of an item in latent space, as the codec tells it."""
+    shape = codec.shape(media.shape)
+    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
+    if len(sizes) < 2 or not all(isinstance(size, int) and size >= 1 for size in sizes):
+        raise PluginError(
+            f"codec {config.codec.use!r}: shape({media.shape}) gave {shape!r}, expected (channels, *space)"
+        )
+    return sizes
+
+
 def _refuse_blind(process: CompleteProcess, objective: Objective, config: StageConfig, at: str) -> None:
     """Refuse a prediction that cannot tell x0 on a process that ends in pure noise."""
     why = objective.prediction.blindness(process)
@@ -176,7 +224,12 @@ def _widths(conditioners: Iterable[Any], at: str) -> dict[str, int]:
     """Return the width of each kind of conditioning."""
     widths: dict[str, int] = {}
     for conditioner in conditioners:
-        for name, width in conditioner.outputs.items():
+        outputs = conditioner.outputs
+        if not isinstance(outputs, Mapping) or not all(isinstance(width, int) for width in outputs.values()):
+            raise PluginError(
+                f"{at}: {_name(conditioner)}: outputs is {outputs!r:.80}, expected a mapping such as {{'vector': 128}}"
+            )
+        for name, width in outputs.items():
             if name not in ("vector", "sequence", "channels"):
                 raise PluginError(f"{at}: conditioner {type(conditioner).__name__}: unknown kind of output {name!r}")
             if name == "channels":

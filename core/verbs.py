@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,12 @@ class Verbs:
     ) -> Pipeline:
         """Return a pipeline with its weights, to make media with it many times; arguments as for ``generate``."""
         from .devices import checked_device, checked_dtype
-        from .pipeline import Changes, load_pipeline
+        from .loading import Changes, load_pipeline
 
+        if isinstance(settings, str):
+            raise ConfigError(
+                f"settings: expected several texts path=value, got {settings!r:.80}; write [{settings!r:.80}]"
+            )
         changes = Changes(steps, sampler, grid, guidance, tuple(settings))
         return load_pipeline(
             pipeline, self.modality, changes=changes, device=checked_device(device), dtype=checked_dtype(dtype)
@@ -49,7 +54,7 @@ class Verbs:
 
     def generate(
         self,
-        pipeline: str | Pipeline | None = None,
+        pipeline: str | os.PathLike[str] | Pipeline | None = None,
         *,
         label: str | Sequence[str] | None = None,
         labels: Sequence[str] = (),
@@ -103,6 +108,8 @@ class Verbs:
             >>> from noiseform import audio
             >>> clips = audio.generate("spoken-digits", label="seven", count=4, seed=0)
         """
+        if isinstance(pipeline, os.PathLike):
+            pipeline = os.path.join(os.curdir, os.fspath(pipeline))
         if isinstance(pipeline, str) or pipeline is None:
             pipeline = self.load(
                 pipeline,
@@ -114,12 +121,24 @@ class Verbs:
                 device=device,
                 dtype=dtype,
             )
-        elif (steps, sampler, grid, guidance) != (None,) * 4 or settings:
-            raise ConfigError("generate: give steps, sampler, grid, guidance and settings to load(), with the pipeline")
-        given = (label,) if isinstance(label, str) else tuple(label or ())
-        wishes = conditions_of((*given, *labels), prompt, count=count, first=first, batch_size=batch_size)
+        elif not hasattr(pipeline, "make"):
+            raise ConfigError(f"pipeline: expected a name, a path or what load() gave, got {pipeline!r:.80}")
+        elif (steps, sampler, grid, guidance, device, dtype) != (None, None, None, None, "cpu", "float32") or settings:
+            raise ConfigError(
+                "generate: steps, sampler, grid, guidance, settings, device and dtype are load()'s, with the pipeline"
+            )
+        wanted = (*_labels(label), *_labels(labels))
+        wishes = conditions_of(wanted, prompt, count=count, first=first, batch_size=batch_size)
         made = pipeline.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
         return [one.media for one in made]
+
+
+def _labels(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return one label, or several, as several."""
+    labels = (given,) if isinstance(given, str) else given or ()
+    if not isinstance(labels, Sequence) or not all(isinstance(label, str) for label in labels):
+        raise ConfigError(f"label: expected text, or several, got {given!r:.80}")
+    return tuple(labels)
 
 
 def conditions_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +73,12 @@ def _modality_of(file: Path) -> Modality:
 
 def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
     """Return the pipeline of a record, with the weights that it names."""
-    from ..pipeline import load_pipeline
+    from ..devices import checked_dtype
+    from ..loading import load_pipeline
 
     name = wanted or record.pipeline
     try:
-        loaded = load_pipeline(name, record.config.modality, config=record.config)
+        loaded = load_pipeline(name, record.config.modality, config=record.config, dtype=checked_dtype(record.dtype))
     except PluginError:
         raise
     except ConfigError as error:
@@ -86,4 +88,4 @@ def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
             f"replay: {shown}: pipeline {printable(name)} has other weights than the file was made with; "
             "say where the right ones are by --pipeline"
         )
-    return loaded
+    return replace(loaded, name=record.pipeline)  # under another name now, but the same

@@ -135,8 +135,15 @@ class Plugins:
             except BaseException as error:
                 why = f"hook {hook} raised {reason_of(error)}"
                 raise PluginError(f"plugin {plugin.label}: {why}; disable it or report it to its author") from error
-            if given is not None:
-                found += given if isinstance(given, list | tuple) else [given]
+            observers = given if isinstance(given, list | tuple) else [given] if given is not None else []
+            for observer in observers:
+                every = getattr(observer, "every", 1)
+                if not callable(observer) or not isinstance(every, int) or every < 1:
+                    raise PluginError(
+                        f"plugin {plugin.label}: hook {hook} gave {observer!r:.80}, expected a function whose `every`, "
+                        "if it has one, is a whole number from 1; report it to its author"
+                    )
+            found += observers
         return tuple(found)
 
 

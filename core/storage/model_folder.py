@@ -9,10 +9,11 @@ new. Then ``pipeline.toml``, the same for people, is renewed, and the files that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import tomli_w
 import torch
@@ -42,6 +43,8 @@ __all__ = ["ModelFolder", "is_model_folder", "load_model_folder", "read_model_fo
 _STAGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _WEIGHTS = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})-[0-9a-f]{8}\.safetensors")
 _ATTEMPTS = 3
+
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,38 @@ def read_model_folder(folder: Path) -> ModelFolder:
         NewerFormatError: when a later noiseform wrote it.
         CheckpointError: when it is no model folder, or a file is missing, altered or outside of the folder.
     """
+    return _of_one_export(folder, lambda model: None)[0]
+
+
+def load_model_folder(
+    folder: Path, *, allow_nonfinite: bool = False
+) -> tuple[ModelFolder, dict[str, dict[str, torch.Tensor]]]:
+    """Read a model and all its weights, all of one export even while training exports anew.
+
+    Raises:
+        CheckpointError: as `read_model_folder` and `ModelFolder.weights`.
+    """
+    return _of_one_export(
+        folder, lambda model: {name: model.weights(name, allow_nonfinite=allow_nonfinite) for name in model.stages}
+    )
+
+
+def _of_one_export(folder: Path, take: Callable[[ModelFolder], Taken]) -> tuple[ModelFolder, Taken]:
+    """Read the manifest and what it names, again where a new export took the model's place meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        manifest = None
+        try:
+            model = _read(folder)
+            manifest = model.manifest
+            return model, take(model)
+        except CheckpointError:
+            # A file may have gone because a new export took the model's place: then the manifest is another one.
+            if attempt + 1 == _ATTEMPTS or (manifest is not None and read_manifest(folder) == manifest):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _read(folder: Path) -> ModelFolder:
     if not is_model_folder(folder):
         raise CheckpointError(
             f"model: {printable(folder)}: no model folder ({MANIFEST} is missing); name one that `train` made"
@@ -176,27 +211,6 @@ def read_model_folder(folder: Path) -> ModelFolder:
     check_present(folder, {name: entry for name, entry in files.items() if name != PIPELINE})
     parts = read_parts(folder, manifest.get("parts"))
     return ModelFolder(folder, pipeline, stages, files, parts, version, facts, manifest)
-
-
-def load_model_folder(
-    folder: Path, *, allow_nonfinite: bool = False
-) -> tuple[ModelFolder, dict[str, dict[str, torch.Tensor]]]:
-    """Read a model and all its weights, all of one export even while training exports anew.
-
-    Raises:
-        CheckpointError: as `read_model_folder` and `ModelFolder.weights`.
-    """
-    for attempt in range(_ATTEMPTS):
-        manifest = None
-        try:
-            model = read_model_folder(folder)
-            manifest = model.manifest
-            return model, {stage: model.weights(stage, allow_nonfinite=allow_nonfinite) for stage in model.stages}
-        except CheckpointError:
-            # A file may have gone because a new export took the model's place: then the manifest is another one.
-            if attempt + 1 == _ATTEMPTS or (manifest is not None and read_manifest(folder) == manifest):
-                raise
-    raise AssertionError("unreachable")
 
 
 def _toml(pipeline: Mapping[str, object]) -> str:

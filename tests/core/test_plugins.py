@@ -267,10 +267,12 @@ def test_factory_that_fails_is_named(site, case):
 
 
 def test_observers_are_called_once_a_run(site):
-    watching = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(run): return [run, 'b']\n"
+    watching = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(run): return [run, print]\n"
     site.add("watching", {"watching": watching})
     site.add("idle", {"idle": "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(): pass\n"})
-    assert current().plugins.observers("noiseform_sampling_observers", "a") == ("a", "b")
+    assert current().plugins.observers("noiseform_sampling_observers", repr) == (repr, print)
+    with pytest.raises(PluginError, match="gave 'a', expected a function whose `every`"):
+        current().plugins.observers("noiseform_sampling_observers", "a")
     assert current().plugins.observers("noiseform_training_observers", "a") == ()
     failing = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(run): raise SystemExit\n"
     site.add("failing", {"failing": failing})

@@ -1,0 +1,50 @@
+"""What a part hands over, held against its contract where it is handed over: expected, and what came instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from .errors import PluginError
+
+__all__ = ["check_rows", "check_tensor"]
+
+
+def check_tensor(value: object, shape: Sequence[int], *, of: str) -> Tensor:
+    """Return ``value`` if it is a tensor of real numbers of that shape.
+
+    Args:
+        value: what a part gave.
+        shape: what it should have.
+        of: which part, and which of its methods, for the message.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if isinstance(value, Tensor) and value.shape == torch.Size(shape) and value.is_floating_point():
+        return value
+    raise PluginError(
+        f"{of} gave {_told(value)}, expected floating-point numbers of shape {tuple(shape)}; mend the part"
+    )
+
+
+def check_rows(given: object, rows: int, *, of: str) -> Mapping[str, Tensor]:
+    """Return ``given`` if it is a mapping of names to tensors with one row for each item.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if not isinstance(given, Mapping):
+        raise PluginError(f"{of} gave {_told(given)}, expected a mapping of names to tensors; mend the part")
+    for name, value in given.items():
+        if not isinstance(value, Tensor) or value.ndim < 1 or len(value) != rows:
+            raise PluginError(f"{of} gave {_told(value)} as {name!r}, expected a tensor of {rows} rows; mend the part")
+    return given
+
+
+def _told(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and {value.dtype}"
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,159 @@
+"""Pipelines found, laid over with a user's changes, built and filled with their weights."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .errors import CheckpointError, ConfigError
+from .naming import printable
+from .pipeline import Pipeline
+from .registration.attribution import plugins_named
+from .registration.build import build
+from .registration.config import PartConfig, PipelineConfig, StageConfig, checked
+from .registration.registry import current
+from .registration.settings import apply_settings
+from .sampling import MAX_STEPS
+from .stage import Model, Stage, build_stage
+from .storage.manifest import MANIFEST
+from .storage.model_folder import ModelFolder, load_model_folder, read_model_folder
+from .storage.model_parts import check_parts
+from .storage.weights import assign
+from .storage.weights_reference import resolve_weights
+
+__all__ = ["Changes", "load_pipeline"]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a user wants otherwise than the pipeline has it.
+
+    Attributes:
+        steps: number of steps.
+        sampler: name of another sampler, or its table.
+        grid: name of another grid, or its table.
+        guidance: scale of classifier-free guidance.
+        settings: ``path=value`` inside the pipeline, such as ``stages.base.codec.iterations=64``.
+    """
+
+    steps: int | None = None
+    sampler: str | Mapping[str, object] | None = None
+    grid: str | Mapping[str, object] | None = None
+    guidance: float | None = None
+    settings: tuple[str, ...] = ()
+
+    def of_stage(self, stage: StageConfig) -> StageConfig:
+        """Return a stage's table with these changes."""
+        changed: dict[str, object] = {}
+        if self.steps is not None:
+            if not 1 <= self.steps <= MAX_STEPS:
+                raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {self.steps}")
+            changed["steps"] = self.steps
+        for kind, wanted in (("sampler", self.sampler), ("grid", self.grid)):
+            if wanted is not None:
+                table = {"use": wanted} if isinstance(wanted, str) else wanted
+                changed[kind] = checked(PartConfig, table, what=kind)
+        if self.guidance is not None:
+            before = stage.guidance if stage.guidance.use != "none" else PartConfig(use="cfg")
+            changed["guidance"] = PartConfig.model_validate({**before.model_dump(), "scale": self.guidance})
+        return stage.model_copy(update=changed)
+
+
+def load_pipeline(
+    wanted: str | None,
+    modality: str,
+    *,
+    changes: Changes | None = None,
+    config: PipelineConfig | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    allow_nonfinite: bool = False,
+) -> Pipeline:
+    """Return a pipeline with its weights.
+
+    Args:
+        wanted: its name in the registry, or the path of a model folder; the modality's default where None.
+        modality: what it must make.
+        changes: laid over its configuration.
+        config: in the place of its own configuration, as when a file is made again.
+        device: where the networks run.
+        dtype: what they compute in.
+        allow_nonfinite: accept weights that are not finite.
+
+    Raises:
+        ConfigError: there is no such pipeline, it makes something else, or a change does not fit.
+        CheckpointError: the weights are damaged, or do not fit the configuration.
+        PluginError: it needs a plugin that is not there.
+    """
+    changes = changes or Changes()
+    name, own, folder = _found(wanted, modality, changes)
+    config = config or own
+    if config.modality != modality:
+        raise ConfigError(
+            f"pipeline {name!r}: it makes {config.modality}, not {modality}; "
+            f"try noiseform generate {config.modality} {name}"
+        )
+    if len(config.stages) > 1:
+        raise ConfigError(f"pipeline {name!r}: it has {len(config.stages)} stages; this version runs single stages")
+    config = config.model_copy(update={"stages": [changes.of_stage(stage) for stage in config.stages]})
+    model = read_model_folder(folder)
+    known = current().plugins
+    for warning in check_parts(model.parts, lambda part: known.version_of(part.kind, part.name, part.distribution)):
+        warnings.warn(warning, stacklevel=2)
+    kind = build("modality", modality)
+    spec = kind.spec(config.media)
+    with torch.random.fork_rng(devices=[]), plugins_named(f"pipeline {name!r}"):  # initial weights are drawn
+        stages = [build_stage(table, spec, where=f"pipeline {name!r}") for table in config.stages]
+    model, weights = load_model_folder(folder, allow_nonfinite=allow_nonfinite)  # last: it takes longest
+    filled = tuple(replace(stage, model=_filled(stage, model, weights, device, dtype)) for stage in stages)
+    digests = {stage.config.name: model.sha256(stage.config.name) for stage in stages}
+    return Pipeline(name, config, kind, spec, filled, digests, device, dtype)
+
+
+def _filled(
+    stage: Stage, model: ModelFolder, weights: Mapping[str, Mapping[str, Tensor]], device: str, dtype: torch.dtype
+) -> Model:
+    """Return a stage's network and conditioners with their weights, ready to run."""
+    name = stage.config.name
+    if name not in weights:
+        raise CheckpointError(f"model: {printable(model.folder)}: it has no weights of stage {name!r}; train it")
+    source = f"weights: {printable(model.folder / model.stages[name])}"
+    assign(stage.model, weights[name], allow_dtype_cast=True, source=source)
+    return stage.model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+
+
+def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, PipelineConfig, Path]:
+    """Return name, configuration and model folder of a pipeline."""
+    registry = current()
+    name = wanted or registry.defaults.get(modality)
+    if name is None:
+        raise ConfigError(f"generate: no default pipeline makes {modality}; name one (noiseform list pipeline)")
+    path = Path(os.path.expanduser(name))
+    if ("/" in name or name.startswith(".")) and os.path.isfile(path / MANIFEST):
+        table = apply_settings(read_model_folder(path).pipeline, changes.settings)
+        return path.resolve().name, checked(PipelineConfig, table, what=f"model {printable(path)}"), path
+    try:
+        config = registry.pipeline(name, settings=changes.settings)
+    except ConfigError:
+        if os.path.isfile(path / MANIFEST):
+            raise ConfigError(
+                f"pipeline {name!r}: not in the registry; for the folder of this name write ./{name}"
+            ) from None
+        if os.path.isdir(path):
+            raise CheckpointError(
+                f"model: {printable(path)}: no model folder (manifest.json is missing); name one that `train` made"
+            ) from None
+        if name.startswith((".", "/", "~")):
+            raise ConfigError(
+                f"model: {printable(path)}: there is no such folder; name one that `train` made"
+            ) from None
+        raise
+    if config.weights is None:
+        raise ConfigError(f"pipeline {name!r}: it names no weights; add weights = FOLDER, or train it")
+    return name, config, resolve_weights(config.weights)

@@ -1,0 +1,115 @@
+"""A modality: measurements over time, in CSV files. With it `noiseform generate series` and `train` work on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from noiseform.core.errors import ConfigError, MediaError
+from noiseform.core.media import MediaSpec
+from noiseform.core.storage.atomic import whole_file
+from PIL import Image, ImageDraw
+
+RECORD = "# noiseform "
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Values ``(channels, steps)`` in [-1, 1], so many steps a second, and how they were made."""
+
+    values: torch.Tensor
+    rate: float
+    record: Mapping[str, object] | None = None
+
+
+class SeriesModality:
+    """Several values over time: tensors (channels, steps)."""
+
+    name = "series"
+    endings = (".csv",)
+
+    def spec(self, media):
+        """Return shape and units for the ``[media]`` table of a pipeline."""
+        if set(media) != {"channels", "steps", "rate"}:
+            raise ConfigError(f"media: expected channels, steps and rate, got {', '.join(media) or 'nothing'}")
+        return MediaSpec((int(media["channels"]), int(media["steps"])), (float(media["rate"]),), -1.0, 1.0)
+
+    def wrap(self, tensor, spec, record):
+        return Series(tensor.float().cpu().clamp(spec.low, spec.high), spec.rates[0], record)
+
+    def dataset(self, place, spec, config):
+        return SeriesDataset(Path(place), spec)
+
+    def check_output(self, path, spec):
+        """Say before anything is made what could not be written: here there is nothing."""
+
+    def write(self, item, path, *, record, overwrite):
+        rows = [",".join(f"channel {n}" for n in range(len(item.values)))]
+        rows += [",".join(f"{value:.6f}" for value in step) for step in item.values.T.tolist()]
+        head = [f"{RECORD}{json.dumps(item.record)}"] if record and item.record else []
+        with whole_file(path, overwrite=overwrite) as file:  # whole or not at all
+            file.write("\n".join([*head, *rows, ""]).encode())
+
+    def read_record(self, path):
+        with open(path, encoding="utf-8") as file:
+            first = file.readline(2**20)
+        return json.loads(first.removeprefix(RECORD)) if first.startswith(RECORD) else None
+
+    def sheet(self, items, captions, path, *, overwrite):
+        """Draw each series as a curve, one below the other."""
+        picture = Image.new("RGB", (480, 90 * len(items)), "white")
+        draw = ImageDraw.Draw(picture)
+        for row, (item, caption) in enumerate(zip(items, captions, strict=True)):
+            draw.text((6, 90 * row + 2), caption, "black")
+            for values in item.values.tolist():
+                points = [(i * 480 / len(values), 90 * row + 50 - 34 * value) for i, value in enumerate(values)]
+                draw.line(points, "navy", 2)
+        with whole_file(path, overwrite=overwrite) as file:
+            picture.save(file, "PNG")
+
+    def warnings(self, item):
+        return ["constant"] if item.values.std() < 1e-6 else []
+
+
+class SeriesDataset:
+    """The CSV files of a folder; the words of a file's name, but for its last one, describe it."""
+
+    vocabulary = ()  # labels; these items have none
+    skipped: list[tuple[str, str]]
+
+    def __init__(self, folder: Path, spec: MediaSpec) -> None:
+        self._paths, self._values, self.skipped = [], [], []
+        for path in sorted(folder.glob("*.csv")):
+            lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
+            try:
+                values = torch.tensor([[float(text) for text in line.split(",")] for line in lines[1:]]).T
+                assert tuple(values.shape) == spec.shape, f"shape {tuple(values.shape)} where {spec.shape} is wanted"
+            except (ValueError, AssertionError) as error:
+                self.skipped.append((path.name, str(error)))
+            else:
+                self._paths.append(path)
+                self._values.append(values)
+        if not self._paths:
+            raise MediaError(f"no data: {folder}: no series of shape {spec.shape}; name another folder")
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def item(self, index, *, start):
+        return self._values[index]
+
+    def conditions(self, index):
+        return {"text": " ".join(self._paths[index].stem.split("_")[:-1])}
+
+    def name(self, index):
+        return self._paths[index].name
+
+    @property
+    def fingerprint(self):
+        """Return a hash that changes when the data does."""
+        items = [(self.name(index), self._values[index].tolist()) for index in range(len(self))]
+        return hashlib.sha256(repr(items).encode()).hexdigest()

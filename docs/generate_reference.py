@@ -1,0 +1,225 @@
+"""Write the pages of the docs that say what the code says: ``python docs/generate_reference.py [--check]``.
+
+Made anew are ``reference/cli.md`` from the command line's own help, ``reference/parts.md`` from the signatures and
+docstrings of the built-in parts, and the files that pages quote between ``<!-- quoted: FILE -->`` and ``<!-- end -->``.
+With ``--check`` nothing is written; pages that differ are named, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from noiseform.core.cli.lazy_group import common_options
+from noiseform.core.cli.main import COMMANDS
+from noiseform.core.registration.kinds import KINDS, Kind
+from noiseform.core.registration.parameters import Parameter, describe
+from noiseform.core.registration.plugin_loading import Part
+from noiseform.core.registration.registry import current
+from noiseform.core.registration.targets import import_target
+
+DOCS = Path(__file__).resolve().parent
+_QUOTED = re.compile(r"(<!-- quoted: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_LANGUAGES = {".py": "python", ".toml": "toml"}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or compare them."""
+    pages = {DOCS / "reference" / "cli.md": command_line(), DOCS / "reference" / "parts.md": parts()}
+    for page in sorted((DOCS.parent / "README.md", *DOCS.rglob("*.md"))):
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        if _QUOTED.search(text):
+            pages[page] = _QUOTED.sub(_quoted, text)
+    stale = [page for page, text in pages.items() if not page.exists() or page.read_text(encoding="utf-8") != text]
+    if "--check" not in arguments:
+        for page in stale:
+            page.parent.mkdir(exist_ok=True)
+            page.write_text(pages[page], encoding="utf-8")
+    for page in stale:
+        print(f"{'differs' if '--check' in arguments else 'written'}: {page.relative_to(DOCS.parent)}")
+    if stale and "--check" in arguments:
+        print("run `make docs` and commit the result", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _quoted(match: re.Match[str]) -> str:
+    file = DOCS / match[2]
+    return f"{match[1]}```{_LANGUAGES[file.suffix]}\n{file.read_text(encoding='utf-8').rstrip()}\n```\n{match[3]}"
+
+
+HEAD = "<!-- Made by docs/generate_reference.py; change the code instead. -->\n\n"
+
+
+def command_line() -> str:
+    """Return the page of the command line."""
+    lines = [
+        HEAD + "# The command line\n",
+        "Every command also takes the following, and `--help`.\n",
+        *_options(common_options()),
+        "\nExit codes: 0 ok, 2 usage or configuration, 3 media, 4 model, 5 plugin, 6 resources, 7 numeric, 130 SIGINT,",
+        "141 the reader of the output went away, 143 SIGTERM, 1 a bug. See [what goes wrong](../guide/errors.md).\n",
+    ]
+    for name, entry in COMMANDS.items():
+        command = import_target(entry.target)
+        assert isinstance(command, click.Command)
+        lines += _command(f"noiseform {name}", command)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(path: str, command: click.Command) -> Iterator[str]:
+    context = click.Context(command, info_name=path)
+    yield f"## {path}\n"
+    if isinstance(command, click.Group):
+        yield _text(command.help or "") + "\n"
+        for name, inner in command.commands.items():
+            yield from _command(f"{path} {name}", inner)
+        return
+    arguments = [
+        parameter.make_metavar(context) for parameter in command.params if isinstance(parameter, click.Argument)
+    ]
+    own = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    common = {option.name for option in common_options()}
+    own = [option for option in own if option.name not in common]
+    yield f"    {' '.join([path, *arguments, *(['[OPTIONS]'] if own else [])])}\n"
+    yield _text(command.help or "") + "\n"
+    yield from _options(own)
+    yield ""
+
+
+def _text(help_: str) -> str:
+    """Return a help text as Markdown: what click leaves as it is (after a \\b) becomes a block of code."""
+    paragraphs = inspect.cleandoc(help_).split("\n\n")
+    shown = []
+    for paragraph in paragraphs:
+        verbatim = paragraph.startswith("\b\n")
+        body = paragraph.removeprefix("\b\n")
+        shown.append("```console\n" + re.sub("^", "$ ", body, flags=re.M) + "\n```" if verbatim else body)
+    return "\n\n".join(shown)
+
+
+def _options(options: tuple[click.Option, ...] | list[click.Option]) -> Iterator[str]:
+    if not options:
+        return
+    yield "| option | meaning |"
+    yield "|---|---|"
+    for option in options:
+        metavar = "" if option.is_flag else f" {option.make_metavar(click.Context(click.Command('x')))}"
+        names = ", ".join(f"`{name}`" for name in option.opts[:-1])
+        names += (", " if names else "") + f"`{option.opts[-1]}{metavar}`"
+        meaning = re.sub(r" \[default: (.*)\]$", r" Default: \1.", option.help or "")
+        default = f" Default: {option.default}." if option.show_default and option.default is not None else ""
+        several = " May be given again." if option.multiple and "again" not in (option.help or "") else ""
+        required = " Required." if option.required else ""
+        yield f"| {names} | {_cell(meaning + default + several + required)} |"
+
+
+def parts() -> str:
+    """Return the page of the built-in parts."""
+    lines = [
+        HEAD + "# The built-in parts\n",
+        'Each part has a name in its kind. In a file it is a table, `sampler = { use = "ddim", eta = 0.5 }`; in Python',
+        '`build("sampler", "ddim", eta=0.5)`. `noiseform list` shows what is installed, `noiseform show KIND/NAME` one',
+        "part. How to write your own: [plugins](../guide/plugins.md).\n",
+        " · ".join(f"[{kind.name}](#{kind.name})" for kind in KINDS.values()) + "\n",
+    ]
+    registry = current()
+    for kind in KINDS.values():
+        own = [part for part in registry.plugins.parts(kind.name) if part.plugin.candidate.builtin]
+        what = f"{kind.summary[:1].upper()}{kind.summary[1:]}. Hook: `{kind.hook}`."
+        contract = f" A part has {_listed([f'`{name}`' for name in kind.contract])}." if kind.contract else ""
+        lines += [f"## {kind.name}\n", f"{what}{contract}\n"]
+        if kind.name in registry.defaults:
+            lines.append(f"`default` stands for `{registry.defaults[kind.name]}`.\n")
+        if not own:
+            lines.append("None is built in.\n")
+        for part in own:
+            lines += _pipeline(part) if kind.name == "pipeline" else _part(part, kind)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _pipeline(part: Part) -> Iterator[str]:
+    pipeline = current().pipeline(part.name)
+    yield f"### {part.name}\n"
+    yield f"{pipeline.summary[:1].upper()}{pipeline.summary[1:]}.\n"
+    yield f"    noiseform generate {pipeline.modality} {part.name}\n"
+
+
+def _part(part: Part, kind: Kind) -> Iterator[str]:
+    factory = part.load()
+    assert callable(factory)
+    document = inspect.getdoc(factory) or ""
+    summary, meanings, source = _documented(document)
+    yield f"### {part.name}\n"
+    yield summary + "\n"
+    facts = {name: getattr(factory, name, None) for name in kind.contract}
+    shown = [f"{name} {value}" for name, value in facts.items() if isinstance(value, bool | int | str)]
+    if shown:
+        yield f"*{', '.join(shown).replace('_', ' ')}*\n"
+    settable = [parameter for parameter in describe(factory) if not parameter.host]
+    if settable:
+        yield "| parameter | expects | default | meaning |"
+        yield "|---|---|---|---|"
+        for parameter in settable:
+            meaning = _cell(meanings.get(parameter.name, ""))
+            yield f"| `{parameter.name}` | {_cell(parameter.expects)} | {_default(parameter)} | {meaning} |"
+        yield ""
+    if source:
+        yield f"Source: {source}\n"
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.required:
+        return "(required)"
+    return "" if parameter.default is None else f"`{json.dumps(parameter.default, default=repr)}`"
+
+
+def _documented(document: str) -> tuple[str, dict[str, str], str]:
+    """Return what a docstring says before its sections, the meaning of each argument, and its source."""
+    head, sections, current_section = [], {"Args": [], "Source": []}, ""
+    for line in document.splitlines():
+        named = re.match(r"(Args|Attributes|Returns|Raises|Source|Example)s?::?\s*(.*)$", line)
+        if named:
+            current_section = named[1]
+            sections.setdefault(current_section, []).append(named[2])
+        elif current_section:
+            sections[current_section].append(line)
+        else:
+            head.append(line)
+    meanings: dict[str, str] = {}
+    name = ""
+    for line in sections["Args"]:
+        started = re.match(r" {4}(\w+): (.*)$", line)
+        if started:
+            name, meanings[started[1]] = started[1], started[2]
+        elif name and line.strip():
+            meanings[name] += " " + line.strip()
+    source = " ".join(line.strip() for line in sections["Source"]).strip()
+    return (
+        _markdown("\n".join(head).strip()),
+        {key: _markdown(text) for key, text in meanings.items()},
+        _markdown(source),
+    )
+
+
+def _markdown(text: str) -> str:
+    """Return text of a docstring as Markdown."""
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
+    return text.replace("\\*", "*")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

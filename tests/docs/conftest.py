@@ -1,0 +1,115 @@
+"""What the pages of the docs need in order to be run: small recordings, models in the place of the embedded ones."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import noiseform
+import pytest
+import soundfile
+import torch
+from noiseform.core.cli.main import main
+from noiseform.core.registration import installed
+from noiseform.core.registration.registry import use_registry
+
+ROOT = Path(noiseform.__file__).resolve().parent
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+
+STAND_IN = f"""
+modality = "audio"
+media = {{ sample_rate = 8000, seconds = 0.1 }}
+[[stages]]
+process = {{ use = "flow" }}
+objective = {{ use = "velocity" }}
+network = {{ use = "unet-1d", channels = [8], blocks = 1, head_width = 8, patch = 8 }}
+codec = {{ use = "identity" }}
+conditioners = [
+  {{ use = "labels", names = {list(DIGITS)}, width = 8 }},
+  {{ use = "labels", names = {list(SPEAKERS)}, width = 8 }},
+]
+guidance = {{ use = "cfg", scale = 2.0 }}
+steps = 4
+[data]
+labels = "none"
+[training]
+steps = 2
+batch_size = 2
+sample_every = 0
+"""
+
+
+def script(name: str) -> ModuleType:
+    """Import a script of the docs by its path."""
+    path = ROOT / "docs" / name
+    spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with ``recordings``, some tones in two folders, and ``model``, which has seen them twice."""
+    folder = tmp_path_factory.mktemp("materials")
+    for number, direction in ((0, "down"), (1, "up"), (2, "down"), (3, "up")):
+        time = torch.arange(4000) / 8000
+        place = folder / "recordings" / direction
+        place.mkdir(parents=True, exist_ok=True)
+        sound = 0.5 * torch.sin(2 * math.pi * (300 + 100 * number) * time)
+        soundfile.write(place / f"{number}_{SPEAKERS[number]}_{10 + number}.wav", sound.numpy(), 8000)
+    (folder / "stand-in.toml").write_text(STAND_IN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOISEFORM_MALLOC", "0")
+        recipe, recordings = str(folder / "stand-in.toml"), str(folder / "recordings")
+        assert main(["train", recipe, "--data", recordings, "-o", str(folder / "model"), "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture
+def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the current folder of a reader: the repository's docs and plugins, and recordings."""
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("docs", "plugins"):
+        (here / name).symlink_to(ROOT / name)
+    shutil.copytree(materials / "recordings", here / "recordings")
+    shutil.copytree(materials / "model", here / "model")
+    (here / "takes").mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("NOISEFORM_MALLOC", "0")  # of the command line's own process, which this is not
+    return here
+
+
+@pytest.fixture
+def stand_ins(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put quick untrained models under the names of the embedded ones."""
+    table = STAND_IN.partition("[data]")[0].partition("[[stages]]")
+    lines = ['[defaults]\naudio = "spoken-digits"']
+    for name in ("spoken-digits", "spoken-digits-wave"):
+        lines += [f'[pipelines.{name}]\nweights = "{materials / "model"}"', table[0]]
+        lines += [f"[[pipelines.{name}.stages]]", table[2]]
+    file = tmp_path / "stand-ins.toml"
+    file.write_text("\n".join(lines))
+    monkeypatch.setenv("NOISEFORM_REGISTRY", str(file))
+    use_registry(None)
+
+
+@pytest.fixture
+def outsider(site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Have the example plugin found as if it were installed."""
+    folder = ROOT / "docs" / "examples" / "outsider"
+    monkeypatch.syspath_prepend(str(folder))
+    site.add("noiseform-outsider", {}, version="0.1.0", entry_points={"outsider": "noiseform_outsider"})
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "noiseform_outsider"]:
+        del sys.modules[name]
+    installed._scan.cache_clear()

@@ -1,0 +1,93 @@
+"""The scripts of the docs, and the example plugin: one part of every kind, each held to its contract."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from noiseform import build
+from noiseform.core.media import MediaSpec
+from noiseform.core.process import complete, levels_at
+from noiseform.core.registration.build import build_part
+from noiseform.core.registration.kinds import KINDS
+from noiseform.core.registration.registry import current
+
+from .conftest import DIGITS, ROOT, script
+
+MEDIA = MediaSpec((1, 50), (25.0,), -1.0, 1.0)
+
+
+@pytest.fixture
+def own(outsider):
+    """Give the example plugin's parts by kind."""
+    return {part.kind: part for part in current().plugins.parts() if part.plugin.distribution == "noiseform-outsider"}
+
+
+def test_there_is_an_example_of_every_kind(own):
+    assert set(own) == set(KINDS) - {"pipeline"}  # which are tables, shown by the embedded models
+    for part in own.values():
+        assert len(
+            (ROOT / "docs/examples/outsider" / part.target.partition(":")[0].replace(".", "/"))
+            .with_suffix(".py")
+            .read_text()
+            .splitlines()
+        ) <= (130 if part.kind == "modality" else 60)
+
+
+def test_process(own):
+    process = complete(build("process", "cosine-power", power=1.5))
+    first, middle, last = levels_at(process, torch.tensor([0.0, 0.4, 1.0]))
+    assert (first.alpha, first.sigma) == (1, 0)
+    assert last.sigma == 1
+    assert process.t_of_log_snr(torch.tensor([middle.log_snr], dtype=torch.float64)).item() == pytest.approx(0.4)
+
+
+def test_codec_is_exact(own):
+    codec = build_part({"use": "dct", "size": 8, "scale": 3.0}, "codec", media=MEDIA)
+    media = torch.rand(2, 1, 50) * 2 - 1
+    latent = codec.encode(media)
+    assert latent.shape[1:] == codec.shape(media.shape[1:]) == (8, 7)
+    torch.testing.assert_close(codec.decode(latent, media.shape[1:]), media)
+    assert (latent**2).sum() == pytest.approx(9 * (media**2).sum().item(), rel=1e-5)
+
+
+def test_conditioner_tells_texts_apart(own):
+    words = build_part({"use": "words"}, "conditioner", media=MEDIA, latent_shape=(1, 50))
+    raw = words.encode([{"text": "slow sine"}, {"text": "Sine slow"}, {"text": "slow square"}, {}])
+    vectors = words(raw)["vector"]
+    assert torch.equal(vectors[0], vectors[1])
+    assert not torch.equal(vectors[0], vectors[2])
+    assert torch.equal(words(words.null(raw))["vector"], vectors[3].expand(4, -1))
+
+
+def test_guidance(own):
+    guided = build("guidance", "ramp", scale=3.0).wrap(lambda x, level, cond: x + cond, 2.0, 1.0)
+    (level,) = levels_at(complete(build("process", "flow")), torch.tensor([0.25]))
+    assert guided(torch.zeros(1), level).item() == pytest.approx(1 + 2.5)
+
+
+def test_metric(own):
+    modality = build("modality", "series")
+    items = [modality.wrap(torch.rand(1, 50) - 0.5, MEDIA, None) for _ in range(4)]
+    metric = build("metric", "spectrum")
+    assert metric.compare(items, items) == {"decibels": 0}
+    assert metric.compare(items[:2], items[2:])["decibels"] > 0
+
+
+@pytest.mark.usefixtures("stand_ins", "place")
+def test_digits(tmp_path, capsys):
+    script("examples/digits.py").main(str(tmp_path / "out"))
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {"spectrograms.png"} | {
+        f"{name}-{digit}.wav" for name in ("spoken-digits", "spoken-digits-wave") for digit in DIGITS
+    }
+    assert "noiseform replay" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("stand_ins", "place")
+def test_spectrograms(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["spectrograms.py", "--folder", str(tmp_path / "images")])
+    script("figures/spectrograms.py").main()
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == [
+        "spoken-digits-wave.png",
+        "spoken-digits.png",
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from .contract import check_tensor
 from .denoiser import Cond, Denoiser
-from .errors import NumericError, PluginError, ResourceError
+from .errors import NumericError, PluginError
+from .exhaustion import memory_told
 from .level import Level
 from .media import MediaSpec
 from .memory import refuse_too_much
@@ -130,7 +130,10 @@ class Pipeline:
         """Return media (batch, \\*shape) and the rows that the network was called with."""
         run = SamplingRun(self.name, stage, keys, stage.config.steps)
         watching = (*observers, *current().plugins.observers("noiseform_sampling_observers", run))
-        with torch.no_grad(), _memory_told(self.name, len(conditions)):
+        too_much = (
+            f"generate: {self.name}: {len(conditions)} items at a time do not fit into memory; lower --batch-size"
+        )
+        with torch.no_grad(), memory_told(too_much):
             raw = [
                 {name: value.to(self.device) for name, value in one.items()} for one in stage.model.encode(conditions)
             ]
@@ -195,16 +198,3 @@ def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond) -> Denoise:
         return x0
 
     return checked
-
-
-@contextmanager
-def _memory_told(name: str, items: int) -> Iterator[None]:
-    """Turn torch's error of memory, which has no class of its own on a CPU, into one of ours."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "allocate memory" not in str(error) and "out of memory" not in str(error):
-            raise
-        raise ResourceError(
-            f"generate: {name}: {items} items at a time do not fit into memory; lower --batch-size"
-        ) from error

@@ -8,6 +8,7 @@ from .errors import ConfigError
 from .naming import printable
 from .pipeline import Pipeline
 from .sampling import SamplingStep
+from .storage.atomic import check_writable
 
 __all__ = ["Previews"]
 
@@ -33,6 +34,7 @@ class Previews:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"previews: {printable(folder)}: {error.strerror}; name another folder") from error
+        check_writable(folder / "item-0000-step-001.png", overwrite=True)
 
     def __call__(self, step: SamplingStep) -> None:
         if step.x0 is None:

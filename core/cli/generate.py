@@ -78,18 +78,31 @@ def generate(
     noiseform generate audio --label seven -o seven.wav
     noiseform generate audio spoken-digits --label three --label george -n 4 -o three.flac
     """
+    from ..memory import keep_large_blocks
     from ..noise import Key
     from ..registration.build import build
+    from ..storage.atomic import check_writable
     from ..verbs import Verbs, conditions_of
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     wishes = conditions_of(labels, prompt, count=count, batch_size=batch_size)
     kind = build("modality", modality)
     targets = _targets(output, kind.endings, pipeline or modality, labels, seed, count)
-    _check_targets([*targets, *([Path(sheet)] if sheet else [])], overwrite)
-    loaded = _loaded(Verbs(modality), pipeline, steps, sampler, grid, guidance, settings, device, dtype)
+    if sheet and Path(sheet) in targets:
+        raise ConfigError(f"generate: --sheet {printable(sheet)} is also the output; give the picture its own name")
+    check_writable(*targets, *([sheet] if sheet else []), overwrite=overwrite)
+    keep_large_blocks()
+    loaded = Verbs(modality).load(
+        pipeline,
+        steps=steps,
+        sampler=sampler,
+        grid=grid,
+        guidance=guidance,
+        settings=settings,
+        device=device,
+        dtype=dtype,
+    )
     kind.check_output(targets[0], loaded.spec)
-    loaded.stages[0].model.encode(wishes[:1])
     observers = [_previews(loaded, Path(previews))] if previews else []
     made_all = []
     with _progress(loaded, count, quiet=quiet or as_json) as progress:
@@ -112,27 +125,11 @@ def generate(
         kind.sheet(made_all, captions, sheet, overwrite=overwrite)
 
 
-def _loaded(verbs, pipeline, steps, sampler, grid, guidance, settings, device, dtype):  # type: ignore[no-untyped-def]
-    from ..memory import keep_large_blocks
-
-    keep_large_blocks()
-    return verbs.load(
-        pipeline,
-        steps=steps,
-        sampler=sampler,
-        grid=grid,
-        guidance=guidance,
-        settings=settings,
-        device=device,
-        dtype=dtype,
-    )
-
-
 def _targets(
     output: str | None, endings: Sequence[str], pipeline: str, labels: Sequence[str], seed: int, count: int
 ) -> list[Path]:
     """Return the file of each item."""
-    plain = "-".join((Path(pipeline).name, *labels, str(seed)))
+    plain = "-".join((Path(pipeline).name or "item", *labels, str(seed)))
     default = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in plain)[:100] + endings[0]
     place = Path(output) if output else Path(default)
     if output and (output.endswith(("/", os.sep)) or place.is_dir()):
@@ -144,17 +141,6 @@ def _targets(
     if count == 1:
         return [place]
     return [place.with_name(f"{place.stem}-{number:04d}{place.suffix}") for number in range(count)]
-
-
-def _check_targets(targets: Sequence[Path], overwrite: bool) -> None:
-    """Refuse files that could not be written, before anything is made."""
-    from ..storage.atomic import check_writable, clean_stale
-
-    for folder in {target.parent for target in targets}:
-        if folder.is_dir():
-            clean_stale(folder)
-    for target in targets:
-        check_writable(target, overwrite=overwrite)
 
 
 def _report(made: Made, target: Path, seed: int) -> dict[str, object]:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             except click.exceptions.Exit as exit_:
                 return exit_.exit_code
             finally:
-                sys.stdout.flush()
+                if sys.stdout is not None:  # which it is where the caller closed it
+                    sys.stdout.flush()
         return 0
     except BaseException as error:
         code, message = _verdict(error, context)
@@ -146,17 +148,15 @@ def _terminable() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Show warnings as one line each."""
+    """Show warnings as one line each, and those of noiseform every time."""
 
     def show(message: Warning | str, *where: object) -> None:
         click.echo(f"warning: {printable(str(message), MAX_MESSAGE)}", err=True)
 
-    before = warnings.showwarning
-    warnings.showwarning = show  # type: ignore[assignment]  # which takes more than we look at
-    try:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning, module=rf"{re.escape(PACKAGE)}\.")
+        warnings.showwarning = show  # type: ignore[assignment]  # which takes more than we look at
         yield
-    finally:
-        warnings.showwarning = before
 
 
 if __name__ == "__main__":

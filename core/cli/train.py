@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from ..errors import NumericError
 
 if TYPE_CHECKING:
     from ..modality import Modality
@@ -53,8 +57,8 @@ def train(
     from ..naming import printable
     from ..registration.build import build
     from ..registration.registry import current
+    from ..training.interruption import Interrupted
     from ..training.recipe import read_recipe
-    from ..training.trainer import Interrupted
     from ..training.trainer import train as run
 
     keep_large_blocks()
@@ -85,10 +89,9 @@ def train(
     except Interrupted as stop:
         click.echo(f"{stop}: saved; go on by --resume", err=True)
         raise SystemExit(128 + stop.signal) from None
-    finally:
-        _write_skipped(items.skipped, folder)
     if not quiet:
-        click.echo(f"model folder: {printable(folder)}  (noiseform generate {wanted.modality} ./{printable(folder)})")
+        shown = printable(os.path.join(os.curdir, folder))
+        click.echo(f"model folder: {shown}  (noiseform generate {wanted.modality} {shown})")
 
 
 def _reporter() -> Callable[[TrainingStep], None]:
@@ -107,11 +110,10 @@ def _reporter() -> Callable[[TrainingStep], None]:
             return
         last = time.monotonic()
         done = step.step - first[0].step
-        left = (step.seconds - first[0].seconds) / done * (step.steps - step.step) if done else float("nan")
+        left = (step.seconds - first[0].seconds) / max(1, done) * (step.steps - step.step)
+        time_left = f"  {left / 60:.1f} min left" if done else ""
         click.echo(
-            f"step {step.step}/{step.steps}  loss {step.loss:.4f}  gradient {step.gradient:.2f}  "
-            f"{left / 60:.1f} min left",
-            err=True,
+            f"step {step.step}/{step.steps}  loss {step.loss:.4f}  gradient {step.gradient:.2f}{time_left}", err=True
         )
 
     return line
@@ -131,7 +133,11 @@ def _picture(
             for number in range(recipe.training.samples)
         ]
         captions = [" ".join(wish["labels"]) or f"#{number}" for number, wish in enumerate(wishes)]
-        made = [one.media for one in pipeline.make(wishes, seed=recipe.training.seed, batch_size=len(wishes))]
+        try:
+            made = [one.media for one in pipeline.make(wishes, seed=recipe.training.seed, batch_size=len(wishes))]
+        except NumericError as error:  # of a model that has not learnt enough: no reason to end its training
+            warnings.warn(f"no picture of samples: {error}", stacklevel=2)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         modality.sheet(made, captions, path, overwrite=True)
 
@@ -142,14 +148,3 @@ def _tell_skipped(skipped: list[tuple[str, str]], folder: Path, usable: int, qui
     if not quiet:
         note = f"; {len(skipped)} skipped, see {folder / 'skipped.jsonl'}" if skipped else ""
         click.echo(f"data: {usable} items{note}", err=True)
-
-
-def _write_skipped(skipped: list[tuple[str, str]], folder: Path) -> None:
-    """Write down what could not be used, name and reason, one JSON object a line."""
-    import json
-
-    from ..storage.atomic import write_whole
-
-    if skipped and folder.is_dir():
-        lines = (json.dumps({"name": name, "reason": reason}) + "\n" for name, reason in skipped)
-        write_whole(folder / "skipped.jsonl", "".join(lines), overwrite=True)

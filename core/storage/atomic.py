@@ -90,26 +90,23 @@ def write_whole(path: str | os.PathLike[str], data: bytes | str, *, overwrite: b
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
-def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Find out, before any work is done, whether ``path`` could be written now; leaves nothing behind.
+def check_writable(*paths: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Find out, before any work is done, whether ``paths`` could be written now; leaves nothing behind.
 
-    Also removes the temporary files that dead processes left in the folder.
+    Also removes the temporary files that dead processes left in their folders, each of which is tried once.
 
     Raises: what :func:`whole_file` raises.
     """
-    target = Path(path)
-    temporary = _temporary_for(target)
-    try:
-        _refuse_target(target, overwrite)
-        clean_stale(target.parent)
+    tried: set[Path] = set()
+    for target in map(Path, paths):
         try:
-            with open(temporary, "xb") as file:
-                file.write(b"\0")
-        finally:
-            with suppress(OSError):
-                os.unlink(temporary)
-    except OSError as error:
-        raise _explained(error, target) from error
+            _refuse_target(target, overwrite)
+            if target.parent not in tried:
+                tried.add(target.parent)
+                clean_stale(target.parent)
+                _try_folder(target)
+        except OSError as error:
+            raise _explained(error, target) from error
 
 
 def clean_stale(folder: str | os.PathLike[str]) -> int:
@@ -135,6 +132,17 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _try_folder(target: Path) -> None:
+    """Write a byte beside the target, and remove it."""
+    temporary = _temporary_for(target)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(b"\0")
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
 
 
 def _temporary_for(target: Path) -> Path:

@@ -82,6 +82,11 @@ class Batches:
             _step=step,
         )
 
+    def torch_seed(self, step: int) -> int:
+        """Return the seed of what torch itself draws in a step, such as dropout."""
+        draw = self._draws.uniform(Key(self._seed), (1,), purpose="train-torch", step=step)
+        return int(draw.item() * 2**53)
+
     def _item(self, number: int) -> int:
         """Return the index of the item that is seen as ``number`` in the run."""
         epoch, place = divmod(number, len(self._data))

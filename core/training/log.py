@@ -1,14 +1,15 @@
-"""The record of a run's losses: one JSON object a step, and a picture of it."""
+"""What a run writes down: its losses, one JSON object a step, a picture of them, and the files it could not use."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..storage.atomic import whole_file
+from ..storage.atomic import whole_file, write_whole
 
-__all__ = ["LossLog"]
+__all__ = ["LossLog", "write_skipped"]
 
 
 class LossLog:
@@ -23,12 +24,13 @@ class LossLog:
         self._path = path
         self.entries: list[dict[str, float]] = []
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_bytes().splitlines():
                 try:
                     entry = json.loads(line)
-                except ValueError:  # a line cut off by a kill: it is of a step that will be done again
+                    done = entry["step"] <= after
+                except (ValueError, TypeError, KeyError):  # cut off by a kill: of a step that will be done again
                     break
-                if entry["step"] <= after:
+                if done:
                     self.entries.append(entry)
         with whole_file(path, overwrite=True) as file:
             file.write("".join(json.dumps(entry) + "\n" for entry in self.entries).encode())
@@ -68,3 +70,10 @@ class LossLog:
         axes.legend(frameon=False)
         with whole_file(path, overwrite=True) as file:
             figure.savefig(file, format="png", dpi=110)
+
+
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """Write down which files could not be used, name and reason, one JSON object a line; nothing where all could."""
+    if skipped:
+        lines = (json.dumps({"name": name, "reason": reason}) + "\n" for name, reason in skipped)
+        write_whole(path, "".join(lines), overwrite=True)

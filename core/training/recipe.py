@@ -18,6 +18,7 @@ __all__ = ["Recipe", "TrainingConfig", "read_recipe"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(BaseModel):
@@ -45,7 +46,7 @@ class TrainingConfig(BaseModel):
         samples: items in such a picture.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     stage: Name | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
@@ -55,9 +56,9 @@ class TrainingConfig(BaseModel):
     warmup: Annotated[int, Field(ge=0)] = 100
     decay: Literal["constant", "cosine"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.99)
+    betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = (0.9, 0.99)  # which TOML writes as an array
     clip: Positive = 1.0
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    ema: Decay = 0.999
     dropout: Share = 0.1
     precision: Literal["fp32", "bf16"] = "fp32"
     weights: Literal["fp32", "fp16", "bf16"] = "fp16"

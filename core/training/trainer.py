@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ... import __version__
+from ..contract import check_tensor
 from ..errors import ConfigError, NumericError
+from ..exhaustion import memory_told
+from ..memory import refuse_too_much
 from ..modality import DataSet, Modality
 from ..naming import printable
+from ..registration.attribution import plugins_named
 from ..registration.plugins import Plugins
-from ..stage import Stage, build_stage
+from ..stage import Model, Stage, build_stage
 from ..storage.checkpoint import (
     RunLock,
     flatten_state,
@@ -28,28 +30,19 @@ from ..storage.checkpoint import (
     restore_state,
     save_checkpoint,
 )
-from ..storage.model_folder import write_model_folder
+from ..storage.model_folder import is_model_folder, write_model_folder
 from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
-from .log import LossLog
-from .recipe import Recipe, TrainingConfig
+from .identity import differences, identity_of
+from .interruption import Interrupted, signals_held
+from .log import LossLog, write_skipped
+from .optimization import parameter_groups, rate_at
+from .recipe import Recipe
 
 __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-
-
-class Interrupted(Exception):  # noqa: N818  # it is no error
-    """A signal ended the run after a step; everything is saved.
-
-    Attributes:
-        signal: its number.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by signal {number}")
-        self.signal = number
 
 
 @dataclass(frozen=True)
@@ -124,10 +117,15 @@ def train(
 
     Raises:
         ConfigError: the folder holds a run and ``resume`` is off, the recipe changed, or another trainer is at it.
+        PluginError: a plugin's code raises, or a part breaks its contract.
+        ResourceError: memory or disk ran out; the last checkpoint stands.
         NumericError: loss or gradient is not finite; the step and its files are named, the last checkpoint stands.
         Interrupted: a signal asked for the end; the run is saved and can be resumed.
     """
-    with RunLock(folder), _signals() as caught:
+    if until is not None and until < 1:
+        raise ConfigError(f"until: expected a step from 1, got {until}")
+    too_much = f"training: {recipe.training.batch_size} items a step do not fit into memory; lower training.batch_size"
+    with RunLock(folder), signals_held() as caught, plugins_named("training"), memory_told(too_much):
         trainer = _Trainer(recipe, data, modality, folder, resume=resume, override=override)
         run = TrainingRun(folder, recipe, trainer.done)
         watching = (*observers, *(plugins.observers("noiseform_training_observers", run) if plugins else ()))
@@ -149,11 +147,12 @@ class _Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
             self.stage = build_stage(stages[name], media, where="recipe")
+        refuse_too_much(self.stage, config.batch_size, "training")
         model = self.stage.model
-        self.stage.model.encode([data.conditions(index) for index in range(len(data))])  # every label is known
+        _check_labels(model, data)
         self.average = averaged(model, config.ema)
         self.optimizer = torch.optim.AdamW(
-            _parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=config.betas
+            parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=config.betas
         )
         self.batches = Batches(
             data,
@@ -162,10 +161,10 @@ class _Trainer:
             dropout=config.dropout,
             conditioners=len(model.conditioners),
         )
-        self.identity = _identity(recipe, data)
-        self.notes: tuple[str, ...] = ()
+        self.identity = identity_of(recipe, data)
         self.done = self._resume(override) if resume else self._fresh()
         self.log = LossLog(folder / "log.jsonl", after=self.done)
+        write_skipped(folder / "skipped.jsonl", data.skipped)
 
     def _fresh(self) -> int:
         if latest_checkpoint(self.folder) is not None:
@@ -173,13 +172,23 @@ class _Trainer:
                 f"run folder: {printable(self.folder)}: holds a training already; "
                 "go on with it by --resume, or choose another folder with -o"
             )
+        return self._begin()
+
+    def _begin(self) -> int:
+        if is_model_folder(self.folder):
+            raise ConfigError(
+                f"run folder: {printable(self.folder)}: holds a model without checkpoints, which would be replaced; "
+                "choose another folder with -o"
+            )
         return 0
 
     def _resume(self, override: bool) -> int:
         checkpoint = latest_checkpoint(self.folder, clean=True)
         if checkpoint is None:
-            return 0
-        changes = _differences(checkpoint.state.get("identity"), self.identity)
+            return self._begin()
+        for note in checkpoint.notes:
+            warnings.warn(note, stacklevel=4)
+        changes = differences(checkpoint.state.get("identity"), self.identity)
         if changes and not override:
             raise ConfigError(
                 f"resume: {printable(self.folder)}: what is trained has changed: {'; '.join(changes)}; "
@@ -191,7 +200,6 @@ class _Trainer:
         self.average.n_averaged.fill_(checkpoint.step)
         restored = restore_state(checkpoint.tensors["optimizer"], checkpoint.state["optimizer"])
         restore_optimizer(self.optimizer, restored)
-        self.notes = checkpoint.notes
         return checkpoint.step
 
     def go(
@@ -222,11 +230,13 @@ class _Trainer:
         """Do one optimizer step; return loss, learning rate and norm of the gradient."""
         config, stage = self.config, self.stage
         batch = self.batches.batch(step)
-        rate = config.learning_rate * _schedule(config, step)
+        rate = rate_at(config, step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         stage.model.train()
-        loss = self._loss(batch)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.batches.torch_seed(step))  # dropout draws from torch's own generator
+            loss = self._loss(batch)
         loss.backward()
         parameters = list(stage.model.parameters())
         gradient = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
@@ -245,7 +255,8 @@ class _Trainer:
 
     def _loss(self, batch: Batch) -> Tensor:
         stage, model = self.stage, self.stage.model
-        x0 = stage.codec.encode(batch.media)
+        encoded, shape = stage.codec.encode(batch.media), (len(batch.media), *stage.latent_shape)
+        x0 = check_tensor(encoded, shape, of=f"codec {stage.config.codec.use!r}: encode")
         raw = model.encode(batch.conditions)
         null = model.null(raw)
         kept = [
@@ -285,11 +296,22 @@ class _Trainer:
             },
         )
         self.log.plot(self.folder / "loss.png")
+        write_skipped(self.folder / "skipped.jsonl", self.data.skipped)
 
     def _averaged_stage(self) -> Stage:
-        from dataclasses import replace
-
         return replace(self.stage, model=self.average.module.eval())
+
+
+def _check_labels(model: Model, data: DataSet) -> None:
+    """Refuse data with labels that the model does not know, and name the file."""
+    for index in range(len(data)):
+        try:
+            model.encode([data.conditions(index)])
+        except ConfigError as error:
+            raise ConfigError(
+                f"data: {printable(data.name(index))}: {error}; add it to the names of a conditioner, "
+                "rename it in [data], or set data.labels"
+            ) from error
 
 
 def _beside(mask: Tensor, value: Tensor) -> Tensor:
@@ -300,72 +322,3 @@ def _recent(log: LossLog) -> float:
     """Return the mean loss of the last 500 steps."""
     losses = [entry["loss"] for entry in log.entries[-500:]]
     return sum(losses) / max(1, len(losses))
-
-
-def _schedule(config: TrainingConfig, step: int) -> float:
-    """Return the factor of the learning rate at a step, counted from 0."""
-    warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
-    if config.decay == "constant":
-        return warm
-    share = min(1.0, max(0.0, (step - config.warmup) / max(1, config.steps - config.warmup)))
-    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-
-
-def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Return matrices and kernels, which decay, apart from norms and biases, which do not."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [one for one in parameters if one.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [one for one in parameters if one.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def _identity(recipe: Recipe, data: DataSet) -> dict[str, object]:
-    """Return what must be the same for a resumed run to go on as if it had not been interrupted."""
-    free = {"keep", "checkpoint_every", "sample_every", "samples", "weights"}
-    return {
-        "pipeline": recipe.pipeline,
-        "training": recipe.training.model_dump(mode="json", exclude=free),
-        "data": recipe.data.model_dump(mode="json"),
-        "files": data.fingerprint,
-    }
-
-
-def _differences(before: object, now: object, path: str = "") -> list[str]:
-    """Return, for people, where two nested tables differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        found = (
-            _differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
-            for key in sorted({*before, *now}, key=str)
-        )
-        return [line for lines in found for line in lines]
-    if before == now:
-        return []
-    return [f"{path}: was {str(before)[:60]!r}, is {str(now)[:60]!r}"]
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that a step is finished and saved before the run ends.
-
-    A second signal acts at once.
-    """
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in wanted}
-
-    def note(number: int, frame: object) -> None:
-        caught.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in wanted:
-        signal.signal(number, note)
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Ge, Le, Lt, MinLen
+from annotated_types import Ge, Le, Lt, MaxLen, MinLen
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,7 +48,7 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        channels: Annotated[Sequence[Width], MinLen(1)] = (64, 128, 256),
+        channels: Annotated[Sequence[Width], MinLen(1), MaxLen(16)] = (64, 128, 256),
         blocks: Annotated[int, Ge(1), Le(16)] = 2,
         attention: Sequence[Annotated[int, Ge(0), Le(16)]] = (),
         head_width: Annotated[int, Ge(8), Le(256)] = 32,

@@ -277,7 +277,7 @@ def test_observers_are_called_once_a_run(site):
     failing = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers(run): raise SystemExit\n"
     site.add("failing", {"failing": failing})
     with pytest.raises(PluginError, match=r"plugin failing .* hook noiseform_sampling_observers raised SystemExit"):
-        current().plugins.observers("noiseform_sampling_observers", "a")
+        current().plugins.observers("noiseform_sampling_observers", repr)
 
 
 def test_entry_points_are_scanned_once(site, monkeypatch):

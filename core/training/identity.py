@@ -1,0 +1,45 @@
+"""What must be the same for a resumed run to go on as if it had not been interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..modality import DataSet
+from .recipe import Recipe
+
+__all__ = ["differences", "identity_of"]
+
+_FREE = {"keep", "checkpoint_every", "sample_every", "samples", "weights"}
+"""Keys of ``[training]`` that change nothing of what is computed."""
+
+
+def identity_of(recipe: Recipe, data: DataSet) -> dict[str, object]:
+    """Return everything that a run's losses depend on, as what JSON can say."""
+    return {
+        "pipeline": recipe.pipeline,
+        "training": recipe.training.model_dump(mode="json", exclude=_FREE),
+        "data": recipe.data.model_dump(mode="json"),
+        "files": data.fingerprint,
+    }
+
+
+def differences(before: object, now: object, path: str = "") -> list[str]:
+    """Return, for people, where two nested values differ: ``training.steps: was 100, is 200``."""
+    return list(_differences(before, now, path))
+
+
+def _differences(before: object, now: object, path: str) -> Iterator[str]:
+    if before == now:
+        return
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        before, now = dict(enumerate(before)), dict(enumerate(now))
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in (*before, *(key for key in now if key not in before)):
+            yield from _differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+    else:
+        yield f"{path}: was {_short(before)}, is {_short(now)}"
+
+
+def _short(value: object) -> str:
+    text = "absent" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -17,6 +17,9 @@ from .noise import Draws, Key
 
 __all__ = ["GaussianMixture"]
 
+AnyLevel = Level[float] | Level[Tensor]
+"""A moment that all items stand at, or one for each of them."""
+
 
 class GaussianMixture:
     """Data distributed as a sum of Gaussians, ``x0 ~ sum_k w_k N(m_k, s_k**2)``.
@@ -31,7 +34,7 @@ class GaussianMixture:
 
     def __init__(
         self,
-        means: Tensor | Sequence,
+        means: Tensor | Sequence[object],
         widths: Tensor | Sequence[float],
         weights: Tensor | Sequence[float] | None = None,
     ) -> None:
@@ -62,22 +65,22 @@ class GaussianMixture:
         means = self.means[chosen]
         return means + expand(self.widths[chosen], means) * eps
 
-    def __call__(self, x: Tensor, level: Level) -> Tensor:
+    def __call__(self, x: Tensor, level: AnyLevel) -> Tensor:
         """Return E[x0 | x_t = x], the ideal denoiser, for ``x`` (batch, \\*item), in x's dtype."""
         alpha, sigma = _per_item(level.alpha, x), _per_item(level.sigma, x)
         centred, variance, log_share = self._posterior(x, alpha, sigma)
-        gain = alpha * self.widths**2 / variance  # (batch or 1, components)
+        gain = alpha * self.widths.square() / variance  # (batch or 1, components)
         means = self.means.flatten(1) + gain.unsqueeze(-1) * centred
         return (torch.softmax(log_share, 1).unsqueeze(-1) * means).sum(1).reshape(x.shape).to(x.dtype)
 
-    def score(self, x: Tensor, level: Level) -> Tensor:
+    def score(self, x: Tensor, level: AnyLevel) -> Tensor:
         """Return the gradient of log p_t at ``x`` (batch, \\*item)."""
         alpha, sigma = _per_item(level.alpha, x), _per_item(level.sigma, x)
         centred, variance, log_share = self._posterior(x, alpha, sigma)
         pulls = -centred / variance.unsqueeze(-1)
         return (torch.softmax(log_share, 1).unsqueeze(-1) * pulls).sum(1).reshape(x.shape).to(x.dtype)
 
-    def log_prob(self, x: Tensor, level: Level | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, level: AnyLevel | None = None) -> Tensor:
         """Return log p_t(x) (batch,) in nats, of the data itself where no level is given."""
         alpha = _per_item(1.0 if level is None else level.alpha, x)
         sigma = _per_item(0.0 if level is None else level.sigma, x)
@@ -87,9 +90,9 @@ class GaussianMixture:
         """Return x minus each component's noisy mean, each noisy variance, and log w_k N(x; ...)."""
         rows = x.double().reshape(len(x), 1, -1)
         centred = rows - alpha.unsqueeze(-1) * self.means.flatten(1)
-        variance = alpha**2 * self.widths**2 + sigma**2
+        variance = (alpha * self.widths).square() + sigma.square()
         size = rows.shape[-1]
-        square = (centred**2).sum(-1) / variance
+        square = centred.square().sum(-1) / variance
         return centred, variance, self.log_weights - 0.5 * (square + size * torch.log(2 * math.pi * variance))
 
 

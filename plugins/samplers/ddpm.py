@@ -21,8 +21,8 @@ class DDPM:
     Order 1 in distribution, 1 NFE per step, stochastic, keeps no state. Written for any alpha and sigma.
 
     Args:
-        variance: "small" is the posterior's own variance, exact for data of one point; "large" is the variance of
-            the forward step, exact for data of unit variance.
+        variance: "small" is the posterior's own variance, exact for data of one point; "large" is exact for data of
+            unit variance, and on variance-preserving processes that of the forward step.
 
     Source: Ho et al. 2020, arXiv 2006.11239, equations 6 and 7; Kingma et al. 2021, arXiv 2107.00630, appendix A.2.
     """
@@ -46,5 +46,7 @@ class DDPM:
         mean = torch.add(x * (kept * share), x0, alpha=next.alpha * added / here.sigma**2)
         if next.sigma == 0:
             return mean, None
-        variance = added if self.variance == "large" else added * share
+        if self.variance == "large":  # of x_next given x, if the data were N(0, 1); on VP processes that is `added`
+            share = (next.alpha**2 + next.sigma**2) / (here.alpha**2 + here.sigma**2)
+        variance = added * share
         return mean.add_(noise(), alpha=max(variance, 0.0) ** 0.5), None

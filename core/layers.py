@@ -49,7 +49,9 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, width: int, *, features: int = 128, scale: float = 1000.0) -> None:
         super().__init__()
-        spaced = torch.exp(torch.linspace(0, -math.log(10_000), features // 2, dtype=torch.float64))
+        # On the CPU even where a network is tried on the device "meta", whose arithmetic takes a second to import.
+        exponents = torch.linspace(0, -math.log(10_000), features // 2, dtype=torch.float64, device="cpu")
+        spaced = torch.exp(exponents)
         self.register_buffer("frequencies", (scale * spaced).float(), persistent=False)
         self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
 
@@ -58,7 +60,7 @@ class TimeEmbedding(nn.Module):
         with torch.autocast(time.device.type, enabled=False):
             angle = time.float().unsqueeze(1) * self.frequencies
             waves = torch.cat([angle.cos(), angle.sin()], 1)
-        return self.mlp(waves.to(self.mlp[0].weight.dtype))
+        return self.mlp(waves.to(next(self.mlp.parameters()).dtype))
 
 
 class ResidualBlock(nn.Module):
@@ -140,9 +142,9 @@ class Attention(nn.Module):
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
         split = "batch position (head width) -> batch head position width"
-        heads = (rearrange(part, split, width=self.head_width) for part in (queries, keys, values))
+        q, k, v = (rearrange(part, split, width=self.head_width) for part in (queries, keys, values))
         keep = None if mask is None else rearrange(mask, "batch position -> batch 1 1 position")
-        mixed = functional.scaled_dot_product_attention(*heads, attn_mask=keep)
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=keep)
         return rearrange(mixed, "batch head position width -> batch position (head width)")
 
 

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import torch
+from noiseform.core.cli.main import main
 from noiseform.core.registration import installed
 from noiseform.core.registration.registry import use_registry
+from noiseform.modalities.audio.clip import Audio
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +72,62 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
     installed._scan.cache_clear()
+
+
+TINY = """\
+modality = "audio"
+summary = "three tones"
+[media]
+sample_rate = 1000
+seconds = 0.064
+[[stages]]
+process = { use = "flow" }
+objective = { use = "velocity" }
+network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
+codec = { use = "identity", scale = 4.0 }
+conditioners = [{ use = "labels", names = ["low", "middle", "high"], width = 8 }]
+guidance = { use = "cfg", scale = 2.0 }
+steps = 4
+[training]
+steps = 40
+batch_size = 4
+warmup = 5
+ema = 0.9
+checkpoint_every = 20
+sample_every = 0
+samples = 3
+"""
+"""A recipe whose training takes a second: three tones of 64 samples."""
+
+TONES = {"low": 40.0, "middle": 100.0, "high": 200.0}
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of twelve short tones, in a folder for each label."""
+    folder = tmp_path_factory.mktemp("tones")
+    time = torch.arange(64) / 1000
+    for label, hertz in TONES.items():
+        (folder / label).mkdir()
+        for take in range(4):
+            wave = 0.7 * torch.sin(2 * torch.pi * hertz * time + take)
+            Audio(wave[None], 1000).save(folder / label / f"{take}.wav")
+    return folder
+
+
+@pytest.fixture
+def tiny_recipe(tmp_path: Path) -> Path:
+    """Give the file of the tiny recipe, for the test to change."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tones: Path) -> Path:
+    """Give a model folder, made by the command line; tests only read it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "recipe.toml").write_text(TINY, encoding="utf-8")
+    run = folder / "three-tones"
+    assert main(["train", str(folder / "recipe.toml"), "--data", str(tones), "-o", str(run), "--quiet"]) == 0
+    return run

@@ -86,6 +86,7 @@ class Draws:
         Half-precision dtypes get the float32 numbers, rounded; float64 has numbers of its own.
         """
         kind = np.float64 if dtype == torch.float64 else np.float32
+        numbers: np.ndarray
         if len(keys) == 1:
             numbers = self._at(keys[0], purpose, step).standard_normal((1, *shape), dtype=kind)
         else:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -121,5 +120,5 @@ def _c_noise(level: Level[Scalar]) -> Scalar:
     """Return log(nsr) / 4, kept within nsr 1e-5 to 1e5 so that the ends of a process stay finite."""
     bound = 23.026  # 2 log(1e5)
     if isinstance(level.log_snr, Tensor):
-        return cast(Scalar, -level.log_snr.clamp(-bound, bound) / 8)
-    return cast(Scalar, -min(max(level.log_snr, -bound), bound) / 8)
+        return -level.log_snr.clamp(-bound, bound) / 8
+    return -min(max(level.log_snr, -bound), bound) / 8

@@ -170,7 +170,7 @@ def sample(
                 )
             for observer in observers:
                 if (index + 1) % getattr(observer, "every", 1) == 0 or index + 1 == len(levels) - 1:
-                    observer(SamplingStep(index, steps, here, next, x, watched and watched.x0))
+                    observer(SamplingStep(index, steps, here, next, x, None if watched is None else watched.x0))
     return x
 
 

@@ -40,7 +40,7 @@ class Model(nn.Module):
     def __init__(self, network: nn.Module, conditioners: Sequence[Any]) -> None:
         super().__init__()
         self.network = network
-        self.conditioners = nn.ModuleList(c if isinstance(c, nn.Module) else _Frozen(c) for c in conditioners)
+        self.conditioners: Any = nn.ModuleList(c if isinstance(c, nn.Module) else _Frozen(c) for c in conditioners)
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> Raw:
         """Return what each conditioner makes of the items' conditions, before anything learnt.

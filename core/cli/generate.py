@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -161,6 +161,15 @@ def _previews(pipeline: Pipeline, folder: Path) -> Observer:
     return Previews(pipeline, folder)
 
 
+class _Telling(Protocol):
+    """Tells how far the work is: by what it observes, and of each file that is there."""
+
+    observers: Sequence[Observer]
+
+    def tell(self, made: Made, target: Path) -> None:
+        """Say that an item is there."""
+
+
 class _Quiet:
     """Tells nothing."""
 
@@ -178,7 +187,7 @@ class _Lines(_Quiet):
 
 
 @contextlib.contextmanager
-def _progress(pipeline: Pipeline, count: int, *, quiet: bool) -> Iterator[_Quiet]:
+def _progress(pipeline: Pipeline, count: int, *, quiet: bool) -> Iterator[_Telling]:
     """Show a bar on a terminal, and lines elsewhere."""
     import sys
 

@@ -105,7 +105,8 @@ def _reporter() -> Callable[[TrainingStep], None]:
 
     def line(step: TrainingStep) -> None:
         nonlocal last
-        first or first.append(step)
+        if not first:
+            first.append(step)
         if time.monotonic() - last < _LINES and step.step not in (first[0].step, step.steps):
             return
         last = time.monotonic()

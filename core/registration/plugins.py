@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..errors import ConfigError, NoiseformError, PluginError, nearest
 from .installed import normalized
@@ -113,7 +114,7 @@ class Plugins:
                 return part.plugin.candidate.version
         return None
 
-    def observers(self, hook: str, run: object) -> tuple[object, ...]:
+    def observers(self, hook: str, run: object) -> tuple[Any, ...]:
         """Return the observers that plugins give for one run.
 
         Args:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -299,7 +300,7 @@ class _Trainer:
         write_skipped(self.folder / "skipped.jsonl", self.data.skipped)
 
     def _averaged_stage(self) -> Stage:
-        return replace(self.stage, model=self.average.module.eval())
+        return replace(self.stage, model=cast(Model, self.average.module.eval()))
 
 
 def _check_labels(model: Model, data: DataSet) -> None:

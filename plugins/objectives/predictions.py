@@ -28,7 +28,9 @@ _ARGUMENTS = """
 """
 
 
-def _regression(name: str, predicted: prediction.Prediction, meaning: str, source: str) -> Callable:
+def _regression(
+    name: str, predicted: prediction.Prediction, meaning: str, source: str
+) -> Callable[..., PredictionObjective]:
     def make(
         weighting: WeightingName = "uniform",
         density: DensityName = "uniform",

@@ -96,9 +96,7 @@ class Trajectories:
         return y * math.hypot(level.alpha, level.sigma)
 
 
-@pytest.fixture(scope="session")
-def trajectories(mixture: GaussianMixture) -> Trajectories:
-    rows = 24
+def solve(mixture: GaussianMixture, rows: int = 24) -> Trajectories:
     start = Draws().normal([Key(0)], (rows, *mixture.shape), purpose="trajectories", dtype=torch.float64)[0]
 
     def slope(theta: float, flat: np.ndarray) -> np.ndarray:
@@ -108,7 +106,17 @@ def trajectories(mixture: GaussianMixture) -> Trajectories:
         eps = -sin * mixture.score(y, level)  # not (y - alpha x0) / sigma, which has no value at sigma = 0
         return (cos * eps - sin * mixture(y, level)).numpy().ravel()
 
-    solved = solve_ivp(
-        slope, (math.pi / 2, 0), start.numpy().ravel(), method="DOP853", rtol=1e-12, atol=1e-13, dense_output=True
-    )
+    flat, span = start.numpy().ravel(), (math.pi / 2, 0)
+    solved = solve_ivp(slope, span, flat, method="DOP853", rtol=1e-12, atol=1e-13, dense_output=True)
     return Trajectories(rows, solved.sol)
+
+
+@pytest.fixture(scope="session")
+def trajectories_of() -> Callable[[GaussianMixture], Trajectories]:
+    """Return a function that solves the probability-flow ODE of a mixture, by a method of order 8 of scipy's."""
+    return solve
+
+
+@pytest.fixture(scope="session")
+def trajectories(mixture: GaussianMixture) -> Trajectories:
+    return solve(mixture)

@@ -170,7 +170,9 @@ def sample(
                 )
             for observer in observers:
                 if (index + 1) % getattr(observer, "every", 1) == 0 or index + 1 == len(levels) - 1:
-                    observer(SamplingStep(index, steps, here, next, x, None if watched is None else watched.x0))
+                    # Copies: an observer watches, and what it does to its tensors changes nothing.
+                    x0 = None if watched is None or watched.x0 is None else watched.x0.clone()
+                    observer(SamplingStep(index, steps, here, next, x.clone(), x0))
     return x
 
 

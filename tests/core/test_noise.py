@@ -90,11 +90,11 @@ def test_numbers_of_neighbouring_keys_are_independent():
 
 def test_golden_numbers():
     """Outputs can be made again only as long as these stay: numpy's Philox, its normal numbers, and our keys."""
-    double = [-0.0218414228248009, -1.54488813641462, -0.0143950402313444]
+    double = [-0.021841422824800935, -1.5448881364146179, -0.01439504023134437]
     assert draw([Key(0)], shape=(3,), dtype=torch.float64)[0].tolist() == double
     single = torch.tensor([-0.246148348, -0.131716207, -0.622667193])
     assert torch.equal(draw([Key(7, item=3, stage=1)], shape=(3,), purpose="prior", step=2)[0], single)
-    uniform = [0.67103984858933885, 0.40247239337612328]
+    uniform = [0.6710398485893388, 0.4024723933761233]
     assert Draws().uniform(Key(MAX_SEED), (2,), purpose="t").tolist() == uniform
 
 

@@ -1,7 +1,8 @@
 """Write the pages of the docs that say what the code says: ``python docs/generate_reference.py [--check]``.
 
 Made anew are ``reference/cli.md`` from the command line's own help, ``reference/parts.md`` from the signatures and
-docstrings of the built-in parts, and the files that pages quote between ``<!-- quoted: FILE -->`` and ``<!-- end -->``.
+docstrings of the built-in parts, ``reference/recipe.md`` from the schema of pipelines and recipes, and the files that
+pages quote between ``<!-- quoted: FILE -->`` and ``<!-- end -->``.
 With ``--check`` nothing is written; pages that differ are named, and the exit code is 1.
 """
 
@@ -11,17 +12,23 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from noiseform.core.cli.lazy_group import common_options
 from noiseform.core.cli.main import COMMANDS
+from noiseform.core.data.dataset import DataConfig
+from noiseform.core.registration.config import PartConfig, PipelineConfig, StageConfig
 from noiseform.core.registration.kinds import KINDS, Kind
-from noiseform.core.registration.parameters import Parameter, describe
+from noiseform.core.registration.parameters import Parameter, describe, in_words
 from noiseform.core.registration.plugin_loading import Part
 from noiseform.core.registration.registry import current
 from noiseform.core.registration.targets import import_target
+from noiseform.core.training.recipe import TrainingConfig
+from noiseform.modalities.audio.modality import AudioMedia
+from pydantic import BaseModel
 
 DOCS = Path(__file__).resolve().parent
 _QUOTED = re.compile(r"(<!-- quoted: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -30,7 +37,12 @@ _LANGUAGES = {".py": "python", ".toml": "toml"}
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or compare them."""
-    pages = {DOCS / "reference" / "cli.md": command_line(), DOCS / "reference" / "parts.md": parts()}
+    reference = DOCS / "reference"
+    pages = {
+        reference / "cli.md": command_line(),
+        reference / "parts.md": parts(),
+        reference / "recipe.md": recipe(),
+    }
     for page in sorted((DOCS.parent / "README.md", *DOCS.rglob("*.md"))):
         text = page.read_text(encoding="utf-8") if page.exists() else ""
         if _QUOTED.search(text):
@@ -143,6 +155,58 @@ def parts() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    (
+        "pipeline",
+        "The top level of a recipe, of a `pipeline.toml`, and of `[pipelines.NAME]` in a registry.",
+        PipelineConfig,
+    ),
+    ("stages", "Each `[[stages]]`. A part is a table: its name as `use`, its parameters beside it.", StageConfig),
+    ("media", "`[media]` where `modality` is `audio`.", AudioMedia),
+    ("data", "`[data]` of a recipe.", DataConfig),
+    ("training", "`[training]` of a recipe.", TrainingConfig),
+)
+
+
+def recipe() -> str:
+    """Return the page of the tables that recipes and pipelines consist of."""
+    lines = [
+        HEAD + "# Recipes and pipelines\n",
+        "What may stand in a recipe for [`noiseform train`](cli.md#noiseform-train), in a pipeline of the",
+        "[registry](../guide/registry.md), and in the `pipeline.toml` of a model. `--set PATH=VALUE` sets any key,",
+        "such as `--set training.steps=8000`. An example: [train your own model](../guide/train.md).\n",
+    ]
+    for name, what, model in TABLES:
+        lines += [f"## {name}\n", what + "\n", "| key | expects | default | meaning |", "|---|---|---|---|"]
+        meanings = _documented(inspect.getdoc(model) or "")[1]
+        schema = model.model_json_schema()
+        for key, field in model.model_fields.items():
+            expects = _cell(in_words(_resolved(schema["properties"][key], schema.get("$defs", {}))))
+            default = "(required)" if field.is_required() else _written(field.get_default(call_default_factory=True))
+            lines.append(f"| `{key}` | {expects} | {default} | {_cell(meanings.get(key, ''))} |")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _resolved(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a schema with what it refers to put in: a part is said as such, other tables as tables."""
+    if isinstance(schema, list):
+        return [_resolved(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return {"type": "part" if schema["$ref"].endswith("/PartConfig") else "object"}
+    # The pattern of a name says less than the word.
+    return {key: _resolved(value, definitions) for key, value in schema.items() if key != "pattern"}
+
+
+def _written(value: object) -> str:
+    """Return a default as a file would say it; nothing where it is None."""
+    if isinstance(value, PartConfig):
+        return f"`{{ use = {json.dumps(value.use)} }}`"
+    return "" if value is None else f"`{json.dumps(value)}`"
+
+
 def _pipeline(part: Part) -> Iterator[str]:
     pipeline = current().pipeline(part.name)
     yield f"### {part.name}\n"
@@ -176,12 +240,12 @@ def _part(part: Part, kind: Kind) -> Iterator[str]:
 def _default(parameter: Parameter) -> str:
     if parameter.required:
         return "(required)"
-    return "" if parameter.default is None else f"`{json.dumps(parameter.default, default=repr)}`"
+    return _written(parameter.default)
 
 
 def _documented(document: str) -> tuple[str, dict[str, str], str]:
     """Return what a docstring says before its sections, the meaning of each argument, and its source."""
-    head, sections, current_section = [], {"Args": [], "Source": []}, ""
+    head, sections, current_section = [], {"Attributes": [], "Args": [], "Source": []}, ""
     for line in document.splitlines():
         named = re.match(r"(Args|Attributes|Returns|Raises|Source|Example)s?::?\s*(.*)$", line)
         if named:
@@ -193,7 +257,7 @@ def _documented(document: str) -> tuple[str, dict[str, str], str]:
             head.append(line)
     meanings: dict[str, str] = {}
     name = ""
-    for line in sections["Args"]:
+    for line in sections["Attributes"] + sections["Args"]:
         started = re.match(r" {4}(\w+): (.*)$", line)
         if started:
             name, meanings[started[1]] = started[1], started[2]

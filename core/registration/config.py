@@ -32,7 +32,20 @@ class PartConfig(BaseModel):
 
 
 class StageConfig(BaseModel):
-    """One stage of a pipeline: a process, what is learnt of it, and how it is run backwards."""
+    """One stage of a pipeline: a process, what is learnt of it, and how it is run backwards.
+
+    Attributes:
+        name: of the stage and of its weights.
+        process: how data is destroyed.
+        objective: what the network learns.
+        network: the network.
+        codec: what the network sees of the media.
+        conditioners: what may be asked for.
+        guidance: how much that counts.
+        sampler: how a step is made.
+        grid: which times are visited.
+        steps: how many.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -49,7 +62,15 @@ class StageConfig(BaseModel):
 
 
 class PipelineConfig(BaseModel):
-    """A named pipeline: what it makes, from which weights, in which stages."""
+    """A named pipeline: what it makes, from which weights, in which stages.
+
+    Attributes:
+        modality: what it makes.
+        summary: one line about it.
+        weights: a model folder: ``"package.module:folder"`` or a path. Not in recipes.
+        media: shape and units of an item; the modality says which keys there are.
+        stages: one after the other; this version runs one.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 

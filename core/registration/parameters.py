@@ -21,7 +21,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from ..errors import ConfigError, PluginError, nearest
 
-__all__ = ["Parameter", "check_parameters", "describe", "host_parameters"]
+__all__ = ["Parameter", "check_parameters", "describe", "host_parameters", "in_words"]
 
 Factory = Callable[..., object]
 
@@ -164,7 +164,7 @@ def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]],
                     None if required else parameter.default,
                     annotation,
                     schema,
-                    _words(schema) or _plain(annotation),
+                    in_words(schema) or _plain(annotation),
                 ),
                 adapter,
             )
@@ -219,10 +219,10 @@ _BOUNDS = {
 }
 
 
-def _words(schema: Mapping[str, typing.Any]) -> str:
+def in_words(schema: Mapping[str, typing.Any]) -> str:
     """Say a JSON schema in words: ``integer >= 1``, ``'linear' or 'cosine'``, ``array of number``."""
     if "anyOf" in schema:
-        return " or ".join(_words(choice) for choice in schema["anyOf"])
+        return " or ".join(in_words(choice) for choice in schema["anyOf"])
     if "const" in schema:
         return repr(schema["const"])
     if "enum" in schema:
@@ -231,11 +231,11 @@ def _words(schema: Mapping[str, typing.Any]) -> str:
     bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
     if kind == "array":
         if "prefixItems" in schema:
-            return "array of [" + ", ".join(map(_words, schema["prefixItems"])) + "]"
+            return "array of [" + ", ".join(map(in_words, schema["prefixItems"])) + "]"
         low, high = schema.get("minItems"), schema.get("maxItems")
         size = f"{low} to {high} " if low is not None and high is not None else ""
         size = size or (f"{low} or more " if low is not None else f"at most {high} " if high is not None else "")
-        return f"array of {size}{_words(schema.get('items', {})) or 'values'}"
+        return f"array of {size}{in_words(schema.get('items', {})) or 'values'}"
     if kind == "object":
         return "table"
     return " ".join([{"null": "nothing"}.get(kind, kind), ", ".join(bounds)]).strip()

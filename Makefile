@@ -5,6 +5,7 @@
 #   VENV    where the environment is                                     make test VENV=/tmp/venv
 #   TORCH   what pip installs as PyTorch, before everything else         make demo TORCH='torch>=2.9'
 #   OUT     where `make demo` writes                                     make demo OUT=/tmp/digits
+#   DATA    recordings of the Free Spoken Digit Dataset                 make figures DATA=recordings
 #   TESTS   what `make test` gives to pytest                             make test TESTS='tests/core -x'
 # pip reads its own settings (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...) as always.
 
@@ -14,6 +15,7 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 OUT    ?= out
 TESTS  ?=
+DATA   ?=
 
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -22,7 +24,7 @@ STAMP  := $(VENV)/.noiseform-installed
 TYPES  := build/types/noiseform
 PACKAGE_PARTS := core plugins modalities __init__.py py.typed
 
-.PHONY: help setup demo test check format lint types docs docs-check bench soak clean
+.PHONY: help setup demo test check format lint types docs docs-check figures bench soak clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -63,10 +65,13 @@ types: $(STAMP)
 	@$(foreach part,$(PACKAGE_PARTS),ln -sfn ../../../$(part) $(TYPES)/$(part);)
 	cd build/types && MYPYPATH=. $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p noiseform
 
-docs: $(STAMP)  ## make the reference pages and the figures of the docs anew
+docs: $(STAMP)  ## make the pages anew that say what the code says
 	$(BIN)/python docs/generate_reference.py
+
+figures: $(STAMP)  ## draw the figures of the docs anew; DATA=recordings of FSDD adds those of the embedded models
 	$(BIN)/python docs/figures/tutorial.py
-	$(BIN)/python docs/figures/spectrograms.py
+	$(BIN)/python docs/figures/outsider.py
+	$(if $(DATA),$(BIN)/python docs/figures/spectrograms.py --data "$(DATA)")
 
 docs-check: $(STAMP)
 	$(BIN)/python docs/generate_reference.py --check

@@ -76,7 +76,7 @@ figures: $(STAMP)  ## draw the figures of the docs anew; DATA=recordings of FSDD
 docs-check: $(STAMP)
 	$(BIN)/python docs/generate_reference.py --check
 
-bench: $(STAMP)  ## measure what PERFORMANCE is claimed, side by side with the peers that are installed
+bench: $(STAMP)  ## take the measurements, side by side with the peers that are installed
 	$(BIN)/python -m pytest -m bench -s tests/bench
 
 soak: $(STAMP)  ## the long fault tests: minutes to an hour

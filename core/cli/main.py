@@ -55,14 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; without them, those of the process.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except Terminated:
+        return 143
+    except KeyboardInterrupt:  # a second one, while the first was being told
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command and tell its error."""
     debug = "--debug" in arguments
     group = _group()
     context: click.Context | None = None
     try:
         with _plain_warnings(), _terminable():
             try:
-                context = group.make_context("noiseform", list(arguments))
+                context = group.make_context("noiseform", arguments)
                 with context:
                     group.invoke(context)
             except click.exceptions.Exit as exit_:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import torch
 
 from ...core.errors import MediaError, NoiseformError, ResourceError
+from ...core.interrupts import interrupts_held
 from ...core.naming import printable
 from ...core.storage.regular_file import open_regular
 from . import mp3, ogg, riff
@@ -20,6 +21,7 @@ from .clip import Audio
 from .convert import convert_channels, convertible_channels, resample
 from .record import parse_record
 from .sniff import sniff
+from .sound_file import opened
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -121,8 +123,6 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, object] | None:
     Raises:
         MediaError: the file cannot be read or is no sound.
     """
-    import soundfile
-
     where = f"cannot read: {printable(path)}"
     with open_regular(path) as file:
         try:
@@ -131,7 +131,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, object] | None:
                 raise MediaError(f"{where}: no sound that is known by its content; give WAV, FLAC, Ogg Vorbis or MP3")
             if kind == "wav":
                 return parse_record(riff.comment(file))
-            with soundfile.SoundFile(file) as sound:
+            with opened(file) as sound:
                 return parse_record(sound.comment)
         except NoiseformError:
             raise
@@ -143,14 +143,12 @@ def _decode(
     file: BinaryIO, kind: str, where: str, channels: int | None, max_seconds: float, strict: bool
 ) -> tuple[torch.Tensor, int, str]:
     """Return samples (channels, time), their rate and the comment of a file of the given format."""
-    import soundfile
-
     cut = _cut(file, kind)
     if cut and strict:
         raise MediaError(f"{where}: cut short, {cut}; fetch or make it again")
     comment = riff.comment(file) if kind == "wav" else ""
     file.seek(0)
-    with soundfile.SoundFile(file) as sound:
+    with opened(file) as sound:
         _check_header(sound, kind, where, channels, max_seconds)
         comment = comment or sound.comment
         rate, declared = int(sound.samplerate), int(sound.frames)
@@ -208,11 +206,13 @@ def _blocks(sound: SoundFile, where: str, channels: int | None, max_seconds: flo
     frames = 0
     while True:
         try:
-            block = torch.from_numpy(sound.read(BLOCK if strict else SHORT_BLOCK, dtype="float32", always_2d=True)).T
+            with interrupts_held():
+                values = sound.read(BLOCK if strict else SHORT_BLOCK, dtype="float32", always_2d=True)
         except RuntimeError:
             if strict or frames == 0:
                 raise
             break  # what came before the damage is taken
+        block = torch.from_numpy(values).T
         if block.shape[1] == 0:
             break
         frames += block.shape[1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
 
 from ...core.errors import ConfigError, NumericError
+from ...core.interrupts import interrupts_held
 from ...core.naming import printable
 from ...core.storage.atomic import whole_file
 from .clip import Audio
@@ -18,6 +20,7 @@ from .ogg import set_serial
 from .record import format_record
 from .riff import append_comment
 from .sniff import FORMATS
+from .sound_file import opened
 
 __all__ = ["check_format", "encode", "format_of", "write"]
 
@@ -98,16 +101,16 @@ def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where:
 
     container, encoding = _ENCODINGS[kind]
     guarded = _Guarded(file)
-    try:
-        sound = soundfile.SoundFile(
-            guarded, "w", audio.sample_rate, audio.channels, encoding, format=container, closefd=False
-        )
-    except soundfile.SoundFileError as error:
-        guarded.raise_failure()
-        raise ConfigError(
-            f"{where}: {container} takes no {audio.channels} channels at {audio.sample_rate} Hz; choose another format"
-        ) from error
-    with sound:
+    arguments = ("w", audio.sample_rate, audio.channels, encoding)
+    with ExitStack() as stack:
+        try:
+            sound = stack.enter_context(opened(guarded, *arguments, format=container, closefd=False))
+        except soundfile.SoundFileError as error:
+            guarded.raise_failure()
+            raise ConfigError(
+                f"{where}: {container} takes no {audio.channels} channels at {audio.sample_rate} Hz; "
+                "choose another format"
+            ) from error
         if comment and kind != "wav":
             sound.comment = comment
         for start in range(0, audio.samples.shape[1], BLOCK):
@@ -115,7 +118,8 @@ def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where:
             values = block.to("cpu", torch.float32).clamp(-1.0, 1.0).T.contiguous()
             if encoding == "PCM_16":
                 values = (values * 32768.0).round().clamp(-32768, 32767).to(torch.int16)
-            sound.write(values.numpy())
+            with interrupts_held():
+                sound.write(values.numpy())
             guarded.raise_failure()
     guarded.raise_failure()
     if comment and kind == "wav":
@@ -125,11 +129,14 @@ def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where:
 
 
 class _Guarded:
-    """A file whose failures are kept and raised later: libsndfile's calls back into Python would swallow them."""
+    """A file whose failures are kept and raised later: libsndfile's calls back into Python would swallow them.
+
+    ValueError is the failure of a file that an interrupt has closed before libsndfile was done with it.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._failure: OSError | None = None
+        self._failure: OSError | ValueError | None = None
 
     def raise_failure(self) -> None:
         if self._failure is not None:
@@ -139,7 +146,7 @@ class _Guarded:
         if self._failure is None:
             try:
                 return self._file.write(data)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._failure = error
         return len(data)
 
@@ -154,12 +161,12 @@ class _Guarded:
     def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
         try:
             return self._file.seek(place, whence)
-        except OSError as error:  # seeking writes out what is still held back
+        except (OSError, ValueError) as error:  # seeking writes out what is still held back
             self._failure = self._failure or error
             return 0
 
     def tell(self) -> int:
-        return self._file.tell()
+        return 0 if self._file.closed else self._file.tell()
 
 
 def _check(audio: Audio, kind: str, where: str) -> None:

@@ -14,10 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib.figure  # noqa: F401  # imported before the forks
 import torch
 from noiseform.core.cli.main import main as noiseform
-from noiseform.core.cli.train import train as _command  # noqa: F401
 from noiseform.core.loading import load_pipeline
 from noiseform.core.registration.build import build
 from noiseform.core.storage.model_folder import is_model_folder, read_model_folder
@@ -25,7 +23,7 @@ from noiseform.core.training.recipe import read_recipe
 from noiseform.core.training.trainer import TrainingStep, train
 
 
-class Stop(Exception):
+class StopHereError(Exception):
     """What an observer raises in the middle of a training."""
 
 
@@ -49,12 +47,12 @@ def attempt(recipe: Path, data: Path, folder: Path, *, fail_after: int | None = 
             def fail(step: TrainingStep) -> None:
                 seen.append(step.step)
                 if len(seen) == fail_after:
-                    raise Stop
+                    raise StopHereError
 
             try:
                 train(wanted, items, modality, folder, resume=True, observers=(fail,))
                 code = 0
-            except Stop:
+            except StopHereError:
                 code = 50
     finally:
         os._exit(code)
@@ -73,7 +71,8 @@ def main() -> None:
     kills, terms, exceptions = map(int, sys.argv[4:7])
     draw = random.Random(int(sys.argv[7]) if len(sys.argv) > 7 else 0)
     started = time.monotonic()
-    assert ended(attempt(recipe, data, work / "whole")) == 0
+    whole = ["train", str(recipe), "--data", str(data), "-o", str(work / "whole"), "--quiet"]
+    assert noiseform(whole) == 0  # in this process, so that the children find everything imported
     length = time.monotonic() - started
     faults = ["kill"] * kills + ["term"] * terms + ["exception"] * exceptions
     draw.shuffle(faults)
@@ -103,7 +102,8 @@ def main() -> None:
                 "unexpected": unexpected,
                 "last": last,
                 "steps": len(losses[0]),
-                "losses differ": sum(a != b for a, b in zip(*losses, strict=False)) + abs(len(losses[0]) - len(losses[1])),
+                "losses differ": sum(a != b for a, b in zip(*losses, strict=False))
+                + abs(len(losses[0]) - len(losses[1])),
                 "logs equal": logs[0] == logs[1],
                 "weights equal": weights[0] == weights[1],
             }

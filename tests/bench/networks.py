@@ -1,0 +1,140 @@
+"""Forward and training step of our U-Nets and diffusers' of the same size, with and without the memory switch.
+
+The switch is the process's own, so each setting has processes of its own, which take turns.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from timing import Row, rounds_of, row
+from torch import nn
+
+__all__ = ["networks"]
+
+# Resolution, batch in sampling and in training, and the goals of forward (times faster) and training (share of time).
+CASES = {
+    "unet-2d": {"space": (32, 32), "channels": 3, "batch": 1, "training": 8, "forward_goal": 1.5, "step_goal": 0.75},
+    "unet-1d": {"space": (4096,), "channels": 2, "batch": 1, "training": 8, "forward_goal": 2.5, "step_goal": 0.5},
+}
+
+
+def ours(name: str) -> nn.Module:
+    from noiseform import build
+
+    settings = {
+        "unet-2d": {"channels": [32, 64, 128], "blocks": 2, "attention": [2], "embedding": 128},
+        "unet-1d": {"channels": [32, 32, 64], "blocks": 3, "attention": [2], "embedding": 64},
+    }[name]
+    network = build("network", name, channels_in=CASES[name]["channels"], **settings)
+    return _unzeroed(network)
+
+
+def theirs(name: str) -> nn.Module:
+    import diffusers
+
+    case = CASES[name]
+    if name == "unet-2d":
+        return diffusers.UNet2DModel(
+            sample_size=case["space"][0],
+            in_channels=3,
+            out_channels=3,
+            block_out_channels=(32, 64, 128),
+            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
+            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        )
+    # Dance Diffusion's own widths: five-wide convolutions and attention at the lowest level and in the middle.
+    return diffusers.UNet1DModel(
+        sample_size=case["space"][0],
+        extra_in_channels=16,
+        block_out_channels=(32, 32, 64),
+        use_timestep_embedding=False,
+    )
+
+
+def _unzeroed(network: nn.Module) -> nn.Module:
+    """Fill the layers that start at zero: arithmetic with zeros is not the work that is to be measured."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    return network
+
+
+def measure(name: str, rounds: int) -> dict[str, object]:
+    """Return seconds of forward and training step, ours and theirs, in turns."""
+    case = CASES[name]
+    torch.manual_seed(0)
+    networks = {"noiseform": ours(name), "diffusers": theirs(name)}
+    calls: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+        "noiseform": lambda x, t: networks["noiseform"](x, t, {}),
+        "diffusers": lambda x, t: networks["diffusers"](x, t).sample,
+    }
+    x, t = torch.randn(case["batch"], case["channels"], *case["space"]), torch.full((case["batch"],), 0.5)
+    batch, times = torch.randn(case["training"], case["channels"], *case["space"]), torch.rand(case["training"])
+
+    def forward(owner: str) -> Callable[[], object]:
+        def run() -> object:
+            with torch.no_grad():
+                return calls[owner](x, t)
+
+        return run
+
+    def step(owner: str) -> Callable[[], object]:
+        optimizer = torch.optim.AdamW(networks[owner].parameters(), lr=1e-5)
+
+        def run() -> None:
+            optimizer.zero_grad()
+            calls[owner](batch, times).square().mean().backward()
+            optimizer.step()
+
+        return run
+
+    result: dict[str, object] = {f"{owner} parameters": _count(one) for owner, one in networks.items()}
+    for kind, make, count in (("forward", forward, rounds), ("training step", step, max(3, rounds // 3))):
+        result[kind] = rounds_of({owner: make(owner) for owner in networks}, rounds=count)
+    return result
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
+    """Measure every case in processes with and without the switch."""
+    for name, case in CASES.items():
+        runs: dict[str, list[dict]] = {"off": [], "on": []}
+        for _ in range(repeats):
+            for switch, found in runs.items():
+                command = [sys.executable, str(Path(__file__).with_name("networks.py")), name, str(rounds), switch]
+                found.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+        sizes = [runs["off"][0][f"{owner} parameters"] / 1e6 for owner in ("noiseform", "diffusers")]
+        group = f"{name} ({sizes[0]:.2f} M, diffusers {sizes[1]:.2f} M)"
+        for kind in ("forward", "training step"):
+            seconds = {
+                (owner, switch): [second for run in found for second in run[kind][owner]]
+                for switch, found in runs.items()
+                for owner in ("noiseform", "diffusers")
+            }
+            reference = statistics.median(seconds["diffusers", "off"])
+            for (owner, switch), taken in seconds.items():
+                share, goal = statistics.median(taken) / reference, {}
+                if (owner, switch) == ("noiseform", "on"):
+                    bound = 1 / case["forward_goal"] if kind == "forward" else case["step_goal"]
+                    goal = {"goal": f"<= {bound:.2f}", "met": share <= bound}
+                label = f"{kind}, {owner}, switch {switch}"
+                told = {"ratio": share, "reference": "diffusers, switch off", **goal}
+                yield row(group, label, taken, "ms", each=1e3, **told)
+
+
+if __name__ == "__main__":
+    if sys.argv[3] == "on":
+        from noiseform.core.memory import keep_large_blocks
+
+        keep_large_blocks()
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))

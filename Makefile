@@ -6,6 +6,7 @@
 #   TORCH   what pip installs as PyTorch, before everything else         make demo TORCH='torch>=2.9'
 #   OUT     where `make demo` writes                                     make demo OUT=/tmp/digits
 #   DATA    recordings of the Free Spoken Digit Dataset                 make figures DATA=recordings
+#   BENCH   what `make bench` measures                                   make bench BENCH='loop start'
 #   TESTS   what `make test` gives to pytest                             make test TESTS='tests/core -x'
 # pip reads its own settings (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...) as always.
 
@@ -16,6 +17,7 @@ TORCH  ?= torch==2.13.0
 OUT    ?= out
 TESTS  ?=
 DATA   ?=
+BENCH  ?=
 
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -77,7 +79,7 @@ docs-check: $(STAMP)
 	$(BIN)/python docs/generate_reference.py --check
 
 bench: $(STAMP)  ## take the measurements, side by side with the peers that are installed
-	$(BIN)/python -m pytest -m bench -s tests/bench
+	$(BIN)/python tests/bench $(BENCH)
 
 soak: $(STAMP)  ## the long fault tests: minutes to an hour
 	$(BIN)/python -m pytest -m soak -s tests/faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,8 +59,9 @@ class RunLock:
                 f"run folder: {printable(run)}: its file system has no locks; choose a local folder with -o"
             ) from error
         self._handle = handle
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+        with suppress(OSError):  # a full disk: the number is only for people
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
         _held.add(self)
 
     def release(self) -> None:

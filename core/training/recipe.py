@@ -78,7 +78,9 @@ class Recipe(PipelineConfig):
     @property
     def pipeline(self) -> dict[str, object]:
         """The pipeline alone, as tables that TOML can say, with its defaults named."""
-        return with_defaults_named(self).model_dump(mode="json", exclude={"data", "training", "weights"}, exclude_none=True)
+        return with_defaults_named(self).model_dump(
+            mode="json", exclude={"data", "training", "weights"}, exclude_none=True
+        )
 
 
 def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe:

@@ -57,18 +57,22 @@ class Draws:
     def __init__(self) -> None:
         self._bits = np.random.Philox(key=0)
         self._numbers = np.random.Generator(self._bits)
-        self._state = self._bits.state
-        self._start = np.zeros(4, np.uint64)
+        # The state before the first number of a key. Tuples, since numpy reads them twice as fast as arrays; the block
+        # of four buffered numbers counts as used up.
+        self._words: dict[str, tuple[int, ...]] = {"counter": (0, 0, 0, 0)}
+        self._state = {
+            "bit_generator": "Philox",
+            "state": self._words,
+            "buffer": (0, 0, 0, 0),
+            "buffer_pos": 4,
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
 
     def _at(self, key: Key, purpose: str, step: int) -> np.random.Generator:
         name = struct.pack("<QQQQ", key.seed, key.item, key.stage, step) + purpose.encode()
-        digest = blake2b(name, digest_size=16, person=b"noiseform").digest()
-        state = self._state
-        state["state"]["key"] = np.frombuffer(digest, np.uint64)
-        state["state"]["counter"] = self._start
-        state["buffer_pos"] = 4  # the block of buffered numbers counts as used up
-        state["has_uint32"] = 0
-        self._bits.state = state
+        self._words["key"] = struct.unpack("<QQ", blake2b(name, digest_size=16, person=b"noiseform").digest())
+        self._bits.state = self._state
         return self._numbers
 
     def normal(

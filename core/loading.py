@@ -53,8 +53,8 @@ class Changes:
         """Return a stage's table with these changes."""
         changed: dict[str, object] = {}
         if self.steps is not None:
-            if not 1 <= self.steps <= MAX_STEPS:
-                raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {self.steps}")
+            if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
+                raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {self.steps!r}")
             changed["steps"] = self.steps
         for kind, wanted in (("sampler", self.sampler), ("grid", self.grid)):
             if wanted is not None:

@@ -108,6 +108,11 @@ class Verbs:
             >>> from noiseform import audio
             >>> clips = audio.generate("spoken-digits", label="seven", count=4, seed=0)
         """
+        from .noise import Key
+
+        Key(seed)  # refuses a seed out of bounds before anything is loaded
+        wanted = (*_labels(label), *_labels(labels))
+        wishes = conditions_of(wanted, prompt, count=count, first=first, batch_size=batch_size)
         if isinstance(pipeline, os.PathLike):
             pipeline = os.path.join(os.curdir, os.fspath(pipeline))
         if isinstance(pipeline, str) or pipeline is None:
@@ -127,8 +132,6 @@ class Verbs:
             raise ConfigError(
                 "generate: steps, sampler, grid, guidance, settings, device and dtype are load()'s, with the pipeline"
             )
-        wanted = (*_labels(label), *_labels(labels))
-        wishes = conditions_of(wanted, prompt, count=count, first=first, batch_size=batch_size)
         made = pipeline.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
         return [one.media for one in made]
 

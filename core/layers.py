@@ -9,7 +9,17 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Attention", "Downsample", "ResidualBlock", "TimeEmbedding", "Upsample", "convolution", "norm", "zeroed"]
+__all__ = [
+    "Attention",
+    "Pointwise",
+    "Downsample",
+    "ResidualBlock",
+    "TimeEmbedding",
+    "Upsample",
+    "convolution",
+    "norm",
+    "zeroed",
+]
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -63,6 +73,28 @@ class TimeEmbedding(nn.Module):
         return self.mlp(waves.to(next(self.mlp.parameters()).dtype))
 
 
+class Pointwise(nn.Module):
+    """A convolution of width 1 as a matrix product; weights are named and shaped like a convolution's.
+
+    The convolutions of oneDNN split the sum over the channels of such a layer among threads, so that their last bit
+    depends on how many there are; a matrix product's does not.
+
+    Args:
+        rank: axes of space.
+        channels_in: channels of the input.
+        channels_out: channels of the output.
+    """
+
+    def __init__(self, rank: int, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        start = convolution(rank, channels_in, channels_out, 1)
+        self.weight, self.bias = start.weight, start.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = torch.matmul(self.weight.flatten(1), x.flatten(2)) + self.bias.unsqueeze(1)
+        return mixed.reshape(len(x), -1, *x.shape[2:])
+
+
 class ResidualBlock(nn.Module):
     """norm, SiLU, convolution, twice; the embedding scales and shifts between the two; the second starts at zero.
 
@@ -85,7 +117,7 @@ class ResidualBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.conv_out = zeroed(convolution(rank, channels_out, channels_out))
         same = channels_in == channels_out
-        self.skip = nn.Identity() if same else convolution(rank, channels_in, channels_out, 1)
+        self.skip = nn.Identity() if same else Pointwise(rank, channels_in, channels_out)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Return (batch, channels_out, \\*space) for x (batch, channels_in, \\*space), embedding (batch, width)."""

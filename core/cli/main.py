@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; without them, those of the process.
     """
+    # Threads that wait for others then sleep in place of spinning, which on a shared machine costs up to 20 times; it
+    # must be said before torch is imported, and whoever wants it otherwise sets the variable.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except Terminated:

@@ -132,7 +132,7 @@ def _targets(
     plain = "-".join((Path(pipeline).name or "item", *labels, str(seed)))
     default = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in plain)[:100] + endings[0]
     place = Path(output) if output else Path(default)
-    if output and (output.endswith(("/", os.sep)) or place.is_dir()):
+    if output and (output.endswith(("/", os.sep)) or os.path.isdir(place)):
         place = place / default
     if place.suffix.lower() not in endings:
         raise ConfigError(

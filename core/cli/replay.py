@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +61,7 @@ def _modality_of(file: Path) -> Modality:
     from ..registration.build import build
     from ..registration.registry import current
 
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise ConfigError(f"replay: {printable(file)}: there is no such file")
     endings = []
     for part in current().plugins.parts("modality"):

@@ -108,7 +108,7 @@ def test_places_that_cannot_be_written(generate, capsys, tmp_path):
         ("file/x.wav", "not a directory; name a folder, not a file"),
         ("x.wav\n/y.wav", "make the folder first"),
         ("a" * 300 + ".wav", "file name too long; choose a shorter name"),
-        ("/proc/x.wav", "choose a"),
+        ("/proc/x.wav", "cannot write: /proc/x.wav"),
         ("x.txt", "no format that it could have; end the name in .wav, .flac, .ogg, .mp3"),
         ("x", "no format that it could have"),
         ("x.mp3", "1000 Hz, mp3 holds 8000"),

@@ -22,7 +22,7 @@ from noiseform.core.errors import NoiseformError
 from noiseform.core.storage.atomic import TEMPORARY_PREFIX, clean_stale
 from noiseform.modalities.audio.reading import read
 
-ITEMS = 6
+ITEMS = 4
 SIGNALS = {"int": signal.SIGINT, "twice": signal.SIGINT, "term": signal.SIGTERM, "kill": signal.SIGKILL}
 EXPECTED = {"int": (130, 0), "twice": (130, 0), "term": (143, 0, -15), "kill": (-9, 0)}
 """How a child may end: told, before there was anything to tell, or already done."""
@@ -46,7 +46,7 @@ def attempt(model: Path, output: Path, log: Path) -> int:
 
 def arguments(model: Path, output: Path) -> list[str]:
     """Return the command line: several items of many steps."""
-    return ["generate", "audio", str(model), "--label", "low", "-n", str(ITEMS), "--steps", "20", "-o", str(output)]
+    return ["generate", "audio", str(model), "--label", "low", "-n", str(ITEMS), "--steps", "15", "-o", str(output)]
 
 
 def interrupted(pid: int, fault: str, draw: random.Random) -> tuple[int, float]:

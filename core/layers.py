@@ -11,8 +11,8 @@ from torch.nn import functional
 
 __all__ = [
     "Attention",
-    "Pointwise",
     "Downsample",
+    "Pointwise",
     "ResidualBlock",
     "TimeEmbedding",
     "Upsample",

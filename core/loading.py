@@ -158,4 +158,6 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
         raise
     if config.weights is None:
         raise ConfigError(f"pipeline {name!r}: it names no weights; add weights = FOLDER, or train it")
-    return name, config, resolve_weights(config.weights)
+    origin = registry.origin(("pipelines", name, "weights"))
+    base = Path(origin.file).parent if origin.line else None  # a path in a registry file is relative to that file
+    return name, config, resolve_weights(config.weights, base=base)

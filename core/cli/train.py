@@ -28,7 +28,15 @@ _LINES = 10.0  # seconds between lines where there is no terminal; chosen by tas
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--data", required=True, metavar="DIR", help="Folder or tar archive of media.")
-@click.option("-o", "--output", "folder", required=True, metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Folder of the run; it becomes the model.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint; without one, start.")
 @click.option("--override", is_flag=True, help="Resume even though the recipe or the data have changed.")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Anything in the recipe.")
@@ -90,7 +98,7 @@ def train(
         click.echo(f"{stop}: saved; go on by --resume", err=True)
         raise SystemExit(128 + stop.signal) from None
     if not quiet:
-        shown = printable(os.path.join(os.curdir, folder))
+        shown = printable(folder if folder.is_absolute() else os.path.join(os.curdir, folder))
         click.echo(f"model folder: {shown}  (noiseform generate {wanted.modality} {shown})")
 
 

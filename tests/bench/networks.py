@@ -52,7 +52,7 @@ def theirs(name: str) -> nn.Module:
     # Dance Diffusion's own widths: five-wide convolutions and attention at the lowest level and in the middle.
     return diffusers.UNet1DModel(
         sample_size=case["space"][0],
-        extra_in_channels=16,
+        extra_in_channels=64,
         block_out_channels=(32, 32, 64),
         use_timestep_embedding=False,
     )

@@ -62,7 +62,7 @@ def _modality_of(file: Path) -> Modality:
     from ..registration.registry import current
 
     if not os.path.isfile(file):
-        raise ConfigError(f"replay: {printable(file)}: there is no such file")
+        raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     endings = []
     for part in current().plugins.parts("modality"):
         modality: Any = build("modality", part.full_name)

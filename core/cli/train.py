@@ -31,10 +31,8 @@ _LINES = 10.0  # seconds between lines where there is no terminal; chosen by tas
 @click.option(
     "-o",
     "--output",
-    "folder",
     required=True,
     metavar="RUN",
-    type=click.Path(path_type=Path),
     help="Folder of the run; it becomes the model.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint; without one, start.")
@@ -46,7 +44,7 @@ _LINES = 10.0  # seconds between lines where there is no terminal; chosen by tas
 def train(
     recipe: Path,
     data: str,
-    folder: Path,
+    output: str,
     resume: bool,
     override: bool,
     settings: tuple[str, ...],
@@ -76,6 +74,9 @@ def train(
         if not 1 <= threads <= 1024:
             raise ConfigError(f"threads: expected a whole number from 1 to 1024, got {threads}")
         torch.set_num_threads(threads)
+    if not output:
+        raise ConfigError("run folder: its name is empty; name a folder with -o")
+    folder = Path(output)
     wanted = read_recipe(recipe, settings=settings)
     modality = build("modality", wanted.modality)
     items = modality.dataset(data, modality.spec(wanted.media), wanted.data)

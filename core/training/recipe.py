@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..data.dataset import DataConfig
+from ..errors import ConfigError
+from ..naming import printable
 from ..noise import MAX_SEED
 from ..registration.config import Name, PipelineConfig, checked
 from ..registration.defaults import with_defaults_named
@@ -89,5 +91,8 @@ def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe:
     Raises:
         ConfigError: the file cannot be read, or a key is unknown, missing or wrong; with its line.
     """
-    file = read_toml(path)
+    try:
+        file = read_toml(path)
+    except FileNotFoundError:
+        raise ConfigError(f"recipe: {printable(path)}: there is no such file; name a recipe") from None
     return checked(Recipe, apply_settings(file.table, settings), what="recipe", where=file.where)

@@ -133,7 +133,7 @@ def _filled(
 def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, PipelineConfig, Path]:
     """Return name, configuration and model folder of a pipeline."""
     registry = current()
-    name = wanted or registry.defaults.get(modality)
+    name = registry.defaults.get(modality) if wanted is None else wanted
     if name is None:
         raise ConfigError(f"generate: no default pipeline makes {modality}; name one (noiseform list pipeline)")
     path = Path(os.path.expanduser(name))

@@ -78,11 +78,13 @@ def generate(
     noiseform generate audio --label seven -o seven.wav
     noiseform generate audio spoken-digits --label three --label george -n 4 -o three.flac
     """
-    from ..memory import keep_large_blocks
-    from ..noise import Key
-    from ..registration.build import build
-    from ..storage.atomic import check_writable
-    from ..verbs import Verbs, conditions_of
+    from ..memory import keep_large_blocks, uncollected
+
+    with uncollected():
+        from ..noise import Key
+        from ..registration.build import build
+        from ..storage.atomic import check_writable
+        from ..verbs import Verbs, conditions_of
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     wishes = conditions_of(labels, prompt, count=count, batch_size=batch_size)

@@ -12,8 +12,12 @@ from timing import Row, ratio, rounds_of, row
 __all__ = ["startup"]
 
 GENERATE = """
+from noiseform.core.cli import generate
+from noiseform.core.memory import uncollected
+with uncollected():
+    from noiseform.core import noise, verbs
 from noiseform.core import pipeline
-from noiseform.core.cli import generate, progress
+from noiseform.core.cli import progress
 from noiseform.core.registration.registry import current
 registry = current()
 plugins = registry.plugins

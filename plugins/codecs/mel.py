@@ -55,7 +55,7 @@ class Mel:
     ) -> None:
         check_sound(media, "mel")
         if window % 2 or hop * 2 > window:
-            raise ConfigError(f"codec mel: window must be even and at least 2 hops, got {window} and {hop}")
+            raise ConfigError(f"codec mel: expected an even window of at least 2 hops, got window {window}, hop {hop}")
         self._bins, self._size, self._hop, self._layout = bins, window, hop, layout
         self._floor, self._mean, self._std, self._iterations = floor, mean, std, iterations
         rate = media.rates[0] or 0.0

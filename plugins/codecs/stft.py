@@ -41,7 +41,7 @@ class STFT:
     ) -> None:
         check_sound(media, "stft")
         if window % 2 or hop * 2 > window:
-            raise ConfigError(f"codec stft: window must be even and at least 2 hops, got {window} and {hop}")
+            raise ConfigError(f"codec stft: expected an even window of at least 2 hops, got window {window}, hop {hop}")
         self._size, self._hop, self._power, self._scale, self._layout = window, hop, power, scale, layout
         self._window = torch.hann_window(window)
 

@@ -57,7 +57,6 @@ SETTINGS = (
     "stages.base.guidance.interval=[0.9, 0.1]",
     "stages.base.guidance.scale='high'",
     "stages.base.grid={use='karras', rho=-1}",
-    "stages.base.grid={use='leading'}",
     "stages.base.steps=1e9",
     "stages.base.name='../x'",
     "stages.base.sampler={use='no-kit/ddim'}",

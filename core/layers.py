@@ -87,8 +87,8 @@ class Pointwise(nn.Module):
 
     def __init__(self, rank: int, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        start = convolution(rank, channels_in, channels_out, 1)
-        self.weight, self.bias = start.weight, start.bias
+        start = dict(convolution(rank, channels_in, channels_out, 1).named_parameters())
+        self.weight, self.bias = start["weight"], start["bias"]
 
     def forward(self, x: Tensor) -> Tensor:
         mixed = torch.matmul(self.weight.flatten(1), x.flatten(2)) + self.bias.unsqueeze(1)

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ class Draws:
         # The state before the first number of a key. Tuples, since numpy reads them twice as fast as arrays; the block
         # of four buffered numbers counts as used up.
         self._words: dict[str, tuple[int, ...]] = {"counter": (0, 0, 0, 0)}
-        self._state = {
+        self._state: Any = {  # a type of numpy's own that it does not export
             "bit_generator": "Philox",
             "state": self._words,
             "buffer": (0, 0, 0, 0),

@@ -14,21 +14,58 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .core.errors import CheckpointError as CheckpointError
+    from .core.errors import ConfigError as ConfigError
+    from .core.errors import MediaError as MediaError
+    from .core.errors import NoiseformError as NoiseformError
+    from .core.errors import NumericError as NumericError
+    from .core.errors import PluginError as PluginError
+    from .core.errors import ResourceError as ResourceError
     from .core.hookspecs import hookimpl as hookimpl
+    from .core.level import Level as Level
+    from .core.media import MediaSpec as MediaSpec
     from .core.mixture import GaussianMixture as GaussianMixture
     from .core.registration.build import build as build
     from .core.sampling import sample as sample
     from .modalities import audio as audio
 
+_ERRORS = (
+    "CheckpointError",
+    "ConfigError",
+    "MediaError",
+    "NoiseformError",
+    "NumericError",
+    "PluginError",
+    "ResourceError",
+)
 _LAZY = {
+    **{name: f".core.errors:{name}" for name in _ERRORS},
     "GaussianMixture": ".core.mixture:GaussianMixture",
+    "Level": ".core.level:Level",
+    "MediaSpec": ".core.media:MediaSpec",
     "audio": ".modalities.audio",
     "build": ".core.registration.build:build",
     "hookimpl": ".core.hookspecs:hookimpl",
     "sample": ".core.sampling:sample",
 }
 
-__all__ = ["GaussianMixture", "__version__", "audio", "build", "hookimpl", "sample"]
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "GaussianMixture",
+    "Level",
+    "MediaError",
+    "MediaSpec",
+    "NoiseformError",
+    "NumericError",
+    "PluginError",
+    "ResourceError",
+    "__version__",
+    "audio",
+    "build",
+    "hookimpl",
+    "sample",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -26,7 +26,6 @@ from .storage.manifest import MANIFEST
 from .storage.model_folder import ModelFolder, load_model_folder, read_model_folder
 from .storage.model_parts import check_parts
 from .storage.weights import assign
-from .storage.weights_reference import resolve_weights
 
 __all__ = ["Changes", "load_pipeline"]
 
@@ -156,8 +155,4 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
                 f"model: {printable(path)}: there is no such folder; name one that `train` made"
             ) from None
         raise
-    if config.weights is None:
-        raise ConfigError(f"pipeline {name!r}: it names no weights; add weights = FOLDER, or train it")
-    origin = registry.origin(("pipelines", name, "weights"))
-    base = Path(origin.file).parent if origin.line else None  # a path in a registry file is relative to that file
-    return name, config, resolve_weights(config.weights, base=base)
+    return name, config, registry.model_folder(name)

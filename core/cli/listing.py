@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from ..registration.kinds import KINDS
@@ -38,6 +40,8 @@ def _entries(registry: Registry, kind: str | None) -> list[dict[str, object]]:
     entries: list[dict[str, object]] = []
     for part in plugins.parts(kind):
         note = "the default" if registry.defaults.get(part.kind) == part.name else ""
+        if part.kind == "pipeline":
+            note = _summary(registry.pipelines.get(part.name, {}))
         if part.full_name in clashing:
             note = f"claimed twice: write {part.full_name}"
         candidate = part.plugin.candidate
@@ -55,8 +59,15 @@ def _entries(registry: Registry, kind: str | None) -> list[dict[str, object]]:
     if kind in {None, "pipeline"}:  # those of the user's own files come with no plugin
         known = {entry["name"] for entry in entries if entry["kind"] == "pipeline"}
         for name in registry.pipelines.keys() - known:
-            origin = str(registry.origin(("pipelines", name)))
-            own = {"distribution": "registry", "version": "", "plugin": "", "note": origin}
+            note = "; ".join(
+                filter(None, (_summary(registry.pipelines[name]), str(registry.origin(("pipelines", name)))))
+            )
+            own = {"distribution": "registry", "version": "", "plugin": "", "note": note}
             entries.append({"kind": "pipeline", "name": name, "full_name": name, **own})
     order = list(KINDS)
     return sorted(entries, key=lambda entry: (order.index(str(entry["kind"])), str(entry["name"])))
+
+
+def _summary(pipeline: Mapping[str, object]) -> str:
+    """Return what a pipeline makes, in its own words."""
+    return ": ".join(str(pipeline[key]) for key in ("modality", "summary") if pipeline.get(key))

@@ -23,6 +23,7 @@ from .registry_layer import Layer, Origin, check_layer, merged, section, value_a
 from .settings import apply_settings
 from .targets import PACKAGE
 from .toml_file import KeyPath, read_toml
+from .weights_reference import resolve_weights
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
@@ -129,10 +130,8 @@ class Registry:
         """
         from .config import PipelineConfig, checked  # here, since pydantic takes longer to import than a listing may
 
-        root: KeyPath = ("pipelines", name)
-        table = self.pipelines.get(name)
-        if table is None:
-            table, root = _pipeline_table(self.plugins.find("pipeline", name, also=self.pipelines)), ()
+        own, root = self._pipeline(name)
+        table = own if "stages" in own else merged((self._trained(name), own))
         changed = apply_settings(table, settings)
 
         def where(path: KeyPath) -> str:
@@ -141,6 +140,41 @@ class Registry:
             return str(self.origin((*root, *path))) if root else ""
 
         return checked(PipelineConfig, changed, what=f"pipeline {name!r}", where=where)
+
+    def model_folder(self, name: str) -> Path:
+        """Return the model folder that a pipeline names as its ``weights``.
+
+        Raises:
+            ConfigError: there is no such pipeline, or it names no weights, or there is no such folder.
+            PluginError: the pipeline's plugin fails, two claim the name, or the package of the weights is not there.
+        """
+        table, root = self._pipeline(name)
+        reference = table.get("weights")
+        if not isinstance(reference, str):
+            raise ConfigError(f"pipeline {name!r}: it names no weights; add weights = FOLDER, or train it")
+        origin = self.origin((*root, "weights")) if root else None
+        # A path in a registry file is relative to that file.
+        return resolve_weights(reference, base=Path(origin.file).parent if origin and origin.line else None)
+
+    def _pipeline(self, name: str) -> tuple[Mapping[str, object], KeyPath]:
+        """Return a pipeline's table, and where it stands in the merged registry, if it does."""
+        table = self.pipelines.get(name)
+        if table is not None:
+            return table, ("pipelines", name)
+        return _pipeline_table(self.plugins.find("pipeline", name, also=self.pipelines)), ()
+
+    def _trained(self, name: str) -> Mapping[str, object]:
+        """Return the table inside a pipeline's model folder, for a pipeline that has no stages of its own."""
+        if not isinstance(self._pipeline(name)[0].get("weights"), str):
+            return {}
+        file = self.model_folder(name) / "pipeline.toml"
+        try:
+            return read_toml(file).table
+        except FileNotFoundError:
+            raise ConfigError(
+                f"pipeline {name!r}: {file}: no such file, and the pipeline has no stages of its own; "
+                "name a model folder that `noiseform train` made as its weights"
+            ) from None
 
     def origin(self, path: KeyPath) -> Origin:
         """Return where a key of the merged registry, or what it stands in, was set."""

@@ -6,5 +6,6 @@ from ...core.hookspecs import hookimpl
 
 
 @hookimpl
-def noiseform_pipelines() -> dict[str, str]:
-    return {"spoken-digits": f"{__name__}.pipeline:table"}
+def noiseform_pipelines() -> dict[str, dict[str, str]]:
+    summary = "one spoken English digit, 8 kHz, by digit and speaker"
+    return {"spoken-digits": {"modality": "audio", "summary": summary, "weights": f"{__name__}:weights"}}

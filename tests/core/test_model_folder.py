@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 from noiseform.core.errors import CheckpointError, ConfigError, NumericError, PluginError
+from noiseform.core.registration.weights_reference import resolve_weights
 from noiseform.core.storage import model_folder
 from noiseform.core.storage.model_folder import ModelFolder, load_model_folder, read_model_folder, write_model_folder
 from noiseform.core.storage.model_parts import Part, check_parts
-from noiseform.core.storage.weights_reference import resolve_weights
 
 PARTS = (Part("network", "unet-1d", "noiseform", "0.1.0"), Part("sampler", "midpoint", "some-dist", "2.0"))
 

@@ -7,6 +7,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import torch
+from noiseform import audio
 from noiseform.core.errors import ConfigError, PluginError
 from noiseform.core.registration.registry import current, load_registry, use_registry
 from noiseform.core.registration.settings import apply_settings, parse_setting
@@ -92,6 +94,23 @@ WRONG_PIPELINES = {
 def test_wrong_pipeline_names_its_line(file, extra):
     file.write_text(pipeline("mine", extra))
     with pytest.raises(ConfigError, match=WRONG_PIPELINES[extra]):
+        current().pipeline("mine")
+
+
+def test_pipeline_of_weights_alone_is_what_its_model_folder_says(file, tiny_model):
+    folder = os.path.relpath(tiny_model, file.parent)
+    file.write_text(f'[pipelines.mine]\nmodality = "audio"\nsummary = "mine"\nweights = "{folder}"\n')
+    trained = read_toml(tiny_model / "pipeline.toml").table
+    mine = current().pipeline("mine", settings=["stages.base.steps=7"])
+    assert (mine.summary, mine.media, mine.stages[0].steps) == ("mine", trained["media"], 7)
+    assert mine.stages[0].network.model_dump() == trained["stages"][0]["network"]
+    assert current().model_folder("mine").samefile(tiny_model)
+    (made,) = audio.generate("mine", label="high", seed=3)
+    (same,) = audio.generate(str(tiny_model), label="high", seed=3)
+    assert torch.equal(made.samples, same.samples)
+    file.write_text(f'[pipelines.mine]\nmodality = "audio"\nweights = "{file.parent}"\n')
+    use_registry(None)
+    with pytest.raises(ConfigError, match="no such file, and the pipeline has no stages of its own"):
         current().pipeline("mine")
 
 

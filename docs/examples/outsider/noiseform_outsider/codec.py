@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from annotated_types import Ge, Gt, Le
 from einops import rearrange
-from noiseform.core.media import MediaSpec
+from noiseform import MediaSpec
 
 
 class DCT:

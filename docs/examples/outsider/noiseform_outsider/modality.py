@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from noiseform.core.errors import ConfigError, MediaError
-from noiseform.core.media import MediaSpec
+from noiseform import ConfigError, MediaError, MediaSpec
 from noiseform.core.storage.atomic import whole_file
 from PIL import Image, ImageDraw
 

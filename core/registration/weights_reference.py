@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, PluginError
 from ..naming import printable
-from ..registration.targets import PACKAGE
+from .targets import PACKAGE
 
 __all__ = ["resolve_weights"]
 

@@ -123,7 +123,8 @@ def generate(
             if sheet:
                 made_all.append(made.media)
     if sheet:
-        captions = [" ".join((*labels, f"#{number}")) for number in range(count)]
+        asked = (*labels, prompt) if prompt else labels
+        captions = [" ".join((*asked, f"#{number}")) for number in range(count)]
         kind.sheet(made_all, captions, sheet, overwrite=overwrite)
 
 

@@ -1,0 +1,56 @@
+"""The embedded models, heard by the listener that their cards quote."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from noiseform import audio
+from noiseform.core.registration.registry import current
+
+EVALUATION = Path(__file__).resolve().parents[2] / "docs" / "evaluation"
+# Least numbers of 20 clips heard right, digit and speaker. For a model whose true share is that of its card, fewer
+# would come about in less than one of a thousand such tests.
+LEAST = {"spoken-digits": (17, 17), "spoken-digits-wave": (14, 14)}
+
+
+@pytest.fixture(scope="module")
+def listening():
+    """Give the modules of docs/evaluation."""
+    sys.path.insert(0, str(EVALUATION))
+    try:
+        import fsdd
+        import listener
+
+        yield fsdd, listener.load_listener()
+    finally:
+        sys.path.remove(str(EVALUATION))
+        for name in ("fsdd", "listener"):
+            sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_the_listener_hears_what_was_asked_for(name, listening):
+    fsdd, listener = listening
+    loaded = audio.load(name)
+    wishes = [(number % 10, number % 6) for number in range(20)]
+    clips = [
+        audio.generate(loaded, label=[fsdd.DIGITS[digit], fsdd.SPEAKERS[speaker]], seed=seed)[0]
+        for seed, (digit, speaker) in enumerate(wishes)
+    ]
+    assert all(clip.record["nfe"] <= 50 and clip.sample_rate == fsdd.SAMPLE_RATE for clip in clips)
+    heard = listener.hear(torch.cat([clip.samples for clip in clips]))
+    right = [int((heard[place] == torch.tensor(wishes)[:, place]).sum()) for place in (0, 1)]
+    assert all(got >= least for got, least in zip(right, LEAST[name], strict=True)), right
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_the_weights_are_small_and_the_card_says_which(name):
+    folder = current().model_folder(name)
+    (weights,) = folder.glob("*.safetensors")
+    assert weights.stat().st_size <= 8_000_000
+    card = (folder.parent / "CARD.md").read_text("utf-8")
+    assert weights.stem.rpartition("-")[2] in card
+    assert "CC BY-SA 4.0" in card

@@ -5,19 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import NumericError
-
 if TYPE_CHECKING:
-    from ..modality import Modality
-    from ..stage import Stage
-    from ..training.recipe import Recipe
     from ..training.trainer import TrainingStep
 
 __all__ = ["train"]
@@ -92,7 +86,6 @@ def train(
             override=override,
             plugins=current().plugins,
             observers=observers,
-            picture=_picture(wanted, items.vocabulary, modality),
             until=until,
         )
     except Interrupted as stop:
@@ -127,31 +120,6 @@ def _reporter() -> Callable[[TrainingStep], None]:
         )
 
     return line
-
-
-def _picture(
-    recipe: Recipe, vocabulary: tuple[tuple[str, ...], ...], modality: Modality
-) -> Callable[[Stage, Path], None]:
-    """Return a function that makes a few items of the averaged model and draws them on one sheet."""
-
-    def draw(stage: Stage, path: Path) -> None:
-        from ..pipeline import Pipeline
-
-        pipeline = Pipeline("training", recipe, modality, stage.media, (stage,), {})
-        wishes = [
-            {"labels": tuple(labels[number % len(labels)] for labels in vocabulary)}
-            for number in range(recipe.training.samples)
-        ]
-        captions = [" ".join(wish["labels"]) or f"#{number}" for number, wish in enumerate(wishes)]
-        try:
-            made = [one.media for one in pipeline.make(wishes, seed=recipe.training.seed, batch_size=len(wishes))]
-        except NumericError as error:  # of a model that has not learnt enough: no reason to end its training
-            warnings.warn(f"no picture of samples: {error}", stacklevel=2)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        modality.sheet(made, captions, path, overwrite=True)
-
-    return draw
 
 
 def _tell_skipped(skipped: list[tuple[str, str]], folder: Path, usable: int, quiet: bool) -> None:

@@ -6,23 +6,19 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from ... import __version__
-from ..contract import check_tensor
 from ..errors import ConfigError, NumericError
 from ..exhaustion import memory_told
-from ..memory import refuse_too_much
 from ..modality import DataSet, Modality
 from ..naming import printable
 from ..registration.attribution import plugins_named
 from ..registration.plugins import Plugins
-from ..stage import Model, Stage, build_stage
 from ..storage.checkpoint import (
     RunLock,
     flatten_state,
@@ -35,11 +31,13 @@ from ..storage.model_folder import is_model_folder, write_model_folder
 from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
+from .denoising import DenoisingTask
 from .identity import differences, identity_of
 from .interruption import Interrupted, signals_held
 from .log import LossLog, write_skipped
 from .optimization import parameter_groups, rate_at
 from .recipe import Recipe
+from .task import Task
 
 __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
 
@@ -83,7 +81,6 @@ class TrainingRun:
 
 
 Observer = Callable[[TrainingStep], None]
-Picture = Callable[[Stage, Path], None]
 
 
 def train(
@@ -96,7 +93,6 @@ def train(
     override: bool = False,
     plugins: Plugins | None = None,
     observers: tuple[Observer, ...] = (),
-    picture: Picture | None = None,
     until: int | None = None,
 ) -> Path:
     """Train one stage of a pipeline and leave a model folder.
@@ -110,7 +106,6 @@ def train(
         override: resume even though the recipe or the data have changed.
         plugins: whose training observers are asked; those given by ``observers`` are called too.
         observers: called after every step.
-        picture: draws samples of the averaged model into a file, at the steps that the recipe asks for.
         until: stop after so many steps, saved as after a signal; the schedule stays that of the whole run.
 
     Returns:
@@ -130,7 +125,7 @@ def train(
         trainer = _Trainer(recipe, data, modality, folder, resume=resume, override=override)
         run = TrainingRun(folder, recipe, trainer.done)
         watching = (*observers, *(plugins.observers("noiseform_training_observers", run) if plugins else ()))
-        trainer.go(watching, picture, caught, until)
+        trainer.go(watching, caught, until)
     return folder
 
 
@@ -140,27 +135,23 @@ class _Trainer:
     ) -> None:
         self.recipe, self.data, self.folder = recipe, data, folder
         config = self.config = recipe.training
-        stages = {stage.name: stage for stage in recipe.stages}
-        name = config.stage or recipe.stages[0].name
-        if name not in stages:
-            raise ConfigError(f"training.stage: there is no stage {name!r}; stages: {', '.join(stages)}")
-        media = modality.spec(recipe.media)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
-            self.stage = build_stage(stages[name], media, where="recipe")
-        refuse_too_much(self.stage, config.batch_size, "training")
-        model = self.stage.model
-        _check_labels(model, data)
-        self.average = averaged(model, config.ema)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=config.betas
-        )
+            self.task: Task = DenoisingTask(recipe, modality)
+        self.task.check(data, config.batch_size)
+        self.average = averaged(self.task.modules["model"], config.ema)
+        self.optimizers = {
+            name: torch.optim.AdamW(
+                parameter_groups(module, config.weight_decay), lr=config.learning_rate, betas=config.betas
+            )
+            for name, module in self.task.modules.items()
+        }
         self.batches = Batches(
             data,
             size=config.batch_size,
             seed=config.seed,
             dropout=config.dropout,
-            conditioners=len(model.conditioners),
+            conditioners=self.task.conditioners,
         )
         self.identity = identity_of(recipe, data)
         self.done = self._resume(override) if resume else self._fresh()
@@ -196,16 +187,16 @@ class _Trainer:
                 "resume with the run's own recipe and data, or with --override"
             )
         source = f"checkpoint: {printable(checkpoint.path)}"
-        assign(self.stage.model, checkpoint.tensors["model"], source=source)
         assign(self.average.module, checkpoint.tensors["ema"], source=source)
         self.average.n_averaged.fill_(checkpoint.step)
-        restored = restore_state(checkpoint.tensors["optimizer"], checkpoint.state["optimizer"])
-        restore_optimizer(self.optimizer, restored)
+        for name, module in self.task.modules.items():
+            assign(module, checkpoint.tensors[name], source=source)
+            entry = _optimizer_entry(name)
+            restored = restore_state(checkpoint.tensors[entry], checkpoint.state[entry])
+            restore_optimizer(self.optimizers[name], restored)
         return checkpoint.step
 
-    def go(
-        self, observers: tuple[Observer, ...], picture: Picture | None, caught: list[int], until: int | None
-    ) -> None:
+    def go(self, observers: tuple[Observer, ...], caught: list[int], until: int | None) -> None:
         config = self.config
         last = min(config.steps, config.steps if until is None else until)
         started = time.monotonic()
@@ -217,30 +208,39 @@ class _Trainer:
                 seconds = time.monotonic() - started
                 for observer in observers:
                     observer(TrainingStep(self.done, config.steps, loss, rate, gradient, seconds))
-                drawn = picture is not None and config.sample_every and self.done % config.sample_every == 0
+                drawn = config.sample_every and self.done % config.sample_every == 0
                 if drawn or self.done % config.checkpoint_every == 0 or self.done == last or caught:
                     self.save()
-                if drawn and picture is not None:
-                    picture(self._averaged_stage(), self.folder / "samples" / f"step-{self.done:08d}.png")
+                if drawn:
+                    self._draw()
                 if caught:
                     raise Interrupted(caught[0])
         finally:
             self.log.close()
 
     def _step(self, step: int) -> tuple[float, float, float]:
-        """Do one optimizer step; return loss, learning rate and norm of the gradient."""
-        config, stage = self.config, self.stage
+        """Update every module once; return loss and gradient of the model, and the learning rate."""
         batch = self.batches.batch(step)
-        rate = rate_at(config, step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        stage.model.train()
+        rate = rate_at(self.config, step)
+        told: dict[str, tuple[float, float]] = {}
+        for module in self.task.modules.values():
+            module.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.batches.torch_seed(step))  # dropout draws from torch's own generator
-            loss = self._loss(batch)
+            for name, loss in self.task.updates(batch):
+                told[name] = self._update(name, loss, rate, step, batch)
+        self.average.update_parameters(self.task.modules["model"])
+        loss_now, gradient = told["model"]
+        return loss_now, rate, gradient
+
+    def _update(self, name: str, loss: Tensor, rate: float, step: int, batch: Batch) -> tuple[float, float]:
+        """Update one module; return its loss and the norm of its gradient before clipping."""
+        optimizer = self.optimizers[name]
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         loss.backward()
-        parameters = list(stage.model.parameters())
-        gradient = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
+        parameters = list(self.task.modules[name].parameters())
+        gradient = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
         value, norm = loss.item(), gradient.item()
         if not (math.isfinite(value) and math.isfinite(norm)):
             what = "loss" if not math.isfinite(value) else "gradient"
@@ -249,44 +249,32 @@ class _Trainer:
                 f"{f' and {len(batch.names) - 4} more' if len(batch.names) > 4 else ''}; "
                 "the last checkpoint stands: resume it with a lower learning_rate, or look at these files"
             )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.average.update_parameters(stage.model)
-        return value, rate, norm
+        optimizer.step()
+        for module in self.task.modules.values():  # a loss may reach into other modules than its own
+            module.zero_grad(set_to_none=True)
+        return value, norm
 
-    def _loss(self, batch: Batch) -> Tensor:
-        stage, model = self.stage, self.stage.model
-        encoded, shape = stage.codec.encode(batch.media), (len(batch.media), *stage.latent_shape)
-        x0 = check_tensor(encoded, shape, of=f"codec {stage.config.codec.use!r}: encode")
-        raw = model.encode(batch.conditions)
-        null = model.null(raw)
-        kept = [
-            {name: torch.where(_beside(gone, one[name]), nothing[name], one[name]) for name in one}
-            for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)
-        ]
-        t = stage.objective.times(batch.u, stage.process)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16"):
-            cond = model.condition(kept)
-            losses = stage.objective.loss(model.network, stage.process, x0, t, batch.eps(x0.shape[1:]), cond)
-        return losses.mean()
+    def _draw(self) -> None:
+        path = self.folder / "samples" / f"step-{self.done:08d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.task.draw(self.average.module, self.data, path)
 
     def save(self) -> None:
         """Save a checkpoint, then export the averaged weights as the model folder."""
         self.log.flush(to_disk=True)
-        tensors, structure = flatten_state(self.optimizer.state_dict())
-        average = self.average.module.state_dict()
-        save_checkpoint(
-            self.folder,
-            self.done,
-            {"model": self.stage.model.state_dict(), "ema": average, "optimizer": tensors},
-            {"optimizer": structure, "identity": self.identity},
-            keep=self.config.keep,
-        )
+        tensors: dict[str, dict[str, Tensor]] = {"ema": self.average.module.state_dict()}
+        state: dict[str, object] = {"identity": self.identity}
+        for name, module in self.task.modules.items():
+            entry = _optimizer_entry(name)
+            tensors[name] = module.state_dict()
+            tensors[entry], state[entry] = flatten_state(self.optimizers[name].state_dict())
+        save_checkpoint(self.folder, self.done, tensors, state, keep=self.config.keep)
+        exported = self.task.exported(self.average.module)
         write_model_folder(
             self.folder,
-            self.recipe.pipeline,
-            {self.stage.config.name: cast_tensors(average, _DTYPES[self.config.weights])},
-            self.stage.parts,
+            self.task.pipeline,
+            {name: cast_tensors(one, _DTYPES[self.config.weights]) for name, one in exported.items()},
+            self.task.parts,
             {
                 "noiseform": __version__,
                 "step": self.done,
@@ -299,24 +287,10 @@ class _Trainer:
         self.log.plot(self.folder / "loss.png")
         write_skipped(self.folder / "skipped.jsonl", self.data.skipped)
 
-    def _averaged_stage(self) -> Stage:
-        return replace(self.stage, model=cast(Model, self.average.module.eval()))
 
-
-def _check_labels(model: Model, data: DataSet) -> None:
-    """Refuse data with labels that the model does not know, and name the file."""
-    for index in range(len(data)):
-        try:
-            model.encode([data.conditions(index)])
-        except ConfigError as error:
-            raise ConfigError(
-                f"data: {printable(data.name(index))}: {error}; add it to the names of a conditioner, "
-                "rename it in [data], or set data.labels"
-            ) from error
-
-
-def _beside(mask: Tensor, value: Tensor) -> Tensor:
-    return mask.reshape(-1, *(1,) * (value.ndim - 1))
+def _optimizer_entry(module: str) -> str:
+    """Return the name under which a module's optimizer stands in a checkpoint."""
+    return "optimizer" if module == "model" else f"{module}-optimizer"
 
 
 def _recent(log: LossLog) -> float:

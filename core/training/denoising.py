@@ -1,0 +1,113 @@
+"""The training of a diffusion model: one stage of a pipeline."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..contract import check_tensor
+from ..errors import ConfigError, NumericError
+from ..memory import refuse_too_much
+from ..modality import DataSet, Modality
+from ..naming import printable
+from ..pipeline import Pipeline
+from ..stage import Model, build_stage
+from .batches import Batch
+from .recipe import Recipe
+
+__all__ = ["DenoisingTask"]
+
+
+class DenoisingTask:
+    """Teaches a network, and the conditioners that feed it, to tell clean items from noisy ones.
+
+    Args:
+        recipe: what is trained, and how.
+        modality: what its media are.
+
+    Raises:
+        ConfigError: there is no such stage, or its parts do not go together.
+        PluginError: a part breaks its contract.
+    """
+
+    def __init__(self, recipe: Recipe, modality: Modality) -> None:
+        self._recipe, self._modality = recipe, modality
+        config = recipe.training
+        stages = {stage.name: stage for stage in recipe.stages}
+        name = config.stage or recipe.stages[0].name
+        if name not in stages:
+            raise ConfigError(f"training.stage: there is no stage {name!r}; stages: {', '.join(stages)}")
+        self._media = modality.spec(recipe.media)
+        self._stage = build_stage(stages[name], self._media, where="recipe")
+        self.modules: Mapping[str, nn.Module] = {"model": self._stage.model}
+        self.conditioners = len(self._stage.model.conditioners)
+        self.pipeline = recipe.pipeline
+        self.parts = self._stage.parts
+
+    def check(self, data: DataSet, batch_size: int) -> None:
+        """Refuse items with labels that the model does not know, and batches that do not fit into memory."""
+        refuse_too_much(self._stage, batch_size, "training")
+        for index in range(len(data)):
+            try:
+                self._stage.model.encode([data.conditions(index)])
+            except ConfigError as error:
+                raise ConfigError(
+                    f"data: {printable(data.name(index))}: {error}; add it to the names of a conditioner, "
+                    "rename it in [data], or set data.labels"
+                ) from error
+
+    def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        """Give the mean loss of the objective over a batch, some of whose conditions are left out."""
+        stage, model = self._stage, self._stage.model
+        encoded, shape = stage.codec.encode(batch.media), (len(batch.media), *stage.latent_shape)
+        x0 = check_tensor(encoded, shape, of=f"codec {stage.config.codec.use!r}: encode")
+        raw = model.encode(batch.conditions)
+        null = model.null(raw)
+        kept = [
+            {name: torch.where(_beside(gone, one[name]), nothing[name], one[name]) for name in one}
+            for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)
+        ]
+        t = stage.objective.times(batch.u, stage.process)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.training.precision == "bf16"):
+            cond = model.condition(kept)
+            losses = stage.objective.loss(model.network, stage.process, x0, t, batch.eps(x0.shape[1:]), cond)
+        yield "model", losses.mean()
+
+    def exported(self, average: nn.Module) -> Mapping[str, Mapping[str, Tensor]]:
+        """Return the averaged weights under the stage's name."""
+        return {self._stage.config.name: average.state_dict()}
+
+    def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
+        """Make a few items, of labels that occur in the data, and draw them on one sheet."""
+        config = self._recipe.training
+        stage = replace(self._stage, model=cast(Model, average.eval()))
+        pipeline = Pipeline("training", self._recipe, self._modality, self._media, (stage,), {})
+        wishes = list(_wishes(data, config.samples))
+        captions = [
+            " ".join((*wish["labels"], *filter(None, [wish.get("text")]))) or f"#{number}"
+            for number, wish in enumerate(wishes)
+        ]
+        try:
+            made = [one.media for one in pipeline.make(wishes, seed=config.seed, batch_size=len(wishes))]
+        except NumericError as error:  # of a model that has not learnt enough: no reason to end its training
+            warnings.warn(f"no picture of samples: {error}", stacklevel=2)
+            return
+        self._modality.sheet(made, captions, path, overwrite=True)
+
+
+def _wishes(data: DataSet, count: int) -> Iterator[dict[str, Any]]:
+    """Give what to ask for: every label in its turn, and texts from all over the data."""
+    for number in range(count):
+        wish: dict[str, Any] = {"labels": tuple(labels[number % len(labels)] for labels in data.vocabulary)}
+        text = data.conditions(number * len(data) // count).get("text")
+        yield {**wish, "text": text} if text else wish
+
+
+def _beside(mask: Tensor, value: Tensor) -> Tensor:
+    return mask.reshape(-1, *(1,) * (value.ndim - 1))

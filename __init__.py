@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .core.registration.build import build as build
     from .core.sampling import sample as sample
     from .modalities import audio as audio
+    from .modalities import image as image
 
 _ERRORS = (
     "CheckpointError",
@@ -46,6 +47,7 @@ _LAZY = {
     "audio": ".modalities.audio",
     "build": ".core.registration.build:build",
     "hookimpl": ".core.hookspecs:hookimpl",
+    "image": ".modalities.image",
     "sample": ".core.sampling:sample",
 }
 
@@ -64,6 +66,7 @@ __all__ = [
     "audio",
     "build",
     "hookimpl",
+    "image",
     "sample",
 ]
 

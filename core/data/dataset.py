@@ -15,7 +15,7 @@ from ..naming import printable
 from .labelling import Labeller, by_folder, by_pattern, by_table, parse_pattern, unlabelled
 from .source import Entry, Source
 
-__all__ = ["DataConfig", "Labelled", "Listing", "list_items", "refuse_too_many"]
+__all__ = ["DataConfig", "Labelled", "Listing", "list_items", "matcher", "refuse_too_many"]
 
 
 class DataConfig(BaseModel):
@@ -33,7 +33,11 @@ class DataConfig(BaseModel):
         include: only files that match one of these globs (case does not matter), by name or whole path; empty means
             the usual endings of the modality.
         exclude: no files that match one of these globs.
-        window: which part of an item longer than the model's is taken: ``random`` or its ``start``.
+        window: which part of an item larger than the model's is taken: ``random``, its ``start`` or its ``centre``.
+        fit: how a picture gets the model's shape. ``crop``: resized until it covers it, then cut; ``pad``: resized
+            until it lies inside, then laid on the background; ``stretch``: resized whatever its own shape.
+        flip: mirror half of the pictures left to right.
+        background: what lies behind transparent and beside padded pictures.
         max_bad: largest share of files that may be unusable.
     """
 
@@ -46,7 +50,10 @@ class DataConfig(BaseModel):
     rename: dict[str, str] = Field(default_factory=dict)
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    window: Literal["random", "start"] = "random"
+    window: Literal["random", "start", "centre"] = "random"
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    flip: bool = False
+    background: Literal["white", "black"] = "white"
     max_bad: float = Field(default=0.05, ge=0.0, le=1.0, allow_inf_nan=False)
 
     @model_validator(mode="after")
@@ -102,7 +109,7 @@ def list_items(source: Source, config: DataConfig, endings: tuple[str, ...]) -> 
         ConfigError: ``config`` names a field, or a table, that is not there.
         MediaError: the source cannot be read, or holds no such file.
     """
-    include, exclude = _matcher(config.include or endings), _matcher(config.exclude)
+    include, exclude = matcher(config.include or endings), matcher(config.exclude)
 
     def wanted(name: str) -> bool:
         return name == config.csv or (include(name) and not exclude(name))
@@ -151,7 +158,7 @@ def _rule(config: DataConfig) -> tuple[tuple[str, ...], Labeller]:
     return (), unlabelled
 
 
-def _matcher(globs: Iterable[str]) -> Callable[[str], bool]:
+def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
     """Return what tells whether a name, or its last part, matches one of the globs, whatever the case."""
     expression = re.compile("|".join(fnmatch.translate(glob.lower()) for glob in globs) or r"(?!)")
 

@@ -53,9 +53,14 @@ class DenoisingTask:
     def check(self, data: DataSet, batch_size: int) -> None:
         """Refuse items with labels that the model does not know, and batches that do not fit into memory."""
         refuse_too_much(self._stage, batch_size, "training")
+        tried = set()
         for index in range(len(data)):
+            conditions = data.conditions(index)
+            if repr(conditions) in tried:  # items described alike are judged alike, and there may be many of them
+                continue
+            tried.add(repr(conditions))
             try:
-                self._stage.model.encode([data.conditions(index)])
+                self._stage.model.encode([conditions])
             except ConfigError as error:
                 raise ConfigError(
                     f"data: {printable(data.name(index))}: {error}; add it to the names of a conditioner, "

@@ -95,7 +95,7 @@ class AudioDataset:
         """Return one sound, float32 ``(channels, samples)``, exactly of the shape asked for.
 
         A shorter sound is followed by silence. Of a longer one a window is taken: where ``config.window`` is
-        ``random`` at the fraction ``start`` of the slack, otherwise at its start.
+        ``random`` at the fraction ``start`` of the slack, otherwise at its start or in its middle.
 
         A file that has vanished or changed since the start is skipped and counted, and the next good one stands in
         its place from then on; ask for ``conditions(index)`` after ``item(index)``.
@@ -111,7 +111,8 @@ class AudioDataset:
         slack = samples.shape[1] - self._samples
         if slack < 0:
             return torch.nn.functional.pad(samples, (0, -slack))
-        first = min(int(start * (slack + 1)), slack) if self.config.window == "random" else 0
+        places = {"random": min(int(start * (slack + 1)), slack), "start": 0, "centre": slack // 2}
+        first = places[self.config.window]
         return samples[:, first : first + self._samples].clone()
 
     def conditions(self, index: int) -> dict[str, object]:

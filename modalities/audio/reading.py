@@ -15,11 +15,11 @@ import torch
 from ...core.errors import MediaError, NoiseformError, ResourceError
 from ...core.interrupts import interrupts_held
 from ...core.naming import printable
+from ...core.record_text import parse_record
 from ...core.storage.regular_file import open_regular
 from . import mp3, ogg, riff
 from .clip import Audio
 from .convert import convert_channels, convertible_channels, resample
-from .record import parse_record
 from .sniff import sniff
 from .sound_file import opened
 

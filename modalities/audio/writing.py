@@ -14,10 +14,10 @@ import torch
 from ...core.errors import ConfigError, NumericError
 from ...core.interrupts import interrupts_held
 from ...core.naming import printable
+from ...core.record_text import format_record
 from ...core.storage.atomic import whole_file
 from .clip import Audio
 from .ogg import set_serial
-from .record import format_record
 from .riff import append_comment
 from .sniff import FORMATS
 from .sound_file import opened

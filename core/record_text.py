@@ -1,4 +1,4 @@
-"""The record of how a sound was made, as text in the file's own comment.
+"""The record of how an item was made, as text in the comment of its file.
 
 It is JSON in ASCII, so that every format keeps it as it is: other letters, quotes and line ends are escaped.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ...core.errors import ConfigError
+from .errors import ConfigError
 
 __all__ = ["format_record", "parse_record"]
 

@@ -1,0 +1,40 @@
+"""Pictures: the modality, its files and its verbs.
+
+>>> from noiseform import image
+>>> images = image.generate("./runs/garments", label="sneaker", count=4, seed=0)
+>>> images[0].save("sneaker.png")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from ...core.hookspecs import hookimpl
+from ...core.verbs import Verbs
+
+if TYPE_CHECKING:
+    from .picture import Image as Image
+    from .reading import read as read
+    from .reading import read_record as read_record
+    from .writing import write as write
+
+__all__ = ["Image", "generate", "load", "read", "read_record", "write"]
+
+_verbs = Verbs("image")
+generate = _verbs.generate
+load = _verbs.load
+
+_LAZY = {"Image": "picture", "read": "reading", "read_record": "reading", "write": "writing"}
+
+
+@hookimpl
+def noiseform_modalities() -> dict[str, str]:
+    return {"image": f"{__name__}.modality:ImageModality"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on its first use: they bring torch along."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)

@@ -1,0 +1,89 @@
+"""Pictures, as the core knows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ...core.data.dataset import DataConfig
+from ...core.media import MediaSpec
+from ...core.modality import DataSet
+from ...core.registration.config import checked
+from .idx import IdxDataset
+from .picture import Image
+from .reading import read_record
+from .writing import check_format, write
+
+__all__ = ["ImageMedia", "ImageModality"]
+
+Size = Annotated[int, Field(ge=1, le=8192)]
+
+_BLACK = 1 / 255
+_CLIPPED = 0.5 / 255
+_MOSTLY = 0.98
+
+
+class ImageMedia(BaseModel):
+    """The ``[media]`` table of a pipeline of pictures.
+
+    Attributes:
+        height: rows.
+        width: columns.
+        channels: 1 is grey, 3 RGB, 4 RGBA.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    height: Size
+    width: Size
+    channels: Literal[1, 3, 4] = 3
+
+
+class ImageModality:
+    """Pictures: tensors (channels, height, width) in [0, 1]."""
+
+    name = "image"
+    endings = (".png", ".jpg", ".jpeg", ".webp")
+
+    def spec(self, media: Mapping[str, object]) -> MediaSpec:
+        table = checked(ImageMedia, media, what="media")
+        return MediaSpec((table.channels, table.height, table.width), (None, None), 0.0, 1.0)
+
+    def wrap(self, tensor: Tensor, spec: MediaSpec, record: Mapping[str, object] | None) -> Image:
+        return Image(tensor.to(torch.float32).cpu(), record)
+
+    def dataset(self, place: str | os.PathLike[str], spec: MediaSpec, config: DataConfig) -> DataSet:
+        return IdxDataset(place, spec, config)
+
+    def write(self, item: Image, path: str | os.PathLike[str], *, record: bool, overwrite: bool) -> None:
+        write(item, path, record=item.record if record else None, overwrite=overwrite)
+
+    def check_output(self, path: str | os.PathLike[str], spec: MediaSpec) -> None:
+        check_format(path, *spec.shape)
+
+    def read_record(self, path: str | os.PathLike[str]) -> Mapping[str, object] | None:
+        return read_record(path)
+
+    def sheet(
+        self, items: Sequence[Image], captions: Sequence[str], path: str | os.PathLike[str], *, overwrite: bool
+    ) -> None:
+        from .sheet import sheet
+
+        sheet(items, captions, path, overwrite=overwrite)
+
+    def warnings(self, item: Image) -> list[str]:
+        pixels = item.pixels
+        darkest, brightest = pixels.min().item(), pixels.max().item()
+        found = []
+        if brightest - darkest < _BLACK:
+            found.append(
+                f"black: the brightest value is {brightest:.2g}"
+                if brightest < _BLACK
+                else f"constant: every value is {brightest:.3g}"
+            )
+        return found

@@ -1,0 +1,116 @@
+"""Many pictures on one sheet, each with its caption."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from ...core.errors import ConfigError
+from ...core.storage.atomic import whole_file
+from .picture import Image
+from .pixels import eight_bit, to_pillow
+
+__all__ = ["sheet"]
+
+# Chosen by taste: small pictures are enlarged to about this edge, and the sheet stays below that many pixels a side.
+_EDGE = 96
+_SHEET = 4096
+
+_PAPER = (255, 255, 255)
+_INK = (38, 36, 48)
+_BOARD = ((255, 255, 255), (226, 226, 230))  # what shows through transparent pictures
+_GAP = (10, 24)
+_MARGIN = 12
+_NARROWEST = 72  # a cell, so that a caption has room
+
+
+def sheet(
+    images: Sequence[Image],
+    captions: Sequence[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    columns: int | None = None,
+    title: str = "",
+    overwrite: bool = False,
+) -> PillowImage.Image:
+    """Return several pictures on one sheet, all on the same scale, each with its caption below.
+
+    Tiny pictures are enlarged by a whole factor, so that each pixel stays a square; where the sheet would be huge they
+    are reduced by one. Transparent ones lie on a board of white and grey squares.
+
+    Args:
+        images: the pictures, row by row.
+        captions: one short line for each.
+        path: where the sheet is written as PNG, if anywhere.
+        columns: how many stand in a row; about as many as in a column, where None.
+        title: a line above all.
+        overwrite: replace a file that stands at ``path``.
+
+    Raises:
+        ConfigError: no pictures, or not one caption for each; or ``path`` cannot be written.
+        ResourceError: the disk is full.
+    """
+    if not images or len(images) != len(captions):
+        raise ConfigError(f"no sheet: {len(images)} pictures with {len(captions)} captions; give one caption for each")
+    columns = max(1, min(len(images), columns or math.ceil(math.sqrt(len(images)))))
+    rows = -(-len(images) // columns)
+    tall, wide = max(image.height for image in images), max(image.width for image in images)
+    enlarged = max(1, round(_EDGE / max(tall, wide)))
+    reduced = max(1, -(-tall * rows // _SHEET), -(-wide * columns // _SHEET))
+    scaled = [_scaled(image, enlarged, reduced) for image in images]
+    cell = max(_NARROWEST, *(one.width for one in scaled)), max(one.height for one in scaled)
+    top = _MARGIN + (28 if title else 0)
+    size = (
+        2 * _MARGIN + columns * (cell[0] + _GAP[0]) - _GAP[0],
+        top + _MARGIN + rows * (cell[1] + _GAP[1]),
+    )
+    drawn = PillowImage.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(drawn)
+    if title:
+        draw.text((_MARGIN, 10), title, _INK, ImageFont.load_default(18))
+    for index, (one, caption) in enumerate(zip(scaled, captions, strict=True)):
+        row, column = divmod(index, columns)
+        x, y = _MARGIN + column * (cell[0] + _GAP[0]), top + row * (cell[1] + _GAP[1])
+        drawn.paste(one, (x + (cell[0] - one.width) // 2, y))
+        _caption(draw, x, y + cell[1] + 4, cell[0], caption)
+    if path is not None:
+        with whole_file(path, overwrite=overwrite) as file:
+            drawn.save(file, "PNG", optimize=True)
+    return drawn
+
+
+def _scaled(image: Image, enlarged: int, reduced: int) -> PillowImage.Image:
+    """Return a picture as RGB, enlarged and reduced by whole factors."""
+    picture = to_pillow(eight_bit(image.pixels))
+    if reduced > 1:
+        picture = picture.reduce(reduced)
+    if enlarged > 1:
+        size = picture.width * enlarged, picture.height * enlarged
+        picture = picture.resize(size, PillowImage.Resampling.NEAREST)
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    board = _board(picture.width, picture.height)
+    board.paste(picture, (0, 0), picture)
+    return board
+
+
+def _board(width: int, height: int, edge: int = 8) -> PillowImage.Image:
+    """Return a board of squares."""
+    board = PillowImage.new("RGB", (width, height), _BOARD[0])
+    draw = ImageDraw.Draw(board)
+    for y in range(0, height, edge):
+        for x in range(edge * (y // edge % 2), width, 2 * edge):
+            draw.rectangle((x, y, x + edge - 1, y + edge - 1), _BOARD[1])
+    return board
+
+
+def _caption(draw: ImageDraw.ImageDraw, x: int, y: int, width: int, text: str) -> None:
+    """Write a line, shortened to its cell."""
+    font = ImageFont.load_default(12)
+    while text and draw.textlength(text, font) > width:
+        text = text[:-2] + "…"
+    draw.text((x + width / 2, y), text, _INK, font, anchor="ma")

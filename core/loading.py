@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from .errors import CheckpointError, ConfigError
 from .naming import printable
 from .pipeline import Pipeline
+from .pretrained import CODEC, codec_entry, has_weights
 from .registration.attribution import plugins_named
 from .registration.build import build
 from .registration.config import PartConfig, PipelineConfig, StageConfig, checked
@@ -21,7 +22,7 @@ from .registration.defaults import with_defaults_named
 from .registration.registry import current
 from .registration.settings import apply_settings
 from .sampling import MAX_STEPS
-from .stage import Model, Stage, build_stage
+from .stage import Stage, build_stage
 from .storage.manifest import MANIFEST
 from .storage.model_folder import ModelFolder, load_model_folder, read_model_folder
 from .storage.model_parts import check_parts
@@ -112,21 +113,29 @@ def load_pipeline(
     with torch.random.fork_rng(devices=[]), plugins_named(f"pipeline {name!r}"):  # initial weights are drawn
         stages = [build_stage(table, spec, where=f"pipeline {name!r}") for table in config.stages]
     model, weights = load_model_folder(folder, allow_nonfinite=allow_nonfinite)  # last: it takes longest
-    filled = tuple(replace(stage, model=_filled(stage, model, weights, device, dtype)) for stage in stages)
-    digests = {stage.config.name: model.sha256(stage.config.name) for stage in stages}
-    return Pipeline(name, config, kind, spec, filled, digests, device, dtype)
+    for stage in stages:
+        _fill(stage, model, weights, device, dtype)
+    digests = {name: model.sha256(name) for name in model.stages}
+    return Pipeline(name, config, kind, spec, tuple(stages), digests, device, dtype)
 
 
-def _filled(
+def _fill(
     stage: Stage, model: ModelFolder, weights: Mapping[str, Mapping[str, Tensor]], device: str, dtype: torch.dtype
-) -> Model:
-    """Return a stage's network and conditioners with their weights, ready to run."""
-    name = stage.config.name
-    if name not in weights:
-        raise CheckpointError(f"model: {printable(model.folder)}: it has no weights of stage {name!r}; train it")
-    source = f"weights: {printable(model.folder / model.stages[name])}"
-    assign(stage.model, weights[name], allow_dtype_cast=True, source=source)
-    return stage.model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+) -> None:
+    """Put their weights into a stage's network, conditioners and codec, and make them ready to run."""
+    for name, learnt in ((stage.config.name, stage.model), (codec_entry(stage.config.name), stage.codec)):
+        if not has_weights(learnt):
+            continue
+        if name not in weights:
+            raise CheckpointError(f"model: {printable(model.folder)}: it has no weights of stage {name!r}; train it")
+        assign(
+            learnt,
+            weights[name],
+            allow_dtype_cast=True,
+            source=f"weights: {printable(model.folder / model.stages[name])}",
+        )
+        learnt.eval().requires_grad_(False).to(device)
+    stage.model.to(dtype=dtype)
 
 
 def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, PipelineConfig, Path]:
@@ -138,6 +147,11 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
     path = Path(os.path.expanduser(name))
     if ("/" in name or name.startswith(".")) and os.path.isfile(path / MANIFEST):
         table = apply_settings(read_model_folder(path).pipeline, changes.settings)
+        if CODEC in table and "stages" not in table:
+            raise ConfigError(
+                f"model {printable(path)}: a codec, which makes nothing by itself; "
+                f'name it in a recipe: codec = {{ use = "...", weights = "{printable(path)}" }}'
+            )
         return path.resolve().name, checked(PipelineConfig, table, what=f"model {printable(path)}"), path
     try:
         config = registry.pipeline(name, settings=changes.settings)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from .errors import ResourceError
-
-if TYPE_CHECKING:
-    from .stage import Stage
 
 __all__ = ["available_bytes", "keep_large_blocks", "refuse_too_much", "uncollected"]
 
@@ -33,19 +30,15 @@ def available_bytes() -> int | None:
         return None
 
 
-def refuse_too_much(stage: Stage, batch_size: int, doing: str = "generate") -> None:
+def refuse_too_much(
+    media_shape: Sequence[int], latent_shape: Sequence[int], batch_size: int, doing: str = "generate"
+) -> None:
     """Raise ResourceError if a batch of items alone, without any activation, exceeds the memory there is."""
-    numbers = 1
-    for size in stage.latent_shape:
-        numbers *= size
-    media = 1
-    for size in stage.media.shape:
-        media *= size
-    needed = 4 * _COPIES * batch_size * max(numbers, media)
+    needed = 4 * _COPIES * batch_size * max(math.prod(media_shape), math.prod(latent_shape))
     room = available_bytes()
     if room is not None and needed > room:
         raise ResourceError(
-            f"{doing}: {batch_size} items of shape {stage.media.shape} take at least {needed / 2**30:.1f} GiB, "
+            f"{doing}: {batch_size} items of shape {tuple(media_shape)} take at least {needed / 2**30:.1f} GiB, "
             f"{room / 2**30:.1f} GiB are free; make fewer or shorter ones at a time"
         )
 

@@ -107,7 +107,7 @@ class Pipeline:
             ResourceError: it does not fit into memory.
         """
         (stage,) = self.stages
-        refuse_too_much(stage, min(batch_size, len(conditions)))
+        refuse_too_much(self.spec.shape, stage.latent_shape, min(batch_size, len(conditions)))
         for start in range(0, len(conditions), batch_size):
             some = conditions[start : start + batch_size]
             keys = tuple(Key(seed, item=first + start + place) for place in range(len(some)))

@@ -57,6 +57,9 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
     """
     table = dict(part) if isinstance(part, Mapping) else dict(vars(part) | (getattr(part, "model_extra", None) or {}))
     name = table.pop("use", None)
+    if table.pop("weights", None) is not None:
+        at = f"{where}: " if where else ""
+        raise ConfigError(f"{at}{kind} {name!r}: its weights come with the model; only a recipe's codec names them")
     if not isinstance(name, str):
         raise ConfigError(f'{kind}: {where + ": " if where else ""}expected {{ use = "NAME", ... }}, got {part!r}')
     found = find(kind, name)

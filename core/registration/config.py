@@ -19,16 +19,28 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class PartConfig(BaseModel):
-    """A part by name, with its parameters: ``{ use = "ddim", eta = 0.5 }``."""
+    """A part by name, with its parameters: ``{ use = "ddim", eta = 0.5 }``.
+
+    ``weights`` names the model folder of a part that was trained before: a codec.
+
+    Attributes:
+        use: the part's name.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     use: PartName
 
     @property
+    def weights(self) -> str | None:
+        """The model folder that its weights come from."""
+        given = (self.model_extra or {}).get("weights")
+        return None if given is None else str(given)
+
+    @property
     def params(self) -> dict[str, object]:
         """The part's parameters, which its factory's signature judges."""
-        return dict(self.model_extra or {})
+        return {key: value for key, value in (self.model_extra or {}).items() if key != "weights"}
 
 
 class StageConfig(BaseModel):

@@ -24,6 +24,7 @@ class Batch:
         conditions: what describes each.
         u: numbers in [0, 1) (batch,) from which the objective makes its times; spread evenly over the batch.
         drop: for each conditioner, True where an item's condition is left out (batch, conditioners).
+        step: from 0.
     """
 
     names: tuple[str, ...]
@@ -31,12 +32,12 @@ class Batch:
     conditions: tuple[Mapping[str, object], ...]
     u: Tensor
     drop: Tensor
+    step: int
     _keys: tuple[Key, ...]
-    _step: int
 
     def eps(self, shape: tuple[int, ...]) -> Tensor:
         """Return the noise of each item (batch, \\*shape), float32."""
-        return Draws().normal(self._keys, shape, purpose="train-noise", step=self._step)
+        return Draws().normal(self._keys, shape, purpose="train-noise", step=self.step)
 
 
 class Batches:
@@ -78,8 +79,8 @@ class Batches:
             conditions=tuple(self._data.conditions(index) for index in indices),
             u=u,
             drop=dropped[:, :1] | dropped[:, 1:],
+            step=step,
             _keys=keys,
-            _step=step,
         )
 
     def torch_seed(self, step: int) -> int:

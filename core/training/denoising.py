@@ -17,6 +17,7 @@ from ..memory import refuse_too_much
 from ..modality import DataSet, Modality
 from ..naming import printable
 from ..pipeline import Pipeline
+from ..pretrained import codec_entry, has_weights, pretrained_codec
 from ..stage import Model, build_stage
 from .batches import Batch
 from .recipe import Recipe
@@ -44,15 +45,25 @@ class DenoisingTask:
         if name not in stages:
             raise ConfigError(f"training.stage: there is no stage {name!r}; stages: {', '.join(stages)}")
         self._media = modality.spec(recipe.media)
+        self._codec = pretrained_codec(stages[name].codec)
+        if self._codec is not None:
+            stages[name] = stages[name].model_copy(update={"codec": self._codec.config})
         self._stage = build_stage(stages[name], self._media, where="recipe")
+        if self._codec is not None:
+            self._codec.fill(self._stage.codec)
+        elif has_weights(self._stage.codec):
+            raise ConfigError(
+                f"recipe: codec {stages[name].codec.use!r} has to be trained first, by a recipe of its own; "
+                "then name its folder as its weights"
+            )
         self.modules: Mapping[str, nn.Module] = {"model": self._stage.model}
         self.conditioners = len(self._stage.model.conditioners)
-        self.pipeline = recipe.pipeline
+        self.pipeline = recipe.model_copy(update={"stages": list(stages.values())}).pipeline
         self.parts = self._stage.parts
 
     def check(self, data: DataSet, batch_size: int) -> None:
         """Refuse items with labels that the model does not know, and batches that do not fit into memory."""
-        refuse_too_much(self._stage, batch_size, "training")
+        refuse_too_much(self._media.shape, self._stage.latent_shape, batch_size, "training")
         tried = set()
         for index in range(len(data)):
             conditions = data.conditions(index)
@@ -85,8 +96,10 @@ class DenoisingTask:
         yield "model", losses.mean()
 
     def exported(self, average: nn.Module) -> Mapping[str, Mapping[str, Tensor]]:
-        """Return the averaged weights under the stage's name."""
-        return {self._stage.config.name: average.state_dict()}
+        """Return the averaged weights under the stage's name, and beside them those of a learnt codec."""
+        name = self._stage.config.name
+        codec = {codec_entry(name): self._codec.tensors} if self._codec is not None else {}
+        return {name: average.state_dict(), **codec}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
         """Make a few items, of labels that occur in the data, and draw them on one sheet."""

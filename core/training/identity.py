@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..modality import DataSet
-from .recipe import Recipe
+from .recipe import CodecRecipe, Recipe
+from .task import Task
 
 __all__ = ["differences", "identity_of"]
 
@@ -13,10 +14,10 @@ _FREE = {"keep", "checkpoint_every", "sample_every", "samples", "weights"}
 """Keys of ``[training]`` that change nothing of what is computed."""
 
 
-def identity_of(recipe: Recipe, data: DataSet) -> dict[str, object]:
+def identity_of(recipe: Recipe | CodecRecipe, task: Task, data: DataSet) -> dict[str, object]:
     """Return everything that a run's losses depend on, as what JSON can say."""
     return {
-        "pipeline": recipe.pipeline,
+        "pipeline": dict(task.pipeline),
         "training": recipe.training.model_dump(mode="json", exclude=_FREE),
         "data": recipe.data.model_dump(mode="json"),
         "files": data.fingerprint,

@@ -11,12 +11,12 @@ from ..data.dataset import DataConfig
 from ..errors import ConfigError
 from ..naming import printable
 from ..noise import MAX_SEED
-from ..registration.config import Name, PipelineConfig, checked
+from ..registration.config import Name, PartConfig, PipelineConfig, checked
 from ..registration.defaults import with_defaults_named
 from ..registration.settings import apply_settings
 from ..registration.toml_file import read_toml
 
-__all__ = ["Recipe", "TrainingConfig", "read_recipe"]
+__all__ = ["CodecRecipe", "Recipe", "TrainingConfig", "read_recipe"]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -85,7 +85,38 @@ class Recipe(PipelineConfig):
         )
 
 
-def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe:
+class CodecRecipe(BaseModel):
+    """The recipe of a codec, which is trained before the pipelines that use it.
+
+    Attributes:
+        modality: what it codes.
+        summary: one line about it.
+        media: shape and units of an item, as in a pipeline.
+        codec: the codec.
+        loss: what it learns by; the codec says which keys there are.
+        data: as in a pipeline's recipe.
+        training: the same; ``stage`` and ``dropout`` mean nothing here.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    modality: Name
+    summary: Annotated[str, Field(max_length=500)] = ""
+    media: dict[str, object] = {}
+    codec: PartConfig
+    loss: dict[str, object] = {}
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @property
+    def pipeline(self) -> dict[str, object]:
+        """What the model folder says of the codec, as tables that TOML can say."""
+        return self.model_dump(
+            mode="json", include={"modality", "summary", "media", "codec", "loss"}, exclude_none=True
+        )
+
+
+def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe | CodecRecipe:
     """Read a recipe file, with ``path=value`` settings laid over it.
 
     Raises:
@@ -95,4 +126,7 @@ def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe:
         file = read_toml(path)
     except FileNotFoundError:
         raise ConfigError(f"recipe: {printable(path)}: there is no such file; name a recipe") from None
-    return checked(Recipe, apply_settings(file.table, settings), what="recipe", where=file.where)
+    table = apply_settings(file.table, settings)
+    if "codec" in table:
+        return checked(CodecRecipe, table, what="recipe of a codec", where=file.where)
+    return checked(Recipe, table, what="recipe", where=file.where)

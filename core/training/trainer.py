@@ -31,12 +31,13 @@ from ..storage.model_folder import is_model_folder, write_model_folder
 from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
+from .codec import CodecTask
 from .denoising import DenoisingTask
 from .identity import differences, identity_of
 from .interruption import Interrupted, signals_held
 from .log import LossLog, write_skipped
 from .optimization import parameter_groups, rate_at
-from .recipe import Recipe
+from .recipe import CodecRecipe, Recipe
 from .task import Task
 
 __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
@@ -76,7 +77,7 @@ class TrainingRun:
     """
 
     folder: Path
-    recipe: Recipe
+    recipe: Recipe | CodecRecipe
     start: int
 
 
@@ -84,7 +85,7 @@ Observer = Callable[[TrainingStep], None]
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | CodecRecipe,
     data: DataSet,
     modality: Modality,
     folder: Path,
@@ -95,7 +96,7 @@ def train(
     observers: tuple[Observer, ...] = (),
     until: int | None = None,
 ) -> Path:
-    """Train one stage of a pipeline and leave a model folder.
+    """Train one stage of a pipeline, or a codec, and leave a model folder.
 
     Args:
         recipe: what is trained, and how.
@@ -131,13 +132,20 @@ def train(
 
 class _Trainer:
     def __init__(
-        self, recipe: Recipe, data: DataSet, modality: Modality, folder: Path, *, resume: bool, override: bool
+        self,
+        recipe: Recipe | CodecRecipe,
+        data: DataSet,
+        modality: Modality,
+        folder: Path,
+        *,
+        resume: bool,
+        override: bool,
     ) -> None:
         self.recipe, self.data, self.folder = recipe, data, folder
         config = self.config = recipe.training
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
-            self.task: Task = DenoisingTask(recipe, modality)
+            self.task = _task(recipe, modality)
         self.task.check(data, config.batch_size)
         self.average = averaged(self.task.modules["model"], config.ema)
         self.optimizers = {
@@ -153,7 +161,7 @@ class _Trainer:
             dropout=config.dropout,
             conditioners=self.task.conditioners,
         )
-        self.identity = identity_of(recipe, data)
+        self.identity = identity_of(recipe, self.task, data)
         self.done = self._resume(override) if resume else self._fresh()
         self.log = LossLog(folder / "log.jsonl", after=self.done)
         write_skipped(folder / "skipped.jsonl", data.skipped)
@@ -286,6 +294,11 @@ class _Trainer:
         )
         self.log.plot(self.folder / "loss.png")
         write_skipped(self.folder / "skipped.jsonl", self.data.skipped)
+
+
+def _task(recipe: Recipe | CodecRecipe, modality: Modality) -> Task:
+    """Return what a recipe trains."""
+    return CodecTask(recipe, modality) if isinstance(recipe, CodecRecipe) else DenoisingTask(recipe, modality)
 
 
 def _optimizer_entry(module: str) -> str:

@@ -10,6 +10,7 @@ def noiseform_codecs() -> dict[str, str]:
     here = __name__
     return {
         "identity": f"{here}.identity:Identity",
+        "kl-vae": f"{here}.kl_vae:KLVAE",
         "stft": f"{here}.stft:STFT",
         "mel": f"{here}.mel:Mel",
     }

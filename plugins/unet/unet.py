@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le, Lt, MaxLen, MinLen
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.errors import ConfigError
 from ...core.layers import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample, convolution, norm, zeroed
+from ...core.patches import fold, unfold
 
 __all__ = ["UNet", "UNet1d", "UNet2d"]
 
@@ -120,7 +120,7 @@ class UNet(nn.Module):
             x = torch.cat([x, cond["channels"].to(x.dtype)], 1)
 
         space = x.shape[2:]
-        hidden = self.stem(_fold(_padded(x, self.multiple), self.patch))
+        hidden = self.stem(fold(_padded(x, self.multiple), self.patch))
         skips = [hidden]
         for stage in self.down:
             hidden = stage(hidden, embedding, *context)
@@ -131,7 +131,7 @@ class UNet(nn.Module):
             if not stage.changes_size:
                 hidden = torch.cat([hidden, skips.pop()], 1)
             hidden = stage(hidden, embedding, *context)
-        return _cropped(_unfold(self.head(hidden), self.patch), space)
+        return _cropped(unfold(self.head(hidden), self.patch), space)
 
 
 class UNet1d(UNet):
@@ -171,30 +171,3 @@ def _cropped(x: Tensor, space: Sequence[int]) -> Tensor:
     for axis, size in enumerate(space, start=2):
         x = x.narrow(axis, 0, size)
     return x
-
-
-_FOLDS = {
-    1: ("batch channels (length p) -> batch (channels p) length", ("p",)),
-    2: ("batch channels (height p) (width q) -> batch (channels p q) height width", ("p", "q")),
-    3: (
-        "batch channels (frames o) (height p) (width q) -> batch (channels o p q) frames height width",
-        ("o", "p", "q"),
-    ),
-}
-
-
-def _fold(x: Tensor, patch: int) -> Tensor:
-    """Move every patch of positions into the channels."""
-    if patch == 1:
-        return x
-    pattern, names = _FOLDS[x.ndim - 2]
-    return rearrange(x, pattern, **dict.fromkeys(names, patch))
-
-
-def _unfold(x: Tensor, patch: int) -> Tensor:
-    """Undo :func:`_fold`."""
-    if patch == 1:
-        return x
-    pattern, names = _FOLDS[x.ndim - 2]
-    back = " -> ".join(reversed(pattern.split(" -> ")))
-    return rearrange(x, back, **dict.fromkeys(names, patch))

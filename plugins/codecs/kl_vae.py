@@ -1,0 +1,208 @@
+"""A learnt codec: an autoencoder whose latents a diffusion model can live in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import Annotated, Any, ClassVar
+
+import torch
+from annotated_types import Ge, Le, MaxLen, MinLen
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...core.layers import Downsample, Upsample, convolution
+from ...core.media import MediaSpec
+from ...core.patches import fold, unfold
+from .reconstruction import Reconstruction
+
+__all__ = ["KLVAE"]
+
+Width = Annotated[int, Ge(8), Le(4096)]
+_LOG_VARIANCE = (-30.0, 20.0)
+
+
+class KLVAE(nn.Module):
+    """Convolutions down to a few channels at a fraction of the resolution, and up again.
+
+    Works for items of any rank. Norms look at one position at a time and there is no attention, so what is decoded at a
+    place depends on its neighbourhood alone: large items are decoded in tiles, to the same values and in bounded
+    memory. Latents have mean 0 and variance 1 in each channel over the data that it was trained on; the figures are
+    kept with the weights.
+
+    Args:
+        channels: of each level, from full resolution down; each level after the first halves every axis.
+        blocks: residual blocks a level.
+        latent_channels: channels of a latent.
+        patch: edge of the patches that are folded into channels before the first convolution.
+        tile: edge of the tiles, in positions of the latent, in which items that are larger are decoded.
+
+    Attributes:
+        loss: what it learns by; the ``[loss]`` table of its recipe has the parameters.
+        stride: positions of an item along each axis for one of the latent.
+
+    Source: Kingma and Welling 2013, arXiv 1312.6114; Rombach et al. 2022, arXiv 2112.10752, section 3.1 and appendix G.
+    """
+
+    loss: ClassVar[Callable[..., Reconstruction]] = Reconstruction
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(
+        self,
+        channels: Annotated[Sequence[Width], MinLen(1), MaxLen(8)] = (64, 128, 256),
+        blocks: Annotated[int, Ge(1), Le(16)] = 1,
+        latent_channels: Annotated[int, Ge(1), Le(1024)] = 4,
+        patch: Annotated[int, Ge(1), Le(64)] = 1,
+        tile: Annotated[int, Ge(16), Le(4096)] = 64,
+        *,
+        media: MediaSpec,
+    ) -> None:
+        super().__init__()
+        rank, cell = len(media.shape) - 1, patch ** (len(media.shape) - 1)
+        self._media, self._tile, self._patch = media, tile, patch
+        self.stride = patch * 2 ** (len(channels) - 1)
+        self.latent_channels = latent_channels
+        self.encoder = nn.Sequential(
+            convolution(rank, media.shape[0] * cell, channels[0]),
+            *_levels(rank, channels, blocks, Downsample),
+            _Norm(channels[-1]),
+            nn.SiLU(),
+            convolution(rank, channels[-1], 2 * latent_channels),
+        )
+        self.decoder = nn.Sequential(
+            convolution(rank, latent_channels, channels[-1]),
+            *_levels(rank, channels[::-1], blocks, Upsample),
+            _Norm(channels[0]),
+            nn.SiLU(),
+            convolution(rank, channels[0], media.shape[0] * cell),
+        )
+        # How far, in positions of the latent, a decoded value sees: the convolutions of each level, by its resolution.
+        reach = sum((2 * blocks + 1) / 2**level for level in range(len(channels))) + 2
+        self._margin = math.ceil(reach)
+        self.register_buffer("latent_mean", torch.zeros(latent_channels, dtype=torch.float64))
+        self.register_buffer("latent_std", torch.ones(latent_channels, dtype=torch.float64))
+
+    def shape(self, media_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return (latent_channels, \\*space), each axis divided by ``stride`` and rounded up."""
+        return self.latent_channels, *(math.ceil(size / self.stride) for size in media_shape[1:])
+
+    def posterior(self, media: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance of the latents of media (batch, channels, \\*space), not yet normalised."""
+        x = self.scaled(media)
+        short = [-size % self.stride for size in x.shape[2:]]
+        if any(short):
+            x = functional.pad(x, [end for size in reversed(short) for end in (0, size)], mode="replicate")
+        mean, log_variance = self.encoder(fold(x, self._patch)).chunk(2, 1)
+        return mean, log_variance.clamp(*_LOG_VARIANCE)
+
+    def reconstruct(self, latent: Tensor, space: Sequence[int]) -> Tensor:
+        """Return media in [-1, 1], not clamped, for latents that are not normalised."""
+        x = unfold(self.decoder(latent), self._patch)
+        return x[_box(slice(size) for size in space)]
+
+    def scaled(self, media: Tensor) -> Tensor:
+        """Return media in [-1, 1]."""
+        low, high = self._media.low, self._media.high
+        return (media - (high + low) / 2) * (2 / (high - low))
+
+    def encode(self, media: Tensor) -> Tensor:
+        """Return the means of the latents, normalised (batch, latent_channels, \\*space)."""
+        with torch.no_grad():
+            mean, _ = self.posterior(media)
+        centre, width = (_beside(part, mean) for part in (self.latent_mean, self.latent_std))
+        return (mean - centre) / width
+
+    def decode(self, latent: Tensor, media_shape: tuple[int, ...]) -> Tensor:
+        """Return media (batch, \\*media_shape) held to their range."""
+        centre, width = (_beside(part, latent) for part in (self.latent_mean, self.latent_std))
+        latent = latent * width + centre
+        space = media_shape[1:]
+        with torch.no_grad():
+            if max(latent.shape[2:]) <= self._tile:
+                x = self.reconstruct(latent, space)
+            else:
+                x = latent.new_empty(len(latent), *media_shape)
+                for inner, outer in _tiles(latent.shape[2:], self._tile, self._margin):
+                    self._decode_tile(x, latent, inner, outer)
+        low, high = self._media.low, self._media.high
+        return x.clamp(-1, 1) * ((high - low) / 2) + (high + low) / 2
+
+    def _decode_tile(
+        self, x: Tensor, latent: Tensor, inner: Sequence[tuple[int, int]], outer: Sequence[tuple[int, int]]
+    ) -> None:
+        """Decode one tile with what it sees of its neighbours, and put the tile itself into its place in ``x``."""
+        part = latent[_box(slice(*ends) for ends in outer)]
+        decoded = unfold(self.decoder(part), self._patch)
+        target, source = [], []
+        for (first, last), (start, _), size in zip(inner, outer, x.shape[2:], strict=True):
+            begin, end = first * self.stride, min(last * self.stride, size)
+            target.append(slice(begin, end))
+            source.append(slice(begin - start * self.stride, end - start * self.stride))
+        x[_box(target)] = decoded[_box(source)]
+
+    def measure(self, means: Sequence[Tensor]) -> None:
+        """Set the figures that normalise latents, from the means that :meth:`posterior` gives of training items."""
+        flat = torch.cat([mean.double().transpose(0, 1).flatten(1) for mean in means], 1)
+        self.latent_mean.copy_(flat.mean(1))
+        self.latent_std.copy_(flat.std(1).clamp(min=1e-6))
+
+
+class _Norm(nn.Module):
+    """Divides by the root mean square over the channels of each position, which no other position has a say in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-6)
+        return x * size * _beside(self.gain, x)
+
+
+class _Block(nn.Module):
+    """norm, SiLU, convolution, twice, beside the identity."""
+
+    def __init__(self, rank: int, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _Norm(channels), nn.SiLU(), convolution(rank, channels, channels),
+            _Norm(channels), nn.SiLU(), convolution(rank, channels, channels),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def _levels(
+    rank: int, channels: Sequence[int], blocks: int, resize: Callable[[int, int, int], nn.Module]
+) -> Iterator[nn.Module]:
+    for level, wide in enumerate(channels):
+        if level:
+            yield resize(rank, channels[level - 1], wide)
+        for _ in range(blocks):
+            yield _Block(rank, wide)
+
+
+def _beside(values: Tensor, x: Tensor) -> Tensor:
+    """Return values of channels, shaped to be combined with x (batch, channels, \\*space), in its dtype."""
+    return values.to(x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def _box(slices: Iterable[slice]) -> tuple[Any, ...]:
+    """Return the index of a part of space, in all items and channels."""
+    return (..., *slices)
+
+
+def _tiles(
+    space: Sequence[int], tile: int, margin: int
+) -> Iterator[tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]]:
+    """Give for each tile its ends along each axis, and the ends of what has to be decoded for it."""
+    starts = [range(0, size, tile) for size in space]
+    for first in product(*starts):
+        inner = tuple((begin, min(begin + tile, size)) for begin, size in zip(first, space, strict=True))
+        outer = tuple(
+            (max(0, begin - margin), min(end + margin, size)) for (begin, end), size in zip(inner, space, strict=True)
+        )
+        yield inner, outer

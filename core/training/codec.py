@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class CodecTask:
             raise ConfigError(f"recipe: codec {name!r} has nothing to learn; use it as it is, or choose kl-vae")
         settings = check_parameters(factory, recipe.loss, what=f"loss of codec {name!r}", where="recipe")
         channels, *space = self._media.shape
-        self._codec: Any = codec
+        self._codec = cast("Any", codec)
         self._loss = factory(**settings, channels=channels, rank=len(space))
         self._latent = tuple(self._codec.shape(self._media.shape))
         self._data: DataSet | None = None

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable
 
 from ..errors import ConfigError, nearest
 from ..naming import printable
 from .source import Entry
+from .tables import looked_up, read_csv
 
 __all__ = ["Labeller", "by_folder", "by_pattern", "by_table", "parse_pattern", "unlabelled"]
 
 Labeller = Callable[[str], tuple[str, ...] | str]
 """From a file's name to its labels, one for each field, or to a text: the reason why it has none."""
-
-TABLE_LIMIT = 64 * 2**20
-"""Largest table of labels, in bytes."""
 
 
 def unlabelled(name: str) -> tuple[str, ...]:
@@ -90,19 +86,8 @@ def by_table(entry: Entry, chosen: tuple[str, ...]) -> tuple[tuple[str, ...], La
     Raises:
         ConfigError: the table is too large, no UTF-8, no CSV, or lacks a column.
     """
+    columns, rows = read_csv(entry)
     where = f"wrong data: {printable(entry.name)}"
-    if entry.size > TABLE_LIMIT:
-        raise ConfigError(f"{where}: {entry.size} bytes, more than {TABLE_LIMIT}; shorten the table")
-    try:
-        with entry.open() as file:
-            text = file.read(TABLE_LIMIT + 1).decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        columns = tuple(reader.fieldnames or ())
-        rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{where}: no table of comma-separated values in UTF-8 ({error}); mend it") from error
-    if "file" not in columns:
-        raise ConfigError(f"{where}: has no column 'file'; its first line must name the columns, such as file,label")
     fields = _choose(chosen, tuple(column for column in columns if column != "file"), "the table")
     known: dict[str, tuple[str, ...]] = {}
     for line, row in rows:
@@ -113,8 +98,7 @@ def by_table(entry: Entry, chosen: tuple[str, ...]) -> tuple[tuple[str, ...], La
         known[name.removeprefix("./")] = tuple(labels)
 
     def label(name: str) -> tuple[str, ...] | str:
-        found = known.get(name) or known.get(name.rsplit("/", 1)[-1])
-        return found or "the table has no line for it"
+        return looked_up(known, name) or "the table has no line for it"
 
     return fields, label
 

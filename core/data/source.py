@@ -59,6 +59,10 @@ class Source(ABC):
     def entries(self, wanted: Callable[[str], bool]) -> list[Entry]:
         """Return the files whose names are wanted, sorted by name."""
 
+    def beside(self, name: str) -> Entry | None:
+        """Return the file of this name that lies beside the source, for those that are one file themselves."""
+        return None
+
 
 class Folder(Source):
     """The regular files of a folder and of the folders below; links are never followed."""
@@ -159,6 +163,13 @@ class Archive(Source):
                     "fetch or make it again"
                 ) from error
         return sorted(found.values(), key=lambda entry: os.fsencode(entry.name))
+
+    def beside(self, name: str) -> Entry | None:
+        """Return the file of this name in the archive's folder, if there is one."""
+        path = self.place.parent / name
+        if "/" in name or not path.is_file():
+            return None
+        return Entry(name, path.stat().st_size, lambda: open_regular(path))
 
     @staticmethod
     def _plain(file: BinaryIO) -> bool:

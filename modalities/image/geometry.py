@@ -12,12 +12,12 @@ from torch import Tensor
 from ...core.data.dataset import DataConfig
 from ...core.errors import ConfigError, MediaError
 from ...core.media import MediaSpec
-from .pixels import from_pillow, to_pillow, with_channels
+from .pixels import from_pillow, with_channels
 
 __all__ = ["PIXEL_LIMIT", "Geometry"]
 
 PIXEL_LIMIT = 64 * 2**20
-"""Most pixels of a picture, before and after it is resized."""
+"""Most pixels of a picture after it is resized."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,30 @@ class Geometry:
             )
         return cls(*spec.shape, config.fit, config.window, config.flip, config.background)
 
-    def fitted(self, pixels: Tensor) -> Tensor:
-        """Return a picture, uint8 (channels, height, width), resized; with ``crop`` it may still be too large.
+    def fitted(self, image: PillowImage.Image) -> Tensor:
+        """Return an image of mode L, RGB or RGBA resized, uint8 (channels, height, width).
 
-        Resizing is Pillow's Lanczos, antialiased, on the values of the file (sRGB), with alpha multiplied in.
+        With ``fit = "crop"`` it may still be too large. Resizing is Pillow's Lanczos, antialiased, on the values of the
+        file (sRGB), with alpha multiplied in.
 
         Raises:
             MediaError: so long and narrow that it would get too large.
         """
-        pixels = with_channels(pixels, self.channels, self.background)
-        height, width = pixels.shape[1:]
-        if (height, width) == (self.height, self.width):
-            return pixels
-        tall, wide = self._size(height, width)
-        if tall * wide > PIXEL_LIMIT:
+        image = with_channels(image, self.channels, self.background)
+        wide, tall = self._size(*image.size)
+        if wide * tall > PIXEL_LIMIT:
             raise MediaError(
-                f"{width} x {height} pixels cover {self.width} x {self.height} only as {wide} x {tall}; "
+                f"{image.width} x {image.height} pixels cover {self.width} x {self.height} only as {wide} x {tall}; "
                 "cut it, or set fit = 'pad'"
             )
-        if (tall, wide) != (height, width):
-            resized = to_pillow(pixels).resize((wide, tall), PillowImage.Resampling.LANCZOS, reducing_gap=None)
-            pixels = from_pillow(resized)
+        if (wide, tall) != image.size:
+            image = image.resize((wide, tall), PillowImage.Resampling.LANCZOS)
+        pixels = from_pillow(image)
         return self._padded(pixels) if self.fit == "pad" else pixels
+
+    def is_exact(self, pixels: Tensor) -> bool:
+        """Whether pixels (channels, height, width) have the model's shape already."""
+        return tuple(pixels.shape) == (self.channels, self.height, self.width)
 
     def item(self, pixels: Tensor, start: float) -> Tensor:
         """Return the part of a fitted picture that ``start`` in [0, 1) says, float32 in [0, 1].
@@ -96,15 +98,15 @@ class Geometry:
         place = min(int(scaled), slack)
         return place, scaled - place
 
-    def _size(self, height: int, width: int) -> tuple[int, int]:
-        """Return rows and columns after resizing."""
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        """Return columns and rows after resizing."""
         if self.fit == "stretch":
-            return self.height, self.width
+            return self.width, self.height
         # In whole numbers: the side that decides gets exactly its length, the other is rounded to the nearest.
-        by_height = (height * self.width > width * self.height) == (self.fit == "pad")
-        if by_height:
-            return self.height, max(1, (2 * width * self.height + height) // (2 * height))
-        return max(1, (2 * height * self.width + width) // (2 * width)), self.width
+        too_tall = height * self.width > width * self.height
+        if too_tall == (self.fit == "pad"):
+            return max(1, (2 * width * self.height + height) // (2 * height)), self.height
+        return self.width, max(1, (2 * height * self.width + width) // (2 * width))
 
     def _padded(self, pixels: Tensor) -> Tensor:
         """Return the picture in the middle of a background, transparent where there is alpha."""

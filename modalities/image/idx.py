@@ -23,6 +23,7 @@ from ...core.media import MediaSpec
 from ...core.naming import printable
 from ...core.storage.regular_file import open_regular
 from .geometry import Geometry
+from .pixels import to_pillow
 
 __all__ = ["IdxDataset", "holds_idx", "read_idx"]
 
@@ -71,6 +72,7 @@ class IdxDataset:
             raise ConfigError(
                 f"wrong data: labels = {config.labels!r}: IDX pictures have labels of their own; use 'folder' or 'none'"
             )
+        config.refuse(("captions",), "IDX data")
         self._geometry = Geometry.of(spec, config)
         images = _images_file(Path(place), config.include)
         with open_regular(images) as file:
@@ -97,7 +99,10 @@ class IdxDataset:
             index: 0 to ``len(self) - 1``.
             start: in [0, 1), drawn by the caller: which part is taken of one that is too large, and its mirroring.
         """
-        return self._geometry.item(self._geometry.fitted(self._pixels[self._kept[index]][None]), start)
+        pixels = self._pixels[self._kept[index]][None]
+        if not self._geometry.is_exact(pixels):
+            pixels = self._geometry.fitted(to_pillow(pixels))
+        return self._geometry.item(pixels, start)
 
     def conditions(self, index: int) -> dict[str, object]:
         """Return what describes item ``index``: ``{"labels": (...)}``."""

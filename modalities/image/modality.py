@@ -14,7 +14,8 @@ from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
 from ...core.modality import DataSet
 from ...core.registration.config import checked
-from .idx import IdxDataset
+from .dataset import ImageDataset
+from .idx import IdxDataset, holds_idx
 from .picture import Image
 from .reading import read_record
 from .writing import check_format, write
@@ -23,9 +24,8 @@ __all__ = ["ImageMedia", "ImageModality"]
 
 Size = Annotated[int, Field(ge=1, le=8192)]
 
-_BLACK = 1 / 255
-_CLIPPED = 0.5 / 255
-_MOSTLY = 0.98
+_STEP = 1 / 255  # of 8-bit values
+_CLIPPED = 0.98  # white or black ground is common, grey edges are rarely missing; chosen by taste
 
 
 class ImageMedia(BaseModel):
@@ -58,7 +58,7 @@ class ImageModality:
         return Image(tensor.to(torch.float32).cpu(), record)
 
     def dataset(self, place: str | os.PathLike[str], spec: MediaSpec, config: DataConfig) -> DataSet:
-        return IdxDataset(place, spec, config)
+        return IdxDataset(place, spec, config) if holds_idx(place) else ImageDataset(place, spec, config)
 
     def write(self, item: Image, path: str | os.PathLike[str], *, record: bool, overwrite: bool) -> None:
         write(item, path, record=item.record if record else None, overwrite=overwrite)
@@ -79,11 +79,9 @@ class ImageModality:
     def warnings(self, item: Image) -> list[str]:
         pixels = item.pixels
         darkest, brightest = pixels.min().item(), pixels.max().item()
-        found = []
-        if brightest - darkest < _BLACK:
-            found.append(
-                f"black: the brightest value is {brightest:.2g}"
-                if brightest < _BLACK
-                else f"constant: every value is {brightest:.3g}"
-            )
-        return found
+        if brightest < _STEP:
+            return [f"black: the brightest value is {brightest:.2g}"]
+        if brightest - darkest < _STEP:
+            return [f"constant: every value is {brightest:.3g}"]
+        clipped = ((pixels < _STEP / 2) | (pixels > 1 - _STEP / 2)).double().mean().item()
+        return [f"clipped: {clipped:.1%} of the values are 0 or 1"] if clipped > _CLIPPED else []

@@ -7,8 +7,8 @@ from  to    how
 ====  ====  ===================================================================================
 n     n     unchanged
 1     3     grey three times
-3     1     Rec. 601 luma, (19595 R + 38470 G + 7471 B + 32768) // 65536, as Pillow's mode "L"
-4     3     laid over the background: (alpha C + (255 - alpha) B) / 255, rounded
+3     1     Rec. 601 luma, (19595 R + 38470 G + 7471 B + 32768) // 65536: Pillow's mode "L"
+4     3     laid on the background: (alpha C + (255 - alpha) B) / 255, rounded
 4     1     as 4 to 3, then as 3 to 1
 1, 3  4     with alpha 255
 ====  ====  ===================================================================================
@@ -25,7 +25,7 @@ from torch import Tensor
 
 __all__ = ["eight_bit", "from_pillow", "to_pillow", "with_channels"]
 
-_LUMA = torch.tensor([19595, 38470, 7471], dtype=torch.int32)[:, None, None]
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def eight_bit(pixels: Tensor) -> Tensor:
@@ -45,22 +45,13 @@ def to_pillow(pixels: Tensor) -> PillowImage.Image:
     return PillowImage.fromarray(np.ascontiguousarray(values.numpy()))
 
 
-def with_channels(pixels: Tensor, wanted: int, background: Literal["white", "black"] = "white") -> Tensor:
-    """Return uint8 (channels, height, width) with ``wanted`` channels, by the table of this module."""
-    given = pixels.shape[0]
-    if given == wanted:
-        return pixels
-    if wanted == 4:
-        opaque = torch.full_like(pixels[:1], 255)
-        return torch.cat([pixels.expand(3, -1, -1), opaque])
-    if given == 4:
-        alpha = pixels[3:].to(torch.int32)
-        behind = (255 - alpha) * (255 if background == "white" else 0)
-        pixels = ((pixels[:3].to(torch.int32) * alpha + behind + 127) // 255).to(torch.uint8)
-    if wanted == 1:
-        return (
-            ((pixels.to(torch.int32) * _LUMA).sum(0, keepdim=True) + 32768)
-            .div(65536, rounding_mode="floor")
-            .to(torch.uint8)
-        )
-    return pixels.expand(3, -1, -1).contiguous() if pixels.shape[0] == 1 else pixels
+def with_channels(
+    image: PillowImage.Image, wanted: int, background: Literal["white", "black"] = "white"
+) -> PillowImage.Image:
+    """Return an image of mode L, RGB or RGBA with ``wanted`` channels, by the table of this module."""
+    if image.mode == "RGBA" and wanted != 4:
+        canvas = PillowImage.new("RGB", image.size, background)
+        canvas.paste(image, mask=image.getchannel("A"))
+        image = canvas
+    mode = _MODES[wanted]
+    return image if image.mode == mode else image.convert(mode)

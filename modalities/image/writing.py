@@ -6,7 +6,6 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from PIL import ExifTags, PngImagePlugin
@@ -16,16 +15,14 @@ from ...core.errors import ConfigError, NumericError
 from ...core.naming import printable
 from ...core.record_text import format_record
 from ...core.storage.atomic import whole_file
+from .jpeg import COMMENT_LIMIT
 from .picture import Image
 from .pixels import eight_bit, to_pillow
 
-__all__ = ["as_png", "check_format", "encode", "format_of", "write"]
+__all__ = ["check_format", "encode", "format_of", "write"]
 
 JPEG_QUALITY = 95
 """Of Pillow's scale to 100; above it files grow without a visible gain (Pillow's own advice)."""
-
-COMMENT_LIMIT = 65_533
-"""Longest record in a JPEG file, in bytes: a segment tells its length in 16 bits."""
 
 _FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 _SIDES = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
@@ -63,8 +60,9 @@ def write(
     comment = format_record(record)
     if kind == "jpeg" and len(comment) > COMMENT_LIMIT:
         raise ConfigError(f"{where}: a record of {len(comment)} bytes, jpeg holds {COMMENT_LIMIT}; choose png")
+    data = encode(image, kind, comment=comment)
     with whole_file(path, overwrite=overwrite) as file:
-        encode(image, kind, file, comment=comment)
+        file.write(data)
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -82,27 +80,22 @@ def check_format(path: str | os.PathLike[str], channels: int, height: int, width
     _check_shape(format_of(path), channels, height, width, f"cannot write: {printable(path)}")
 
 
-def encode(image: Image, kind: str, file: BinaryIO, *, comment: str = "") -> None:
-    """Write a picture, already checked, to an open file as ``kind``."""
+def encode(image: Image, kind: str, *, comment: str = "") -> bytes:
+    """Return a picture, finite and of a size that ``kind`` holds, as the bytes of a file."""
     picture = to_pillow(eight_bit(image.pixels))
+    buffer = io.BytesIO()  # encoded in memory, so that what goes wrong in writing is the system's own error
     if kind == "png":
         text = PngImagePlugin.PngInfo()
         if comment:
             text.add_text("Comment", comment)
-        picture.save(file, "PNG", pnginfo=text)
+        picture.save(buffer, "PNG", pnginfo=text)
     elif kind == "jpeg":
-        picture.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment=comment.encode())
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment=comment.encode())
     else:
         exif = PillowImage.Exif()
         if comment:
             exif[ExifTags.Base.ImageDescription] = comment
-        picture.save(file, "WEBP", lossless=True, exact=True, exif=exif.tobytes() if comment else b"")
-
-
-def as_png(image: Image) -> bytes:
-    """Return a picture, finite and of 1, 3 or 4 channels, as the bytes of a PNG file without its record."""
-    buffer = io.BytesIO()
-    encode(image, "png", buffer)
+        picture.save(buffer, "WEBP", lossless=True, exact=True, exif=exif.tobytes() if comment else b"")
     return buffer.getvalue()
 
 

@@ -72,7 +72,8 @@ def generate(
 ) -> None:
     """Make media out of noise.
 
-    MODALITY is audio, or what a plugin adds; PIPELINE a name (noiseform list pipeline) or the path of a model folder.
+    MODALITY is audio, image, or what a plugin adds; PIPELINE a name (noiseform list pipeline) or the path of a model
+    folder.
 
     \b
     noiseform generate audio --label seven -o seven.wav

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import ValidationError
+
+from ..data.dataset import DataConfig
 from ..modality import DataSet
 from .recipe import CodecRecipe, Recipe
 from .task import Task
@@ -25,8 +28,20 @@ def identity_of(recipe: Recipe | CodecRecipe, task: Task, data: DataSet) -> dict
 
 
 def differences(before: object, now: object, path: str = "") -> list[str]:
-    """Return, for people, where two nested values differ: ``training.steps: was 100, is 200``."""
-    return list(_differences(before, now, path))
+    """Return, for people, where two nested values differ: ``training.steps: was 100, is 200``.
+
+    A key of ``[data]`` that an older version did not know counts as having been at its default.
+    """
+    return list(_differences(_completed(before), now, path))
+
+
+def _completed(before: object) -> object:
+    if not isinstance(before, dict) or not isinstance(before.get("data"), dict):
+        return before
+    try:
+        return {**before, "data": DataConfig.model_validate(before["data"]).model_dump(mode="json")}
+    except ValidationError:
+        return before
 
 
 def _differences(before: object, now: object, path: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, Literal
 
@@ -38,7 +38,7 @@ FILE_LIMIT = 256 * 2**20
 """Largest file, in bytes."""
 
 _PARSERS = {"png": png.parse, "jpeg": jpeg.parse, "webp": webp.parse}
-_DECODERS = {
+_DECODERS: Mapping[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "png": PngImagePlugin.PngImageFile,
     "jpeg": JpegImagePlugin.JpegImageFile,
     "webp": WebPImagePlugin.WebPImageFile,

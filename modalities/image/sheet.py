@@ -10,6 +10,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from ...core.errors import ConfigError
+from ...core.naming import printable
 from ...core.storage.atomic import whole_file
 from .picture import Image
 from .pixels import eight_bit, to_pillow
@@ -23,8 +24,9 @@ _SHEET = 4096
 _PAPER = (255, 255, 255)
 _INK = (38, 36, 48)
 _BOARD = ((255, 255, 255), (226, 226, 230))  # what shows through transparent pictures
-_GAP = (10, 24)
+_GAP = 10
 _MARGIN = 12
+_LINE = 15  # height of a line of a caption, of which there are at most two
 _NARROWEST = 72  # a cell, so that a caption has room
 
 
@@ -62,21 +64,22 @@ def sheet(
     enlarged = max(1, round(_EDGE / max(tall, wide)))
     reduced = max(1, -(-tall * rows // _SHEET), -(-wide * columns // _SHEET))
     scaled = [_scaled(image, enlarged, reduced) for image in images]
-    cell = max(_NARROWEST, *(one.width for one in scaled)), max(one.height for one in scaled)
+    font = ImageFont.load_default(12)
+    wide, tall = max(_NARROWEST, *(one.width for one in scaled)), max(one.height for one in scaled)
+    lines = [_lines(printable(caption, 1000), wide, font) for caption in captions]
+    below = 8 + _LINE * max(map(len, lines))
     top = _MARGIN + (28 if title else 0)
-    size = (
-        2 * _MARGIN + columns * (cell[0] + _GAP[0]) - _GAP[0],
-        top + _MARGIN + rows * (cell[1] + _GAP[1]),
-    )
+    size = 2 * _MARGIN + columns * (wide + _GAP) - _GAP, top + rows * (tall + below + _GAP) - _GAP + _MARGIN
     drawn = PillowImage.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(drawn)
     if title:
         draw.text((_MARGIN, 10), title, _INK, ImageFont.load_default(18))
-    for index, (one, caption) in enumerate(zip(scaled, captions, strict=True)):
+    for index, one in enumerate(scaled):
         row, column = divmod(index, columns)
-        x, y = _MARGIN + column * (cell[0] + _GAP[0]), top + row * (cell[1] + _GAP[1])
-        drawn.paste(one, (x + (cell[0] - one.width) // 2, y))
-        _caption(draw, x, y + cell[1] + 4, cell[0], caption)
+        x, y = _MARGIN + column * (wide + _GAP), top + row * (tall + below + _GAP)
+        drawn.paste(one, (x + (wide - one.width) // 2, y + tall - one.height))
+        for number, line in enumerate(lines[index]):
+            draw.text((x + wide / 2, y + tall + 4 + _LINE * number), line, _INK, font, anchor="ma")
     if path is not None:
         with whole_file(path, overwrite=overwrite) as file:
             drawn.save(file, "PNG", optimize=True)
@@ -108,9 +111,17 @@ def _board(width: int, height: int, edge: int = 8) -> PillowImage.Image:
     return board
 
 
-def _caption(draw: ImageDraw.ImageDraw, x: int, y: int, width: int, text: str) -> None:
-    """Write a line, shortened to its cell."""
-    font = ImageFont.load_default(12)
-    while text and draw.textlength(text, font) > width:
+def _lines(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    """Return a caption in one line or two, shortened where these do not hold it."""
+    words = text.split(" ")
+    first = words.pop(0)
+    while words and font.getlength(f"{first} {words[0]}") <= width:
+        first += " " + words.pop(0)
+    return [_shortened(line, width, font) for line in (first, " ".join(words)) if line] or [""]
+
+
+def _shortened(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Return a line that is no wider than ``width`` pixels."""
+    while text and font.getlength(text) > width:
         text = text[:-2] + "…"
-    draw.text((x + width / 2, y), text, _INK, font, anchor="ma")
+    return text

@@ -107,7 +107,8 @@ def _check(image: Image, kind: str, where: str) -> None:
             f"{where}: pixels of shape {tuple(pixels.shape)} and {pixels.dtype}; "
             "give (channels, height, width) as float32"
         )
-    _check_shape(kind, *pixels.shape, where)
+    channels, height, width = pixels.shape
+    _check_shape(kind, channels, height, width, where)
     if not bool(torch.isfinite(pixels).all()):
         count = int((~torch.isfinite(pixels)).sum())
         raise NumericError(f"{where}: {count} of {pixels.numel()} values are not finite; look for their origin")

@@ -9,9 +9,14 @@ The public names below are loaded when they are first used: ``import noiseform``
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# MKL, which multiplies torch's matrices on Intel's processors, may split a sum among its threads, so that its last bits
+# depend on how many there are, unless it is told otherwise before its first use. It costs no measurable time.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 if TYPE_CHECKING:
     from .core.errors import CheckpointError as CheckpointError

@@ -77,7 +77,7 @@ class Pointwise(nn.Module):
     """A convolution of width 1 as a matrix product; weights are named and shaped like a convolution's.
 
     The convolutions of oneDNN split the sum over the channels of such a layer among threads, so that their last bit
-    depends on how many there are; a matrix product's does not.
+    depends on how many there are; a matrix product's does not, as the package tells MKL at its import.
 
     Args:
         rank: axes of space.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .conditioning import KINDS, combined, refuse_unheard, widths_of
 from .contract import check_rows, check_tensor
 from .denoiser import Guidance
 from .errors import ConfigError, PluginError, ResourceError, nearest
@@ -18,6 +19,7 @@ from .objective import Objective
 from .process import CompleteProcess, complete
 from .registration.build import build_part, find
 from .registration.config import PartConfig, StageConfig
+from .registration.parameters import host_parameters
 from .sampling import Grid, Sampler
 from .storage.model_parts import Part
 
@@ -72,18 +74,12 @@ class Model(nn.Module):
 
     def condition(self, raw: Raw) -> dict[str, Tensor]:
         """Return the conditioning of the network: vectors added up, sequences and channels put side by side."""
-        cond: dict[str, Tensor] = {}
-        for conditioner, one in zip(self.conditioners, raw, strict=True):
-            rows = len(next(iter(one.values()), ()))
-            given = check_rows(conditioner(one), rows, of=_name(conditioner))
-            for name, value in given.items():
-                if name == "vector":
-                    check_tensor(value, (rows, conditioner.outputs[name]), of=_name(conditioner))
-                if name not in cond:
-                    cond[name] = value
-                else:
-                    cond[name] = cond[name] + value if name == "vector" else torch.cat([cond[name], value], 1)
-        return cond
+        rows = max((len(next(iter(mine.values()), ())) for mine in raw), default=0)
+        given = [
+            (told, one.outputs, check_rows(one(mine), rows, of=told))
+            for told, one, mine in zip(map(_name, self.conditioners), self.conditioners, raw, strict=True)
+        ]
+        return combined(given, rows)
 
 
 def _name(conditioner: object) -> str:
@@ -152,16 +148,15 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
     conditioners = [
         build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape) for one in config.conditioners
     ]
-    widths = _widths(conditioners, at)
+    widths = widths_of(((_name(one), one) for one in conditioners), at)
     host = {
         "channels_in": latent_shape[0],
         "channels_out": latent_shape[0],
-        "vector_width": widths.get("vector", 0),
-        "sequence_width": widths.get("sequence", 0),
-        "extra_channels": widths.get("channels", 0),
+        **{parameter: widths.get(kind, 0) for kind, parameter in KINDS.items()},
     }
     with torch.device("meta"):
         trial = build_part(config.network, "network", where=at, **host)
+    refuse_unheard(widths, _heard(trial, config.network.use), config.network.use, at)
     count = sum(parameter.numel() for parameter in trial.parameters())
     if count > MAX_PARAMETERS:
         raise ConfigError(f"{at}: network: {count:,} parameters; more than {MAX_PARAMETERS:,} are taken for a mistake")
@@ -220,25 +215,13 @@ def _refuse_blind(process: CompleteProcess, objective: Objective, config: StageC
         )
 
 
-def _widths(conditioners: Iterable[Any], at: str) -> dict[str, int]:
-    """Return the width of each kind of conditioning."""
-    widths: dict[str, int] = {}
-    for conditioner in conditioners:
-        outputs = conditioner.outputs
-        if not isinstance(outputs, Mapping) or not all(isinstance(width, int) for width in outputs.values()):
-            raise PluginError(
-                f"{at}: {_name(conditioner)}: outputs is {outputs!r:.80}, expected a mapping such as {{'vector': 128}}"
-            )
-        for name, width in outputs.items():
-            if name not in ("vector", "sequence", "channels"):
-                raise PluginError(f"{at}: conditioner {type(conditioner).__name__}: unknown kind of output {name!r}")
-            if name == "channels":
-                widths[name] = widths.get(name, 0) + width
-            elif widths.setdefault(name, width) != width:
-                raise ConfigError(
-                    f"{at}: conditioners: {name}s of width {widths[name]} and {width}; give all one width"
-                )
-    return widths
+def _heard(network: Any, name: str) -> Iterable[str]:
+    """Return the kinds of conditioning that a network takes: those it declares, or those whose width it asks for."""
+    declared = getattr(network, "conditioning", None)
+    if declared is not None:
+        return declared
+    asked = host_parameters(find("network", name).load())  # type: ignore[arg-type]
+    return [kind for kind, parameter in KINDS.items() if parameter in asked or "**" in asked]
 
 
 def _parts(config: StageConfig) -> Iterable[Part]:

@@ -26,14 +26,17 @@ GROUPS = {"loop": (overhead, 30), "bare": (bare, 30), "start": (startup, 7), "ne
 def main(arguments: Sequence[str]) -> None:
     """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(prog="python tests/bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("groups", nargs="*", choices=[*GROUPS, []], default=list(GROUPS))
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all if omitted")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
+    unknown = [group for group in given.groups if group not in GROUPS]
+    if unknown:
+        parser.error(f"unknown group {unknown[0]!r}; known: {', '.join(GROUPS)}")
     rows: list[Row] = []
     if not given.json:
         print(f"{'':77} {'median':>9} {'best':>9}")
-    for group in given.groups:
+    for group in given.groups or GROUPS:
         function, usual = GROUPS[group]
         for row in function(given.rounds or usual):
             rows.append(row)

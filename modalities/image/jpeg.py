@@ -13,7 +13,7 @@ import re
 from ...core.errors import MediaError
 from .content import Content
 
-__all__ = ["COMMENT_LIMIT", "parse"]
+__all__ = ["parse", "with_comment"]
 
 COMMENT_LIMIT = 65_533
 """Longest comment, in bytes: a segment tells its length in 16 bits, and counts those two."""
@@ -43,7 +43,7 @@ def parse(data: bytes, where: str) -> Content:
         MediaError: it is cut short, has no size or two, or absurdly many segments or passes.
     """
     pieces, sizes, profile = [b"\xff\xd8"], [], []
-    exif, comment = b"", ""
+    exif, comments = b"", []
     scans, place = 0, 2
     for _ in range(SEGMENT_LIMIT):
         place = _next_marker(data, place, where)
@@ -69,7 +69,7 @@ def parse(data: bytes, where: str) -> Content:
         elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
             profile.append(body[12:])
         elif marker == 0xFE:
-            comment = comment or body.decode("latin-1")
+            comments.append(body.decode("latin-1"))
         if marker == 0xEE or not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # Adobe's 0xEE tells the colours
             pieces.append(data[place:end])
         place = end
@@ -80,7 +80,16 @@ def parse(data: bytes, where: str) -> Content:
     if scans > SCAN_LIMIT:
         raise MediaError(f"{where}: {scans} passes over the pixels, more than {SCAN_LIMIT}; make the file again")
     pieces.append(b"\xff\xd9")
-    return Content(*sizes[0], b"".join(pieces), comment, _joined(profile), exif)
+    return Content(*sizes[0], b"".join(pieces), "".join(comments), _joined(profile), exif)
+
+
+def with_comment(data: bytes, text: str) -> bytes:
+    """Return a JPEG file with a comment after its first segment (JFIF), cut into as many as it takes."""
+    comment = text.encode("ascii")
+    segments = [comment[place : place + COMMENT_LIMIT] for place in range(0, len(comment), COMMENT_LIMIT)]
+    start = 4 + int.from_bytes(data[4:6])
+    written = [b"\xff\xfe" + (2 + len(segment)).to_bytes(2) + segment for segment in segments]
+    return b"".join((data[:start], *written, data[start:]))
 
 
 def _next_marker(data: bytes, place: int, where: str) -> int:

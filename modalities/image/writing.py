@@ -15,7 +15,7 @@ from ...core.errors import ConfigError, NumericError
 from ...core.naming import printable
 from ...core.record_text import format_record
 from ...core.storage.atomic import whole_file
-from .jpeg import COMMENT_LIMIT
+from .jpeg import with_comment
 from .picture import Image
 from .pixels import eight_bit, to_pillow
 
@@ -39,8 +39,8 @@ def write(
 
     All hold 8-bit values: ``round(255 x)``, halves to even, held to [0, 255], without dither, so that an 8-bit file
     that is read and written again keeps its pixels. PNG and WebP are lossless; JPEG has quality 95, full colour
-    resolution and no alpha; a grey picture in WebP becomes RGB, since the format has no grey. The same picture and
-    record give the same bytes each time.
+    resolution and no alpha. WebP has no grey, so a grey picture comes back as RGB, and one with alpha that is opaque
+    throughout comes back without. The same picture and record give the same bytes each time.
 
     Args:
         image: the picture.
@@ -58,8 +58,6 @@ def write(
     kind = format_of(path)
     _check(image, kind, where)
     comment = format_record(record)
-    if kind == "jpeg" and len(comment) > COMMENT_LIMIT:
-        raise ConfigError(f"{where}: a record of {len(comment)} bytes, jpeg holds {COMMENT_LIMIT}; choose png")
     data = encode(image, kind, comment=comment)
     with whole_file(path, overwrite=overwrite) as file:
         file.write(data)
@@ -90,7 +88,8 @@ def encode(image: Image, kind: str, *, comment: str = "") -> bytes:
             text.add_text("Comment", comment)
         picture.save(buffer, "PNG", pnginfo=text)
     elif kind == "jpeg":
-        picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment=comment.encode())
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        return with_comment(buffer.getvalue(), comment)
     else:
         exif = PillowImage.Exif()
         if comment:

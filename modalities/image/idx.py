@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -132,7 +133,7 @@ def holds_idx(place: str | os.PathLike[str]) -> bool:
     try:
         with open_regular(place) as file:
             head = _unpacked(file).read(4)
-    except (MediaError, OSError, EOFError):
+    except (MediaError, OSError, EOFError, zlib.error):
         return False
     return len(head) == 4 and head[:2] == b"\0\0" and head[2] in _TYPES and 1 <= head[3] <= 4
 
@@ -160,10 +161,8 @@ def read_idx(file: BinaryIO, name: str, *, axes: int) -> torch.Tensor:
             values += block
     except MemoryError as error:
         raise ResourceError(f"{where}: too little memory for it; take a part of it") from error
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise MediaError(f"{where}: damaged ({printable(str(error))}); fetch it again") from error
-    except Exception as error:  # zlib's own
-        raise MediaError(f"{where}: damaged ({type(error).__name__}); fetch it again") from error
     if len(values) != size:
         what = f"more than {size}" if len(values) > size else f"{len(values)} of {size}"
         raise MediaError(f"{where}: holds {what} values that its header tells of; fetch it again")

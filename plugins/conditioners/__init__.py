@@ -7,4 +7,9 @@ from ...core.hookspecs import hookimpl
 
 @hookimpl
 def noiseform_conditioners() -> dict[str, str]:
-    return {"labels": f"{__name__}.labels:Labels"}
+    return {
+        "labels": f"{__name__}.labels:Labels",
+        "text": f"{__name__}.text:Text",
+        "clip": f"{__name__}.clip:CLIPText",
+        "t5": f"{__name__}.t5:T5Text",
+    }

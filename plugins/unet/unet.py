@@ -115,7 +115,8 @@ class UNet(nn.Module):
         if self.vector is not None:
             embedding = embedding + self.vector(cond["vector"].to(embedding.dtype))
         embedding = functional.silu(embedding)
-        context = cond.get("sequence"), cond.get("sequence_mask")
+        sequence = cond.get("sequence")
+        context = None if sequence is None else sequence.to(x.dtype), cond.get("sequence_mask")
         if "channels" in cond:
             x = torch.cat([x, cond["channels"].to(x.dtype)], 1)
 

@@ -61,9 +61,14 @@ class Denoiser:
         scale = prediction.scale(level)
         scaled = x if abs(scale - 1) < 1e-7 else x * scale  # variance-preserving processes skip a pass over x
         time = torch.full((len(x),), prediction.time(level), dtype=torch.float32, device=x.device)
-        output = self._network(scaled.to(self._dtype), time, cond or {})
+        # After some milliseconds of network every call of torch starts cold, ten times as dear: none is made in vain.
+        if scaled.dtype != self._dtype:
+            scaled = scaled.to(self._dtype)
+        output = self._network(scaled, time, cond or {})
         if not self.rows:  # what holds for the first call holds for all
-            check_tensor(output, x.shape, of=f"network {type(self._network).__name__}")
+            check_tensor(output, x.shape, of=f"network {type(self._network).__name__}", device=x.device)
         self.rows += len(x)
         of_x, of_output = prediction.x0_factors(level)
-        return torch.add(x * of_x, output.to(x.dtype), alpha=of_output)
+        if output.dtype != x.dtype:
+            output = output.to(x.dtype)
+        return torch.add(x * of_x, output, alpha=of_output)

@@ -148,7 +148,7 @@ def sample(
     noise = _StepNoise(draws, keys, x)
     watched = _Watched(denoise) if any(getattr(one, "needs_x0", False) for one in observers) else None
     seen = denoise if watched is None else watched
-    like = (x.shape, x.dtype)
+    like = (x.shape, x.dtype, x.device)
     with torch.no_grad():
         state = sampler.init(x)
         for index, (here, next) in enumerate(pairwise(levels)):
@@ -160,14 +160,15 @@ def sample(
                     "expected (x, state); mend the sampler"
                 )
             x, state = made
+            # What holds after the first step and after the last holds between them.
+            if (index == 0 or index == steps - 1) and (x.shape, x.dtype, x.device) != like:
+                raise PluginError(
+                    f"sampler {type(sampler).__name__}: step {index + 1} gave {tuple(x.shape)} {x.dtype} on "
+                    f"{x.device}, expected {tuple(like[0])} {like[1]} on {like[2]}; mend the sampler or the denoiser"
+                )
             # One reduction tells: a sum holds every NaN and infinity. float32 keeps half precision from overflow.
             if not math.isfinite(x.sum(dtype=torch.float32).item()):
                 raise NumericError(_not_finite(sampler, index, steps, here))
-            if (x.shape, x.dtype) != like:
-                raise PluginError(
-                    f"sampler {type(sampler).__name__}: step {index + 1} gave {tuple(x.shape)} {x.dtype}, "
-                    f"expected {tuple(like[0])} {like[1]}; mend the sampler or the denoiser"
-                )
             for observer in observers:
                 if (index + 1) % getattr(observer, "every", 1) == 0 or index + 1 == len(levels) - 1:
                     # Copies: an observer watches, and what it does to its tensors changes nothing.

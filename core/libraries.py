@@ -34,12 +34,11 @@ def _advice(error: Exception) -> str:
     if torch.version.cuda is None:
         return (
             f"cannot load: torchaudio: its compiled part is made for CUDA, but torch {torch.__version__} has none; "
-            "install the wheel for CPUs (pip install --force-reinstall --no-deps torchaudio "
-            "--index-url https://download.pytorch.org/whl/cpu), or remove the files torchaudio/lib/*.so: "
-            "nothing here needs them"
+            "install the wheel for CPUs (pip install --force-reinstall --no-deps torchaudio, with --index-url naming "
+            "PyTorch's index of CPU wheels), or remove the files torchaudio/lib/*.so: nothing here needs them"
         )
     return (
         f"cannot load: torchaudio: it does not fit torch {version} with CUDA {torch.version.cuda} "
-        f"({' '.join(str(error).split())[:120]}); install the torchaudio made for this torch "
-        f"(--index-url https://download.pytorch.org/whl/cu{torch.version.cuda.replace('.', '')})"
+        f"({' '.join(str(error).split())[:120]}); install the torchaudio made for this torch, with --index-url naming "
+        f"PyTorch's index of wheels for CUDA {torch.version.cuda}"
     )

@@ -12,19 +12,22 @@ from .errors import PluginError
 __all__ = ["check_rows", "check_tensor"]
 
 
-def check_tensor(value: object, shape: Sequence[int], *, of: str) -> Tensor:
+def check_tensor(value: object, shape: Sequence[int], *, of: str, device: torch.device | None = None) -> Tensor:
     """Return ``value`` if it is a tensor of real numbers of that shape.
 
     Args:
         value: what a part gave.
         shape: what it should have.
         of: which part, and which of its methods, for the message.
+        device: where it should be, if that matters; on ``meta``, where nothing has a value, it may never be.
 
     Raises:
         PluginError: it is something else.
     """
     if isinstance(value, Tensor) and value.shape == torch.Size(shape) and value.is_floating_point():
-        return value
+        if not value.is_meta and device in (None, value.device):
+            return value
+        raise PluginError(f"{of} gave a tensor on {value.device}, expected it on {device or 'cpu'}; mend the part")
     raise PluginError(
         f"{of} gave {_told(value)}, expected floating-point numbers of shape {tuple(shape)}; mend the part"
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from .errors import ResourceError
 
-__all__ = ["available_bytes", "keep_large_blocks", "refuse_too_much", "uncollected"]
+__all__ = ["available_bytes", "keep_large_blocks", "refuse_too_many_parameters", "refuse_too_much", "uncollected"]
 
 _COPIES = 8  # of an item that are alive at once: x, x0, states, guidance's two, decoded media; measured to be too few
 
@@ -35,12 +35,25 @@ def refuse_too_much(
 ) -> None:
     """Raise ResourceError if a batch of items alone, without any activation, exceeds the memory there is."""
     needed = 4 * _COPIES * batch_size * max(math.prod(media_shape), math.prod(latent_shape))
+    what = f"{doing}: {batch_size} items of shape {tuple(media_shape)}"
+    _refuse(needed, what, "make fewer or shorter ones at a time")
+
+
+def refuse_too_many_parameters(trained: int, averaged: int) -> None:
+    """Raise ResourceError if what training adds to parameters that are there already exceeds the memory there is.
+
+    Args:
+        trained: parameters; each gets a gradient and the two moments of AdamW, in float32.
+        averaged: how many of them are also averaged.
+    """
+    needed = 4 * (3 * trained + averaged)
+    _refuse(needed, f"training: gradients, moments and average of {trained:,} parameters", "make the network smaller")
+
+
+def _refuse(needed: int, what: str, cure: str) -> None:
     room = available_bytes()
     if room is not None and needed > room:
-        raise ResourceError(
-            f"{doing}: {batch_size} items of shape {tuple(media_shape)} take at least {needed / 2**30:.1f} GiB, "
-            f"{room / 2**30:.1f} GiB are free; make fewer or shorter ones at a time"
-        )
+        raise ResourceError(f"{what} take at least {needed / 2**30:.1f} GiB, {room / 2**30:.1f} GiB are free; {cure}")
 
 
 def keep_large_blocks() -> bool:

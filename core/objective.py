@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from .contract import check_tensor
 from .level import Level
 from .prediction import Prediction
 from .process import CompleteProcess, level_at
@@ -76,5 +77,6 @@ class PredictionObjective(Objective):
         level = exact.like(x0)
         x = level.alpha * x0 + level.sigma * eps
         output = network(x * self.prediction.scale(level), self.prediction.time(exact).to(x0.dtype), cond)
+        check_tensor(output, x.shape, of=f"network {type(network).__name__}", device=x.device)
         error = (output.to(x0.dtype) - self.prediction.target(x0, eps, level)) ** 2
         return error.flatten(1).mean(1) * self.weighting(self.prediction, exact).to(x0)

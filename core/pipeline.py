@@ -191,10 +191,20 @@ def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond) -> Denoise:
 
     def checked(x: Tensor, level: Level[float]) -> Tensor:
         nonlocal first
+        writes = _writes(x)
         x0: Tensor = guided(x, level)
         if first:
-            check_tensor(x0, x.shape, of=of)
+            check_tensor(x0, x.shape, of=of, device=x.device)
             first = False
+        if _writes(x) != writes:
+            raise PluginError(
+                f"{of}, or the network under it, changed the items it was given; mend it to work on copies"
+            )
         return x0
 
     return checked
+
+
+def _writes(x: Tensor) -> int:
+    """Return how often a tensor was written to, which torch counts except in its inference mode."""
+    return 0 if x.is_inference() else x._version

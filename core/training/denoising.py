@@ -89,11 +89,12 @@ class DenoisingTask:
             {name: torch.where(_beside(gone, one[name]), nothing[name], one[name]) for name in one}
             for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)
         ]
-        t = stage.objective.times(batch.u, stage.process)
+        of = f"objective {stage.config.objective.use!r}"
+        t = check_tensor(stage.objective.times(batch.u, stage.process), batch.u.shape, of=f"{of}: times")
         with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.training.precision == "bf16"):
             cond = model.condition(kept)
             losses = stage.objective.loss(model.network, stage.process, x0, t, batch.eps(x0.shape[1:]), cond)
-        yield "model", losses.mean()
+        yield "model", check_tensor(losses, batch.u.shape, of=f"{of}: loss").mean()
 
     def exported(self, average: nn.Module) -> Mapping[str, Mapping[str, Tensor]]:
         """Return the averaged weights under the stage's name, and beside them those of a learnt codec."""

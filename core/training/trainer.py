@@ -15,6 +15,7 @@ from torch import Tensor
 from ... import __version__
 from ..errors import ConfigError, NumericError
 from ..exhaustion import memory_told
+from ..memory import refuse_too_many_parameters
 from ..modality import DataSet, Modality
 from ..naming import printable
 from ..registration.attribution import plugins_named
@@ -147,6 +148,8 @@ class _Trainer:
             torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
             self.task = _task(recipe, modality)
         self.task.check(data, config.batch_size)
+        sizes = {name: sum(one.numel() for one in module.parameters()) for name, module in self.task.modules.items()}
+        refuse_too_many_parameters(sum(sizes.values()), sizes["model"])
         self.average = averaged(self.task.modules["model"], config.ema)
         self.optimizers = {
             name: torch.optim.AdamW(

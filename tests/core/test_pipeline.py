@@ -268,6 +268,12 @@ def test_wide_network_is_refused_before_it_is_made(tiny_model):
         audio.load(str(tiny_model), settings=[wide])
 
 
+def test_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(tiny_model, monkeypatch):
+    monkeypatch.setattr("noiseform.core.stage.available_bytes", lambda: 10_000)
+    with pytest.raises(ResourceError, match=r"network: [\d,]+ parameters take .* GiB are free; make it smaller"):
+        audio.load(str(tiny_model))
+
+
 def test_other_shape_than_the_weights_have_is_told(tiny_model):
     with pytest.raises(CheckpointError, match="shape"):
         audio.load(str(tiny_model), settings=["stages.base.network.channels=[16, 8]"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
+from noiseform import audio
 from noiseform.core.cli.main import main
 from noiseform.core.storage.atomic import TEMPORARY_PREFIX
 from noiseform.modalities.audio.reading import read
@@ -64,6 +67,7 @@ PARTS = """
         "rank": lambda x: x[0],
         "whole": lambda x: x.long(),
         "complex": lambda x: x + 0j,
+        "meta": lambda x: x.to("meta"),
         "raise": lambda x: raises(),
         "exit": lambda x: exit(0),
         "memory": lambda x: torch.empty(10**15),
@@ -83,6 +87,8 @@ PARTS = """
             if self.how == "no-function":
                 return 3
             inner = ClassifierFree().wrap(denoise, cond, null)
+            if self.how == "changes":
+                return lambda x, level: inner(x.mul_(0.5), level)
             return lambda x, level: HOW[self.how](inner(x, level))
 
     class Sampler(Euler):
@@ -150,8 +156,8 @@ BREAKS = [
         }.items()
     ),
     *(
-        (kind, how, 5, f"{name}{' gave' if how in ('whole', 'complex') else ''}")
-        for how in ("none", "list", "shape", "rank", "whole", "complex")
+        (kind, how, 5, f"{name}{' gave' if how in ('whole', 'complex', 'meta') else ''}")
+        for how in ("none", "list", "shape", "rank", "whole", "complex", "meta")
         for kind, name in {
             "network": "network Network",
             "guidance": "guidance 'hostile'",
@@ -163,7 +169,7 @@ BREAKS = [
     ),
     *(
         ("sampler", how, 5, "sampler Sampler: step 1 gave")
-        for how in ("none", "list", "shape", "rank", "lone", "three")
+        for how in ("none", "list", "shape", "rank", "lone", "three", "meta")
     ),
     *(
         (kind, how, 5, f"plugin hostile-kit (hostile-kit 1.0): {function} raised {error}")
@@ -172,6 +178,7 @@ BREAKS = [
     ),
     ("network", "memory", 6, "do not fit into memory; lower --batch-size"),
     ("guidance", "no-function", 5, "guidance 'hostile': wrap gave a int, expected denoise(x, level) -> x0"),
+    ("guidance", "changes", 5, "guidance 'hostile', or the network under it, changed the items it was given"),
     ("sampler", "raise-init", 5, "raises raised LookupError"),
     ("grid", "nan", 2, "do not fall strictly"),
     ("process", "nan", 5, "process 'hostile': alpha(t) is not finite"),
@@ -203,6 +210,14 @@ def test_part_that_breaks_is_named_and_nothing_is_written(tiny_model, site, caps
     assert len(said.splitlines()) == 1
     assert "\x1b" not in said
     assert left(tmp_path) == []
+
+
+def test_after_memory_ran_out_the_process_works_on(tiny_model, site, tmp_path):
+    site.add("hostile-kit", {"hostile": HOOKS, "hostile_parts": PARTS})
+    command = ["generate", "audio", str(tiny_model), "-o", "x.wav"]
+    assert main([*command, "--set", "stages.base.network={use='hostile', how='memory'}"]) == 6
+    assert main(command) == 0
+    assert left(tmp_path) == ["x.wav"]
 
 
 def test_medium_that_is_not_finite_is_not_written(tiny_model, site, capsys, tmp_path):
@@ -276,6 +291,46 @@ def test_full_disk_leaves_nothing_and_the_old_file(tiny_model, tmp_path, capsys,
         assert left(tmp_path) == [f"old.{ending}"]
         assert Path(f"old.{ending}").read_bytes() == old
     print(f"full disks in writing {ending}: 40 tried, 0 files torn or lost")
+
+
+def test_full_disk_leaves_pictures_as_they_were(tiny_model, tmp_path, capsys):
+    command = ["generate", "audio", str(tiny_model), "--overwrite", "--quiet", "-o", "x.wav"]
+    assert main([*command, "--sheet", "x.png", "--previews", "steps"]) == 0
+
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    before = files()
+    sound, picture = len(before[tmp_path / "x.wav"]), min(len(b) for path, b in before.items() if path.suffix == ".png")
+    for part in range(20):
+        with full_disk(sound + (picture - sound) * part // 20):
+            codes = main([*command, "--sheet", "x.png"]), main([*command, "--previews", "steps"])
+        assert codes == (6, 6), part
+        assert files() == before
+    print("full disks in writing pictures: tried 40 / failed 0")
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
+def test_bytes_of_an_item_depend_on_nothing_else(tiny_model, tmp_path, ending):
+    torch_threads = torch.get_num_threads()
+    expected: dict[int, bytes] = {}
+    tried = failed = 0
+    pipeline = audio.load(str(tiny_model))
+    for number in (4, 7, 0, 2, 6, 1, 5, 3):  # one by one, in any order
+        audio.generate(pipeline, label="low", seed=5, first=number)[0].save(f"one.{ending}", overwrite=True)
+        expected[number] = Path(f"one.{ending}").read_bytes()
+    try:
+        for count, threads, previews in itertools.product((1, 2, 3, 5, 8), (1, 2), ((), ("--previews", "steps"))):
+            torch.set_num_threads(threads)
+            command = ["generate", "audio", str(tiny_model), "--label", "low", "--seed", "5", "-n", str(count)]
+            assert main([*command, *previews, "--quiet", "--overwrite", "-o", f"x.{ending}"]) == 0
+            names = [f"x.{ending}"] if count == 1 else [f"x-{number:04d}.{ending}" for number in range(count)]
+            tried += 1
+            failed += [Path(name).read_bytes() for name in names] != [expected[number] for number in range(count)]
+    finally:
+        torch.set_num_threads(torch_threads)
+    print(f"bytes of {ending} by count, threads and previews: tried {tried} / failed {failed}")
+    assert failed == 0
 
 
 def check_signals(tiny_model: Path, work: Path, *counts: int) -> None:

@@ -178,6 +178,7 @@ BROKEN = """
     from noiseform import hookimpl
     from noiseform.plugins.codecs.identity import Identity
     from noiseform.plugins.objectives.predictions import velocity
+    from noiseform.plugins.unet.unet import UNet1d
 
     class Codec:
         "Breaks after some calls."
@@ -190,6 +191,7 @@ BROKEN = """
             if self.after >= 0:
                 return media
             return {"nan": lambda: media * float("nan"), "none": lambda: None, "shape": lambda: media[:, :, :5],
+                    "memory": lambda: torch.empty(10**15),
                     "raise": lambda: 1 / 0, "exit": lambda: exit(3), "whole": lambda: media.long()}[self.how]()
         def decode(self, latent, media_shape):
             return latent
@@ -208,11 +210,27 @@ BROKEN = """
             def loss(self, *given): return Gradient.apply(made.loss(*given))
         return Infinite()
 
+    def odd(how: str = "none"):
+        made = velocity()
+        class Odd:
+            prediction = made.prediction
+            def times(self, u, process): return made.times(u[:1] if how == "times" else u, process)
+            def loss(self, *given): return made.loss(*given).mean() if how == "mean" else None
+        return Odd()
+
+    class Narrow(UNet1d):
+        def __init__(self, *, channels_in, vector_width):
+            super().__init__((8,), 1, head_width=8, embedding=16, channels_in=channels_in, vector_width=vector_width)
+        def forward(self, x, time, cond): return super().forward(x, time, cond)[..., :1]
+
     @hookimpl
     def noiseform_codecs(): return {"broken": Codec}
 
     @hookimpl
-    def noiseform_objectives(): return {"infinite": objective}
+    def noiseform_objectives(): return {"infinite": objective, "odd": odd}
+
+    @hookimpl
+    def noiseform_networks(): return {"narrow": Narrow}
 """
 
 
@@ -252,6 +270,36 @@ def test_codec_that_breaks_is_named(trainer, site, how, message):
     assert trainer("--set", f"stages.0.codec={{use='broken', how='{how}'}}") == 5
     assert message in trainer.said
     assert latest_checkpoint(trainer.folder).step == 4
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("network={use='narrow'}", "network Narrow gave a tensor of shape (4, 1, 1) and torch.float32, expected"),
+        ("objective={use='odd', how='none'}", "objective 'odd': loss gave None, expected"),
+        ("objective={use='odd', how='mean'}", "objective 'odd': loss gave a tensor of shape ()"),
+        ("objective={use='odd', how='times'}", "objective 'odd': times gave a tensor of shape (1,)"),
+    ],
+)
+def test_part_that_gives_another_shape_is_named(trainer, site, part, message):
+    site.add("broken", {"broken": BROKEN})
+    assert trainer("--set", f"stages.0.{part}") == 5
+    assert message in trainer.said
+
+
+def test_memory_that_runs_out_is_told(trainer, site):
+    site.add("broken", {"broken": BROKEN})
+    assert trainer("--set", "stages.0.codec={use='broken', how='memory'}") == 6
+    assert "training: 4 items a step do not fit into memory; lower training.batch_size" in trainer.said
+    assert latest_checkpoint(trainer.folder).step == 4
+
+
+def test_network_too_large_to_train_is_refused_first(trainer, monkeypatch):
+    monkeypatch.setattr("noiseform.core.memory.available_bytes", lambda: 20_000)
+    assert trainer() == 6
+    assert "gradients, moments and average of" in (said := trainer.said)
+    assert "GiB are free; make the network smaller" in said
+    assert latest_checkpoint(trainer.folder) is None
 
 
 def test_observer_that_raises_is_named(trainer, site):

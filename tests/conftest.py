@@ -13,6 +13,7 @@ from noiseform.core.cli.main import main
 from noiseform.core.registration import installed
 from noiseform.core.registration.registry import use_registry
 from noiseform.modalities.audio.clip import Audio
+from noiseform.modalities.image.picture import Image
 
 
 @pytest.fixture(autouse=True)
@@ -130,4 +131,54 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tones: Path) -> Path:
     (folder / "recipe.toml").write_text(TINY, encoding="utf-8")
     run = folder / "three-tones"
     assert main(["train", str(folder / "recipe.toml"), "--data", str(tones), "-o", str(run), "--quiet"]) == 0
+    return run
+
+
+TINY_PICTURES = """\
+modality = "image"
+summary = "three patterns"
+[media]
+height = 8
+width = 8
+[[stages]]
+process = { use = "flow" }
+objective = { use = "velocity" }
+network = { use = "unet-2d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
+conditioners = [{ use = "labels", names = ["rows", "columns", "board"], width = 8 }]
+guidance = { use = "cfg", scale = 2.0 }
+steps = 4
+[data]
+flip = true
+[training]
+steps = 40
+batch_size = 4
+warmup = 5
+ema = 0.9
+checkpoint_every = 20
+sample_every = 20
+samples = 3
+"""
+"""A recipe whose training takes a second or two: three patterns of 8 by 8 pixels in colour."""
+
+
+@pytest.fixture(scope="session")
+def patterns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of twelve tiny pictures, in a folder for each label."""
+    folder = tmp_path_factory.mktemp("patterns")
+    row, column = torch.meshgrid(torch.arange(8), torch.arange(12), indexing="ij")
+    for label, on in (("rows", row % 2), ("columns", column % 2), ("board", (row + column) % 2)):
+        (folder / label).mkdir()
+        for take in range(4):
+            colour = torch.tensor([1.0, take / 4, 0.5])[:, None, None]
+            Image(on * colour).save(folder / label / f"{take}.{('png', 'webp')[take % 2]}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_image_model(tmp_path_factory: pytest.TempPathFactory, patterns: Path) -> Path:
+    """Give a model folder for pictures, made by the command line; tests only read it."""
+    folder = tmp_path_factory.mktemp("tiny-image")
+    (folder / "recipe.toml").write_text(TINY_PICTURES, encoding="utf-8")
+    run = folder / "three-patterns"
+    assert main(["train", str(folder / "recipe.toml"), "--data", str(patterns), "-o", str(run), "--quiet"]) == 0
     return run

@@ -66,7 +66,7 @@ def sheet(
     scaled = [_scaled(image, enlarged, reduced) for image in images]
     font = ImageFont.load_default(12)
     wide, tall = max(_NARROWEST, *(one.width for one in scaled)), max(one.height for one in scaled)
-    lines = [_lines(printable(caption, 1000), wide, font) for caption in captions]
+    lines = [_lines(printable(caption[:200]), wide, font) for caption in captions]
     below = 8 + _LINE * max(map(len, lines))
     top = _MARGIN + (28 if title else 0)
     size = 2 * _MARGIN + columns * (wide + _GAP) - _GAP, top + rows * (tall + below + _GAP) - _GAP + _MARGIN

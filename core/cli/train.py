@@ -58,7 +58,7 @@ def train(
     from ..registration.build import build
     from ..registration.registry import current
     from ..training.interruption import Interrupted
-    from ..training.recipe import read_recipe
+    from ..training.recipe import CodecRecipe, read_recipe
     from ..training.trainer import train as run
 
     keep_large_blocks()
@@ -93,7 +93,12 @@ def train(
         raise SystemExit(128 + stop.signal) from None
     if not quiet:
         shown = printable(folder if folder.is_absolute() else os.path.join(os.curdir, folder))
-        click.echo(f"model folder: {shown}  (noiseform generate {wanted.modality} {shown})")
+        use = (
+            f'in a recipe: codec = {{ use = "{wanted.codec.use}", weights = "{shown}" }}'
+            if isinstance(wanted, CodecRecipe)
+            else f"noiseform generate {wanted.modality} {shown}"
+        )
+        click.echo(f"model folder: {shown}  ({use})")
 
 
 def _reporter() -> Callable[[TrainingStep], None]:

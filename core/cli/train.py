@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from ..modality import DataSet
     from ..training.trainer import TrainingStep
 
 __all__ = ["train"]
@@ -74,7 +75,8 @@ def train(
     wanted = read_recipe(recipe, settings=settings)
     modality = build("modality", wanted.modality)
     items = modality.dataset(data, modality.spec(wanted.media), wanted.data)
-    _tell_skipped(items.skipped, folder, len(items), quiet)
+    if not quiet:
+        click.echo(_data(items, folder), err=True)
     observers = () if quiet else (_reporter(),)
     try:
         run(
@@ -127,7 +129,14 @@ def _reporter() -> Callable[[TrainingStep], None]:
     return line
 
 
-def _tell_skipped(skipped: list[tuple[str, str]], folder: Path, usable: int, quiet: bool) -> None:
-    if not quiet:
-        note = f"; {len(skipped)} skipped, see {folder / 'skipped.jsonl'}" if skipped else ""
-        click.echo(f"data: {usable} items{note}", err=True)
+def _data(items: DataSet, folder: Path) -> str:
+    """Return a line that says how much of the data is used."""
+    from ..naming import printable
+
+    line = f"data: {len(items)} items"
+    if items.skipped:
+        line += f"; {len(items.skipped)} skipped, see {printable(folder / 'skipped.jsonl')}"
+    unread = getattr(items, "unread", ())  # which a plugin's data set need not know
+    if unread:
+        line += f"; {len(unread)} passed over that are no regular files, such as {printable(unread[0][0])}"
+    return line

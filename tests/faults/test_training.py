@@ -352,6 +352,14 @@ def test_bad_files_are_skipped_counted_and_listed(trainer):
     assert "empty" in entry["reason"]
 
 
+def test_what_is_no_regular_file_is_passed_over_and_told(trainer):
+    (trainer.data / "low" / "a\x1b.wav").symlink_to(trainer.data / "low" / "0.wav")
+    os.mkfifo(trainer.data / "pipe.wav")
+    assert trainer() == 0
+    assert "data: 12 items; 2 passed over that are no regular files, such as " in (said := trainer.said)
+    assert "\x1b" not in said
+
+
 def test_too_many_bad_files_end_the_run(trainer):
     (trainer.data / "low" / "bad.wav").write_bytes(b"")
     assert trainer() == 3

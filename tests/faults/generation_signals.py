@@ -40,6 +40,8 @@ def attempt(model: Path, output: Path, log: Path) -> int:
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         code = noiseform(arguments(model, output))
+    except KeyboardInterrupt:
+        code = 130  # it came before the program had begun
     finally:
         os._exit(code)
 

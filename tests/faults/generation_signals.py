@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import torch
@@ -40,8 +41,9 @@ def attempt(model: Path, output: Path, log: Path) -> int:
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         code = noiseform(arguments(model, output))
-    except KeyboardInterrupt:
-        code = 130  # it came before the program had begun
+    except KeyboardInterrupt as error:
+        began = any(frame.f_code is noiseform.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+        code = 99 if began else 130
     finally:
         os._exit(code)
 

@@ -98,6 +98,21 @@ def test_signal_finishes_the_step_and_saves(trainer, monkeypatch, site, number, 
     assert len(trainer.log) == 8
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_second_signal_ends_at_once(trainer, site, number, code):
+    watch(
+        site,
+        f"if step.step == 6:\n                import os, signal; [os.kill(os.getpid(), {int(number)}) for _ in 'ab']",
+    )
+    assert trainer() == code
+    assert "saved" not in trainer.said
+    assert latest_checkpoint(trainer.folder).step == 4
+    shutil.rmtree(site.folder)
+    site.forget()
+    assert trainer("--resume") == 0
+    assert [entry["step"] for entry in trainer.log] == list(range(1, 9))
+
+
 def watch(site, body: str) -> None:
     """Add a plugin whose training observer does that."""
     site.add(

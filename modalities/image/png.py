@@ -38,7 +38,7 @@ def parse(data: bytes, where: str) -> Content:
     """
     pieces = [_MAGIC]
     header, profile, exif, comment = b"", b"", b"", ""
-    drawn = False
+    seen: set[bytes] = set()
     for name, chunk, whole in _chunks(data, where):
         if not header and name != b"IHDR":
             raise MediaError(f"{where}: does not begin with its header; make the file again")
@@ -52,13 +52,14 @@ def parse(data: bytes, where: str) -> Content:
             exif = chunk
         elif name == b"tEXt" and chunk.startswith(b"Comment\0"):
             comment = chunk[8:].decode("latin-1")
-        drawn = drawn or name == b"IDAT"
+        seen.add(name)
         if name == b"tRNS":
             whole = _chunk(b"tRNS", _transparent(chunk, header[8], header[9]))
         if name in _KEPT:
             pieces.append(whole)
-    if not drawn:
-        raise MediaError(f"{where}: holds no pixels; make the file again")
+    if b"IDAT" not in seen or (header[9] == 3 and b"PLTE" not in seen):
+        what = "palette" if b"IDAT" in seen else "pixels"
+        raise MediaError(f"{where}: holds no {what}; make the file again")
     width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
     return Content(width, height, b"".join(pieces), comment, profile, exif, header[8])
 

@@ -60,7 +60,7 @@ def read(
         channels: the number of channels wanted, by the table of ``pixels``; None keeps the file's, which are 1, 3 or 4
             by the table of ``colour``.
         background: what transparent pictures are laid on where no alpha is wanted.
-        max_pixels: largest picture that is accepted.
+        max_pixels: largest picture that is accepted; of WebP at most half the default.
 
     Returns:
         The picture, with the record that noiseform left in the file, if there is one.

@@ -17,6 +17,12 @@ from .content import Content
 
 __all__ = ["parse"]
 
+SIDE_LIMIT = 16_383
+"""Most columns, and most rows: what a picture in the format can have. The canvas of an animation may claim more."""
+
+PIXEL_LIMIT = 32 * 2**20
+"""Most pixels: half of what other formats may have, since the decoder holds a picture four times."""
+
 CHUNK_LIMIT = 100_000
 """Most chunks of a file: an animation has one for each of its frames."""
 
@@ -46,6 +52,11 @@ def parse(data: bytes, where: str) -> Content:
             exif = chunk
     if size is None:
         raise MediaError(f"{where}: damaged, it does not tell its size; fetch or make it again")
+    if max(size) > SIDE_LIMIT or size[0] * size[1] > PIXEL_LIMIT:
+        raise MediaError(
+            f"{where}: {size[0]} x {size[1]} pixels, of WebP {PIXEL_LIMIT} are read and {SIDE_LIMIT} a side; "
+            "make it smaller, or a PNG file of it"
+        )
     return Content(*size, data[:end], _description(exif), profile, exif)
 
 

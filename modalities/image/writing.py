@@ -18,6 +18,7 @@ from ...core.storage.atomic import whole_file
 from .jpeg import with_comment
 from .picture import Image
 from .pixels import eight_bit, to_pillow
+from .webp import SIDE_LIMIT
 
 __all__ = ["check_format", "encode", "format_of", "write"]
 
@@ -25,7 +26,7 @@ JPEG_QUALITY = 95
 """Of Pillow's scale to 100; above it files grow without a visible gain (Pillow's own advice)."""
 
 _FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
-_SIDES = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
+_SIDES = {"png": 2**31 - 1, "jpeg": 65_500, "webp": SIDE_LIMIT}
 
 
 def write(

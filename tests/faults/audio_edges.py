@@ -128,23 +128,31 @@ REFUSED: list[tuple[int, str, Callable[[], bytes]]] = [
 """Row, name and content of files that must be refused as bad media."""
 
 
-def place_strange_things(folder: Path) -> list[Path]:
+def place_strange_things(folder: Path, ending: str = "wav") -> list[Path]:
     """Make things in ``folder`` that are no regular files, or cannot be opened (row 19); return their paths."""
-    (folder / "loop-a.wav").symlink_to(folder / "loop-b.wav")
-    (folder / "loop-b.wav").symlink_to(folder / "loop-a.wav")
-    (folder / "dangling.wav").symlink_to(folder / "nothing")
-    (folder / "device.wav").symlink_to("/dev/zero")
-    os.mkfifo(folder / "pipe.wav")
-    (folder / "folder.wav").mkdir()
+    (folder / f"loop-a.{ending}").symlink_to(folder / f"loop-b.{ending}")
+    (folder / f"loop-b.{ending}").symlink_to(folder / f"loop-a.{ending}")
+    (folder / f"dangling.{ending}").symlink_to(folder / "nothing")
+    (folder / f"device.{ending}").symlink_to("/dev/zero")
+    os.mkfifo(folder / f"pipe.{ending}")
+    (folder / f"folder.{ending}").mkdir()
     with socket.socket(socket.AF_UNIX) as listener:
         here = os.getcwd()
         os.chdir(folder)  # the path of a socket may have some hundred bytes only
         try:
-            listener.bind("socket.wav")
+            listener.bind(f"socket.{ending}")
         finally:
             os.chdir(here)
-    names = ["loop-a.wav", "dangling.wav", "device.wav", "pipe.wav", "folder.wav", "socket.wav", "missing.wav"]
-    return [folder / name for name in names] + [folder / "nul\0.wav", folder / ("x" * 300 + ".wav")]
+    names = [
+        f"loop-a.{ending}",
+        f"dangling.{ending}",
+        f"device.{ending}",
+        f"pipe.{ending}",
+        f"folder.{ending}",
+        f"socket.{ending}",
+        f"missing.{ending}",
+    ]
+    return [folder / name for name in names] + [folder / f"nul\0.{ending}", folder / f"{'x' * 300}.{ending}"]
 
 
 def write_wav(path: Path | bytes, frames: int = 800, rate: int = 8000) -> None:

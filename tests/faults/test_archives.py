@@ -15,7 +15,7 @@ from noiseform.core.data.source import open_source
 from noiseform.core.errors import ConfigError, MediaError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from audio_mutants import mutate  # the script beside this file is run by itself too
+from mutation import mutate  # the script beside this file is run by itself too
 
 
 def archive(mode: str, layout: int) -> bytes:

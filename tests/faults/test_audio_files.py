@@ -58,7 +58,7 @@ def test_bad_file_is_refused(row: int, name: str, make: Callable[[], bytes], tmp
 
 
 def test_edge_files_take_little_memory(tmp_path: Path) -> None:
-    answer = run_script("audio_edge_memory.py", tmp_path)
+    answer = run_script("edge_memory.py", "audio", tmp_path)
     print(f"edge files: tried {answer['tried']} / failed {answer['failed']}, worst {answer['worst']}")
     assert answer["failed"] == 0, answer
 
@@ -291,13 +291,13 @@ def test_damaged_record_is_no_record(tmp_path: Path) -> None:
 
 
 def test_races_for_one_name_end_with_one_whole_file(tmp_path: Path) -> None:
-    answer = run_script("audio_races.py", tmp_path)
+    answer = run_script("writer_races.py", "audio", tmp_path)
     print(f"8 processes, one output: tried {answer['tried']} / failed {answer['failed']}")
     assert answer["failed"] == 0, answer
 
 
 def test_killed_writers_leave_no_torn_file(tmp_path: Path) -> None:
-    answer = run_script("audio_kills.py", tmp_path, 20)
+    answer = run_script("writer_kills.py", "audio", tmp_path, 20)
     print(f"killed writers: tried {answer['tried']} / failed {answer['failed']}")
     assert answer["failed"] == 0, answer
 

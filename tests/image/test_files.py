@@ -135,10 +135,11 @@ for ending in ("png", "jpg", "webp"):
 
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for name in ("a", "b"):
-        subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / name)], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "there")], check=True, env=environment)
     for ending in ("png", "jpg", "webp"):
-        assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+        here = tmp_path / f"here.{ending}"
+        Image((torch.arange(3000) % 200 / 200).reshape(3, 20, 50), {"a": 1}).save(here)
+        assert here.read_bytes() == (tmp_path / f"there.{ending}").read_bytes()
 
 
 def test_existing_file_is_kept_unless_overwriting_is_allowed(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Reads every hand-made bad file in a child of its own and prints how much memory and time the worst one took."""
+"""Reads every hand-made bad file in a child of its own and prints how much memory and time the worst one took.
+
+Arguments: the kind of media, and a folder to work in.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import audio_edges
+import image_edges
 from noiseform.core.errors import MediaError
-from noiseform.modalities.audio.reading import read
+from noiseform.modalities import audio, image
 
+KINDS = {"audio": (audio_edges.REFUSED, audio.read), "image": (image_edges.REFUSED, image.read)}
 LIMIT_MIB = 300
 SECONDS = 2.0
 
@@ -23,7 +29,7 @@ def peak_kib() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def cost(path: Path) -> tuple[bool, int, float]:
+def cost(read: Callable[[Path], object], path: Path) -> tuple[bool, int, float]:
     """Return whether the file was refused, the memory that took in MiB, and the seconds."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -47,12 +53,12 @@ def cost(path: Path) -> tuple[bool, int, float]:
 def main() -> None:
     """Write the files into the folder given, and read each."""
     warnings.simplefilter("ignore")
-    folder = Path(sys.argv[1])
+    (refused_files, read), folder = KINDS[sys.argv[1]], Path(sys.argv[2])
     results = []
-    for _, name, make in audio_edges.REFUSED:
+    for _, name, make in refused_files:
         (folder / name).write_bytes(make())
-    for _, name, _ in audio_edges.REFUSED:
-        refused, memory, seconds = cost(folder / name)
+    for _, name, _ in refused_files:
+        refused, memory, seconds = cost(read, folder / name)
         results.append((name, refused and memory < LIMIT_MIB and seconds < SECONDS, memory, seconds))
     worst = max(results, key=lambda result: result[2])
     bad = [result for result in results if not result[1]]

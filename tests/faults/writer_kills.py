@@ -1,4 +1,7 @@
-"""Kills writers of sound at chance moments; prints whether a torn file ever stood under the final name."""
+"""Kills writers of media at chance moments; prints whether a torn file ever stood under the final name.
+
+Arguments: the kind of media, a folder to work in, and how many are killed.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,22 @@ import time
 from pathlib import Path
 
 import torch
-from noiseform.core.errors import NoiseformError
+from media_written import KINDS
 from noiseform.core.storage.atomic import TEMPORARY_PREFIX, check_writable
-from noiseform.modalities.audio.clip import Audio
-from noiseform.modalities.audio.reading import read
-
-ENDINGS = ("wav", "flac", "ogg", "mp3")
 
 
 def main() -> None:
-    """Kill as many writers as the second argument says, in the folder that the first names."""
+    """Kill writers, and look what is left."""
     torch.set_num_threads(1)
-    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    kind, folder, count = KINDS[sys.argv[1]], Path(sys.argv[2]), int(sys.argv[3])
     draw = random.Random(0)
-    sound = Audio(torch.linspace(-0.5, 0.5, 400_000)[None], 16000, {"seed": 1})
+    item = kind.large()
     failed = finished = stale = 0
     for number in range(count):
-        path = folder / f"x-{number}.{ENDINGS[number % 4]}"
+        path = folder / f"x-{number}.{kind.endings[number % len(kind.endings)]}"
         pid = os.fork()
         if pid == 0:
-            sound.save(path)
+            item.save(path)
             os._exit(0)
         time.sleep(draw.random() * 0.12)
         os.kill(pid, signal.SIGKILL)
@@ -38,11 +37,8 @@ def main() -> None:
         stale += sum(entry.name.startswith(TEMPORARY_PREFIX) for entry in folder.iterdir())
         if path.exists():
             finished += 1
-            try:
-                failed += read(path).samples.shape != sound.samples.shape
-            except NoiseformError:
-                failed += 1
-        check_writable(folder / "next.wav")
+            failed += not kind.is_whole(path)
+        check_writable(folder / f"next.{kind.endings[0]}")
         failed += sum(entry.name.startswith(TEMPORARY_PREFIX) for entry in folder.iterdir())
     print(json.dumps({"tried": count, "failed": failed, "finished": finished, "stale": stale}))
 

@@ -8,4 +8,8 @@ from ...core.hookspecs import hookimpl
 @hookimpl
 def noiseform_guidances() -> dict[str, str]:
     here = __name__
-    return {"none": f"{here}.none:NoGuidance", "cfg": f"{here}.cfg:ClassifierFree"}
+    return {
+        "none": f"{here}.none:NoGuidance",
+        "cfg": f"{here}.cfg:ClassifierFree",
+        "apg": f"{here}.apg:AdaptiveProjected",
+    }

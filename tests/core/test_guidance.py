@@ -134,3 +134,28 @@ def test_without_conditioning_it_is_no_guidance():
 def test_wrong_parameters_are_refused(settings):
     with pytest.raises(ConfigError):
         build("guidance", "cfg", **settings)
+
+
+@pytest.mark.parametrize("scale", [0.5, 4.0])
+def test_apg_that_holds_nothing_back_is_cfg(oracle, x, scale):
+    free = build("guidance", "apg", scale=scale, parallel=1.0, momentum=0.0).wrap(oracle, COND, NULL)
+    assert_close(free(x, LEVEL), build("guidance", "cfg", scale=scale).wrap(oracle, COND, NULL)(x, LEVEL))
+
+
+def test_apg_moves_at_right_angles_and_no_further_than_its_limit(oracle, x):
+    with_cond = ASKED(x, LEVEL)
+    plain = build("guidance", "apg", scale=3.0, momentum=0.0).wrap(oracle, COND, NULL)(x, LEVEL) - with_cond
+    assert_close((plain * with_cond).sum(1), torch.zeros(4, dtype=x.dtype), atol=1e-9, rtol=0)
+    limited = build("guidance", "apg", scale=3.0, momentum=0.0, parallel=1.0, limit=1e-3).wrap(oracle, COND, NULL)
+    lengths = (limited(x, LEVEL) - with_cond).square().mean(1).sqrt()
+    assert_close(lengths, torch.full_like(lengths, 2e-3))
+
+
+def test_momentum_of_apg_is_its_recurrence_and_begins_anew_with_each_run(oracle, x):
+    """Equation 11 of Sadat et al. 2024: the sum of the differences, each before times beta."""
+    guidance = build("guidance", "apg", scale=2.0, parallel=1.0, momentum=-0.5)
+    change = ASKED(x, LEVEL) - ALL(x, LEVEL)
+    for _ in range(2):
+        denoise = guidance.wrap(oracle, COND, NULL)
+        factors = [((denoise(x, LEVEL) - ASKED(x, LEVEL)) / change).mean().item() for _ in range(3)]
+        assert factors == pytest.approx([1.0, 0.5, 0.75])

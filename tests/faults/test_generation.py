@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from noiseform import audio
 from noiseform.core.cli.main import main
 from noiseform.core.storage.atomic import TEMPORARY_PREFIX
+from noiseform.core.verbs import Verbs
 from noiseform.modalities.audio.reading import read
 
 HERE = Path(__file__).parent
@@ -200,11 +200,13 @@ def left(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("kind", "how", "code", "message"), BREAKS, ids=[f"{kind}-{how}" for kind, how, *_ in BREAKS])
-def test_part_that_breaks_is_named_and_nothing_is_written(tiny_model, site, capsys, tmp_path, kind, how, code, message):
+def test_part_that_breaks_is_named_and_nothing_is_written(
+    tiny_model, trained_as, site, capsys, tmp_path, kind, how, code, message
+):
     site.add("hostile-kit", {"hostile": HOOKS, "hostile_parts": PARTS})
     place = "conditioners.0" if kind == "conditioner" else kind
-    setting = f"stages.base.{place}={{use='hostile', how='{how}'}}"
-    assert main(["generate", "audio", str(tiny_model), "--label", "low", "--set", setting, "-o", "x.wav"]) == code
+    model = trained_as(tiny_model, f"stages.base.{place}={{use='hostile', how='{how}'}}")
+    assert main(["generate", "audio", str(model), "--label", "low", "-o", "x.wav"]) == code
     said = capsys.readouterr().err
     assert message in said
     assert len(said.splitlines()) == 1
@@ -212,11 +214,11 @@ def test_part_that_breaks_is_named_and_nothing_is_written(tiny_model, site, caps
     assert left(tmp_path) == []
 
 
-def test_after_memory_ran_out_the_process_works_on(tiny_model, site, tmp_path):
+def test_after_memory_ran_out_the_process_works_on(tiny_model, trained_as, site, tmp_path):
     site.add("hostile-kit", {"hostile": HOOKS, "hostile_parts": PARTS})
-    command = ["generate", "audio", str(tiny_model), "-o", "x.wav"]
-    assert main([*command, "--set", "stages.base.network={use='hostile', how='memory'}"]) == 6
-    assert main(command) == 0
+    greedy = trained_as(tiny_model, "stages.base.network={use='hostile', how='memory'}")
+    assert main(["generate", "audio", str(greedy), "-o", "x.wav"]) == 6
+    assert main(["generate", "audio", str(tiny_model), "-o", "x.wav"]) == 0
     assert left(tmp_path) == ["x.wav"]
 
 
@@ -312,17 +314,27 @@ def test_full_disk_leaves_pictures_as_they_were(tiny_model, tmp_path, capsys):
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
 def test_bytes_of_an_item_depend_on_nothing_else(tiny_model, tmp_path, ending):
+    check_bytes("audio", tiny_model, "low", ending)
+
+
+def test_bytes_of_a_picture_depend_on_nothing_else(tiny_image_model, tmp_path):
+    check_bytes("image", tiny_image_model, "rows", "png")
+
+
+def check_bytes(kind: str, model: Path, label: str, ending: str) -> None:
+    """Make the same items in many ways (G9)."""
     torch_threads = torch.get_num_threads()
     expected: dict[int, bytes] = {}
     tried = failed = 0
-    pipeline = audio.load(str(tiny_model))
+    verbs = Verbs(kind)
+    pipeline = verbs.load(str(model))
     for number in (4, 7, 0, 2, 6, 1, 5, 3):  # one by one, in any order
-        audio.generate(pipeline, label="low", seed=5, first=number)[0].save(f"one.{ending}", overwrite=True)
+        verbs.generate(pipeline, label=label, seed=5, first=number)[0].save(f"one.{ending}", overwrite=True)
         expected[number] = Path(f"one.{ending}").read_bytes()
     try:
         for count, threads, previews in itertools.product((1, 2, 3, 5, 8), (1, 2), ((), ("--previews", "steps"))):
             torch.set_num_threads(threads)
-            command = ["generate", "audio", str(tiny_model), "--label", "low", "--seed", "5", "-n", str(count)]
+            command = ["generate", kind, str(model), "--label", label, "--seed", "5", "-n", str(count)]
             assert main([*command, *previews, "--quiet", "--overwrite", "-o", f"x.{ending}"]) == 0
             names = [f"x.{ending}"] if count == 1 else [f"x-{number:04d}.{ending}" for number in range(count)]
             tried += 1
@@ -333,26 +345,35 @@ def test_bytes_of_an_item_depend_on_nothing_else(tiny_model, tmp_path, ending):
     assert failed == 0
 
 
-def check_signals(tiny_model: Path, work: Path, *counts: int) -> None:
+def check_signals(kind: str, model: Path, work: Path, *counts: int) -> None:
     """Interrupt generations at chance moments (G13)."""
-    script = [sys.executable, str(HERE / "generation_signals.py"), str(tiny_model), str(work), *map(str, counts)]
+    script = [sys.executable, str(HERE / "generation_signals.py"), kind, str(model), str(work), *map(str, counts)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(script, capture_output=True, text=True, timeout=600, env=env, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
-    print(f"interrupts of a generation: {figures['tried']} tried, {len(figures['failed'])} failed", figures)
+    print(f"interrupts of a generation, {kind}: {figures['tried']} tried, {len(figures['failed'])} failed", figures)
     assert figures["failed"] == []
     assert figures["tried"] == sum(counts[:4])
 
 
 def test_interrupt_ends_at_once_and_leaves_nothing(tiny_model, tmp_path):
-    check_signals(tiny_model, tmp_path, 20, 10, 5, 5)
+    check_signals("audio", tiny_model, tmp_path, 20, 10, 5, 5)
+
+
+def test_interrupt_of_pictures_leaves_nothing(tiny_image_model, tmp_path):
+    check_signals("image", tiny_image_model, tmp_path, 5, 3, 3, 3)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_interrupt_at_many_times_leaves_nothing(tiny_model, tmp_path, seed):
-    check_signals(tiny_model, tmp_path, 50, 50, 25, 25, seed)
+    check_signals("audio", tiny_model, tmp_path, 50, 50, 25, 25, seed)
+
+
+@pytest.mark.soak
+def test_interrupt_of_pictures_at_many_times_leaves_nothing(tiny_image_model, tmp_path):
+    check_signals("image", tiny_image_model, tmp_path, 50, 50, 25, 25)
 
 
 def test_interrupt_while_everything_is_imported(tiny_model, tmp_path):

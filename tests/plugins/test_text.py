@@ -199,6 +199,21 @@ def test_long_texts_are_cut(encoders):
 
 
 @pytest.mark.usefixtures("_offline")
+def test_a_name_on_the_hub_stands_for_the_copy_in_the_local_cache(encoders, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "models--someone--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(commit)
+    (cached / "snapshots").mkdir()
+    (cached / "snapshots" / commit).symlink_to(encoders / "clip")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    named, local = (conditioner("clip", model=model) for model in ("someone/tiny", str(encoders / "clip")))
+    assert torch.equal(named.model_sha256, local.model_sha256)
+
+
+@pytest.mark.usefixtures("_offline")
 def test_what_is_no_encoder_is_refused(encoders, tmp_path):
     def refused(error, match, model, **settings):
         with pytest.raises(error, match=match):

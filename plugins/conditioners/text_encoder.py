@@ -60,6 +60,7 @@ class TextEncoder(nn.Module, ABC):
     Attributes:
         outputs: width of each.
         takes: the condition that it understands.
+        settable: what may differ from training: the same files may lie elsewhere.
 
     Raises:
         PluginError: transformers is not installed.
@@ -68,6 +69,7 @@ class TextEncoder(nn.Module, ABC):
     """
 
     takes = ("text",)
+    settable = ("model", "tokenizer")
     kinds: ClassVar[frozenset[str]]
     """Values of ``model_type`` in the configuration of a model that can be read."""
     loader: ClassVar[str]

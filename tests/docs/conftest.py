@@ -45,6 +45,26 @@ sample_every = 0
 """
 
 
+GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+
+GARMENTS_STAND_IN = f"""
+modality = "image"
+media = {{ height = 8, width = 8, channels = 1 }}
+[[stages]]
+process = {{ use = "flow" }}
+objective = {{ use = "velocity" }}
+network = {{ use = "unet-2d", channels = [8], blocks = 1, head_width = 8, patch = 4 }}
+conditioners = [{{ use = "labels", names = {list(GARMENTS)}, width = 8 }}]
+steps = 4
+[data]
+labels = "none"
+[training]
+steps = 2
+batch_size = 2
+sample_every = 0
+"""
+
+
 def script(name: str) -> ModuleType:
     """Import a script of the docs by its path."""
     path = ROOT / "docs" / name
@@ -58,7 +78,10 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with ``recordings``, some tones in two folders, and ``model``, which has seen them twice."""
+    """Give a folder with recordings and pictures, and two models, which have seen them twice.
+
+    ``recordings`` are some tones in two folders, ``fashion_mnist`` pictures of nothing in IDX files.
+    """
     folder = tmp_path_factory.mktemp("materials")
     for number, direction in ((0, "down"), (1, "up"), (2, "down"), (3, "up")):
         time = torch.arange(4000) / 8000
@@ -66,11 +89,20 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         sound = 0.5 * torch.sin(2 * math.pi * (300 + 100 * number) * time)
         soundfile.write(place / f"{number}_{SPEAKERS[number]}_{10 + number}.wav", sound.numpy(), 8000)
+    idx = folder / "fashion_mnist"
+    idx.mkdir()
+    count, labels = (40).to_bytes(4), bytes([1, 7, 8, 9] * 10)
+    pixels = bytes(place % 256 for place in range(40 * 28 * 28))
+    (idx / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + count + (28).to_bytes(4) * 2 + pixels)
+    (idx / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + count + labels)
     (folder / "stand-in.toml").write_text(STAND_IN)
+    (folder / "garments.toml").write_text(GARMENTS_STAND_IN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NOISEFORM_MALLOC", "0")
         recipe, recordings = str(folder / "stand-in.toml"), str(folder / "recordings")
         assert main(["train", recipe, "--data", recordings, "-o", str(folder / "model"), "--quiet"]) == 0
+        recipe, run = str(folder / "garments.toml"), str(folder / "runs" / "garments")
+        assert main(["train", recipe, "--data", str(idx), "-o", run, "--quiet"]) == 0
     return folder
 
 
@@ -81,8 +113,8 @@ def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     here.mkdir()
     for name in ("docs", "plugins"):
         (here / name).symlink_to(ROOT / name)
-    shutil.copytree(materials / "recordings", here / "recordings")
-    shutil.copytree(materials / "model", here / "model")
+    for name in ("recordings", "fashion_mnist", "model", "runs"):
+        shutil.copytree(materials / name, here / name)
     (here / "takes").mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setenv("NOISEFORM_MALLOC", "0")  # of the command line's own process, which this is not

@@ -56,10 +56,10 @@ class Image:
 
     def _repr_png_(self) -> bytes | None:
         """Return the picture as a PNG file, for notebooks; None where the pixels cannot be shown."""
-        from .writing import encode
+        from .notebook import as_png
 
         shown = self.pixels.ndim == 3 and self.pixels.numel() > 0 and bool(torch.isfinite(self.pixels).all())
-        return encode(self, "png") if shown and self.channels in (1, 3, 4) else None
+        return as_png(self) if shown and self.channels in (1, 3, 4) else None
 
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None

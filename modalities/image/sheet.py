@@ -12,15 +12,13 @@ from PIL import ImageDraw, ImageFont
 from ...core.errors import ConfigError
 from ...core.naming import printable
 from ...core.storage.atomic import whole_file
+from .notebook import enlargement
 from .picture import Image
 from .pixels import eight_bit, to_pillow
 
 __all__ = ["sheet"]
 
-# Chosen by taste: small pictures are enlarged to about this edge, and the sheet stays below that many pixels a side.
-_EDGE = 96
-_SHEET = 4096
-
+_SHEET = 4096  # pixels a side, about, that the pictures on a sheet take at most; chosen by taste
 _PAPER = (255, 255, 255)
 _INK = (38, 36, 48)
 _BOARD = ((255, 255, 255), (226, 226, 230))  # what shows through transparent pictures
@@ -61,7 +59,7 @@ def sheet(
     columns = max(1, min(len(images), columns or math.ceil(math.sqrt(len(images)))))
     rows = -(-len(images) // columns)
     tall, wide = max(image.height for image in images), max(image.width for image in images)
-    enlarged = max(1, round(_EDGE / max(tall, wide)))
+    enlarged = enlargement(tall, wide)
     reduced = max(1, -(-tall * rows // _SHEET), -(-wide * columns // _SHEET))
     scaled = [_scaled(image, enlarged, reduced) for image in images]
     font = ImageFont.load_default(12)

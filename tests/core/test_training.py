@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from noiseform import audio
+from noiseform.core.data.dataset import DataConfig
 from noiseform.core.errors import ConfigError, ResourceError
 from noiseform.core.registration.build import build
 from noiseform.core.storage.checkpoint import latest_checkpoint
@@ -211,6 +212,15 @@ def test_differences_are_told_one_by_one():
         "new: was absent, is 2",
     ]
     assert differences(before, before) == []
+
+
+def test_keys_of_the_data_that_are_new_since_change_nothing():
+    before = {"data": {"labels": "none", "window": "start"}}
+    now = {"data": DataConfig(labels="none", window="start").model_dump(mode="json")}
+    assert len(now["data"]) > len(before["data"])
+    assert differences(before, now) == []
+    assert differences({"data": {"labels": "none"}}, now) == ["data.window: was 'random', is 'start'"]
+    assert differences({"data": {"no such key": 1}}, now)[0] == "data.no such key: was 1, is absent"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -187,6 +188,9 @@ def test_picture_shows_itself_in_a_notebook() -> None:
     assert bundle["text/plain"] == repr(picture)
     assert base64.b64decode(bundle["image/png"]) == picture._repr_png_()
     assert b"noiseform" not in picture._repr_png_()
+    for size, shown in ((28, 84), (8, 96), (100, 100)):
+        with PillowImage.open(io.BytesIO(drawn(4, size, size)._repr_png_() or b"")) as image:
+            assert (image.size, image.mode) == ((shown, shown), "RGBA")
     for pixels in (torch.full((3, 4, 4), float("nan")), torch.zeros(2, 4, 4), torch.zeros(3, 0, 4), torch.zeros(4)):
         assert Image(pixels)._repr_png_() is None
         assert list(Image(pixels)._repr_mimebundle_()) == ["text/plain"]

@@ -6,6 +6,7 @@ A process is any object with ``alpha(t)`` and ``sigma(t)``. What else a run need
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +16,9 @@ from torch import Tensor
 from .level import Level
 
 __all__ = ["CompleteProcess", "Process", "complete", "diffusion", "drift", "level_at", "levels_at"]
+
+NEGLIGIBLE = 1e-9
+"""Share of the other below which alpha or sigma counts as 0: far below what float32 resolves, far above rounding."""
 
 
 @runtime_checkable
@@ -104,13 +108,21 @@ def _bisect(log_snr: Callable[[Tensor], Tensor], wanted: Tensor) -> Tensor:
 
 
 def level_at(process: CompleteProcess, t: Tensor) -> Level[Tensor]:
-    """Return the level of each item at its own time ``t`` (batch,), as float64 tensors of that shape."""
+    """Return the level of each item at its own time ``t`` (batch,), as float64 tensors of that shape.
+
+    Of alpha and sigma, what is less than 1e-9 of the other counts as 0, and log_snr as infinite: rounding leaves 6e-17
+    of cos(pi / 2), and a sampler that divided by it would be lost.
+    """
     t = t.to(torch.float64)
-    return Level(t, process.alpha(t), process.sigma(t), process.d_alpha(t), process.d_sigma(t), process.log_snr(t))
+    alpha, sigma, log_snr = process.alpha(t), process.sigma(t), process.log_snr(t)
+    noise, data = alpha.abs() < NEGLIGIBLE * sigma, sigma.abs() < NEGLIGIBLE * alpha
+    alpha, sigma = alpha.masked_fill(noise, 0.0), sigma.masked_fill(data, 0.0)
+    log_snr = log_snr.masked_fill(noise, -math.inf).masked_fill(data, math.inf)
+    return Level(t, alpha, sigma, process.d_alpha(t), process.d_sigma(t), log_snr)
 
 
 def levels_at(process: CompleteProcess, times: Tensor) -> tuple[Level[float], ...]:
-    """Return one level of plain floats for each of ``times`` (steps + 1,)."""
+    """Return one level of plain floats for each of ``times`` (steps + 1,); see :func:`level_at`."""
     level = level_at(process, times)
     columns = (getattr(level, name).tolist() for name in Level.__slots__)
     return tuple(Level(*row) for row in zip(*columns, strict=True))

@@ -1,15 +1,20 @@
 """What the laws of the mathematics share: parts by name from the registry, a mixture, and its exact trajectories.
 
 A test that asks for ``process``, ``grid``, ``sampler``, ``objective`` or ``guidance`` runs once for each built-in part
-of that kind: a new part is tested by existing.
+of that kind: a new part is tested by existing. A module with ``EXAMPLES = True`` takes the example plugin's
+process and sampler too.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import noiseform
 import numpy as np
 import pytest
 import torch
@@ -22,18 +27,35 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 KINDS = ("process", "objective", "grid", "sampler", "guidance")
+EXAMPLES = {"process": ("cosine-power", "CosinePower"), "sampler": ("ab2", "AB2")}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for kind in KINDS:
         if f"{kind}_name" in metafunc.fixturenames:
             parts = current().plugins.parts(kind)
-            metafunc.parametrize(f"{kind}_name", [one.name for one in parts if one.plugin.candidate.builtin])
+            names = [one.name for one in parts if one.plugin.candidate.builtin]
+            examples = [EXAMPLES[kind][0]] if getattr(metafunc.module, "EXAMPLES", False) and kind in EXAMPLES else []
+            metafunc.parametrize(f"{kind}_name", [*names, *examples])
+
+
+def made(kind: str, name: str) -> Any:
+    """Return a built-in part, or one of docs/examples/outsider."""
+    example, attribute = EXAMPLES[kind]
+    if name != example:
+        return build(kind, name)
+    path = Path(noiseform.__file__).parent / "docs/examples/outsider/noiseform_outsider" / f"{kind}.py"
+    spec = importlib.util.spec_from_file_location(f"example_{kind}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, attribute)()
 
 
 @pytest.fixture
 def process(process_name: str) -> CompleteProcess:
-    return complete(build("process", process_name))
+    return complete(made("process", process_name))
 
 
 @pytest.fixture
@@ -48,7 +70,7 @@ def grid(grid_name: str):
 
 @pytest.fixture
 def sampler(sampler_name: str):
-    return build("sampler", sampler_name)
+    return made("sampler", sampler_name)
 
 
 @pytest.fixture

@@ -101,6 +101,21 @@ def test_levels_are_one_moment_each(process, times):
             assert value == getattr(tensors, name)[index].item()
 
 
+def test_what_rounding_leaves_of_alpha_or_sigma_counts_as_nothing():
+    class Turn:
+        def alpha(self, t):
+            return torch.cos(math.pi / 2 * t)
+
+        def sigma(self, t):
+            return torch.cos(math.pi / 2 * (1 - t))
+
+    assert Turn().alpha(torch.ones(1, dtype=torch.float64)).item() > 0  # 6e-17
+    clean, middle, noise = levels_at(complete(Turn()), torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64))
+    assert (noise.alpha, noise.log_snr) == (0, -math.inf)
+    assert (clean.sigma, clean.log_snr) == (0, math.inf)
+    assert middle.log_snr == pytest.approx(0)
+
+
 def test_marginals_obey_the_stochastic_equation(process, times):
     """The mean and variance of ``dx = f x dt + g dw`` move as ``dm = f m dt``, ``dV = (2 f V + g**2) dt``."""
     f, g, width = drift(process, times), diffusion(process, times), 1e-6

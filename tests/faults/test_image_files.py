@@ -47,10 +47,10 @@ def run_script(name: str, *arguments: object, timeout: float = 120) -> dict[str,
 def test_bad_file_is_refused(row: int, name: str, make: Callable[[], bytes], tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(make())
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(MediaError) as caught:
         read(path)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert caught.value.exit_code == 3
     message = str(caught.value)
     assert name in message
@@ -114,21 +114,21 @@ HARMLESS = {
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_stands_beside_the_pixels_does_no_harm(name: str) -> None:
     data = edges.png(edges.header(8, 8), HARMLESS[name](), edges.PIXELS, edges.END) + b"and more behind the end"
-    started = time.perf_counter()
+    started = time.process_time()
     image, comment = decode(io.BytesIO(data), "x")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert image.size == (8, 8)
     assert "noiseform {" not in comment
 
 
 def test_strange_things_are_refused(tmp_path: Path) -> None:
     for path in audio_edges.place_strange_things(tmp_path, "png"):
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(MediaError):
             read(path)
         with pytest.raises(MediaError):
             read_record(path)
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
 
 
 def test_unreadable_file_is_refused(tmp_path: Path) -> None:

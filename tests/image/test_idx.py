@@ -120,10 +120,10 @@ def test_bad_files_are_refused_in_one_line(name: str, packed: bool, tmp_path: Pa
     fill(tmp_path, packed, images=data)
     if packed and name == "empty":
         why = "no IDX file"
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(MediaError) as caught:
         IdxDataset(tmp_path, SPEC)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
     assert ";" in str(caught.value)
@@ -139,10 +139,10 @@ def test_damage_of_gzip_is_told(damage, tmp_path: Path) -> None:
 
 def test_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     fill(tmp_path, packed=True, images=idx(bytes(20 * 2**20), 30, 4, 5))
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(MediaError, match="more than 600 values"):
         IdxDataset(tmp_path, SPEC)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_labels_must_belong_to_the_pictures(tmp_path: Path) -> None:
@@ -179,12 +179,12 @@ def test_sixty_thousand_pictures_are_no_burden(tmp_path: Path) -> None:
     count = 60_000
     fill(tmp_path, images=idx(bytes(count * 20), count, 4, 5), labels=idx(bytes(range(10)) * (count // 10), count))
     data = IdxDataset(tmp_path, SPEC)
-    started = time.perf_counter()
+    started = time.process_time()
     for index in range(count):
         data.conditions(index)
         data.name(index)
-    assert time.perf_counter() - started < 2  # measured: 0.04 s
-    started = time.perf_counter()
+    assert time.process_time() - started < 2  # measured: 0.04 s
+    started = time.process_time()
     for index in range(0, count, 60):
         data.item(index, start=0.5)
-    assert time.perf_counter() - started < 1  # measured: 0.01 s
+    assert time.process_time() - started < 1  # measured: 0.01 s

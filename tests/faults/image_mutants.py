@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 
 import torch
 from image_edges import coded, drawn
@@ -41,11 +42,24 @@ def originals() -> list[tuple[str, bytes]]:
     ]
 
 
+def repaired(data: bytes) -> bytes:
+    """Return a damaged PNG file with the sums of its chunks put right, so that the damage gets past them."""
+    pieces, place = [data[:8]], 8
+    while place + 12 <= len(data):
+        length = int.from_bytes(data[place : place + 4])
+        body = data[place + 4 : place + 8 + length]
+        pieces += [data[place : place + 4], body, zlib.crc32(body).to_bytes(4)]
+        place += 12 + length
+    return b"".join((*pieces, data[place:]))
+
+
 SIZES = [Geometry(1, 8, 8), Geometry(3, 16, 12, fit="pad"), Geometry(4, 9, 9, fit="stretch", flip=True)]
 
 
 def is_good(number: int, name: str, data: bytes) -> bool:
     """Read a picture, and bring it to a size in one of several ways; whether its values are in range."""
+    if name.endswith(".png") and number % 4:
+        data = repaired(data)
     image, comment = decode(io.BytesIO(data), name)
     geometry = SIZES[number % len(SIZES)]
     try:

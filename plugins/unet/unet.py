@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, ClassVar
 
@@ -32,6 +33,8 @@ class UNet(nn.Module):
         attention: levels that have attention, 0 being the first; the middle always has it.
         head_width: channels of an attention head.
         patch: edge of the patches of positions that are folded into channels before the first convolution.
+        positions: channels that tell the network where along each axis it is, from one end to the other. Convolutions
+            and attention alone hardly know, and may begin a word at the end of a clip and end it at the start.
         dropout: in training.
         embedding: width of the embedding of time and condition; 4 times the first level's channels where 0.
         channels_in: channels of an item.
@@ -53,6 +56,7 @@ class UNet(nn.Module):
         attention: Sequence[Annotated[int, Ge(0), Le(16)]] = (),
         head_width: Annotated[int, Ge(8), Le(256)] = 32,
         patch: Annotated[int, Ge(1), Le(256)] = 1,
+        positions: Annotated[int, Ge(0), Le(64)] = 0,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         embedding: Annotated[int, Ge(0), Le(16384)] = 0,
         *,
@@ -67,14 +71,14 @@ class UNet(nn.Module):
         if wrong:
             raise ConfigError(f"attention: there are levels 0 to {len(channels) - 1}, got {wrong[0]}")
         rank = self.item_ndim
-        self.patch = patch
+        self.patch, self.positions = patch, positions
         self.multiple = patch * 2 ** (len(channels) - 1)
         self.conditioning = frozenset({"vector", "sequence", "sequence_mask", "channels"})
         width = embedding or 4 * channels[0]
         cell = patch**rank
         self.time = TimeEmbedding(width)
         self.vector = nn.Linear(vector_width, width) if vector_width else None
-        self.stem = convolution(rank, (channels_in + extra_channels) * cell, channels[0])
+        self.stem = convolution(rank, (channels_in + extra_channels) * cell + rank * positions, channels[0])
 
         block = partial(ResidualBlock, rank, embedding=width, dropout=dropout)
         attend = partial(Attention, head_width=head_width, sequence_width=sequence_width)
@@ -121,7 +125,10 @@ class UNet(nn.Module):
             x = torch.cat([x, cond["channels"].to(x.dtype)], 1)
 
         space = x.shape[2:]
-        hidden = self.stem(fold(_padded(x, self.multiple), self.patch))
+        hidden = fold(_padded(x, self.multiple), self.patch)
+        if self.positions:
+            hidden = torch.cat([hidden, *_places(hidden, self.positions)], 1)
+        hidden = self.stem(hidden)
         skips = [hidden]
         for stage in self.down:
             hidden = stage(hidden, embedding, *context)
@@ -159,6 +166,16 @@ class _Stage(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor, sequence: Tensor | None, mask: Tensor | None) -> Tensor:
         x = self.main(x) if self.changes_size else self.main(x, embedding)
         return x if self.attention is None else self.attention(x, sequence, mask)
+
+
+def _places(x: Tensor, count: int) -> Iterator[Tensor]:
+    """Give, for each axis of space, ``cos(pi k p)``, k = 1 … count, of the place p in (0, 1) along it, as channels."""
+    waves = torch.arange(1, count + 1, device=x.device)
+    for axis, size in enumerate(x.shape[2:]):
+        place = (torch.arange(size, device=x.device) + 0.5) / size
+        shape = [1, count, *(size if other == axis else 1 for other in range(x.ndim - 2))]
+        told = torch.cos(math.pi * waves.unsqueeze(1) * place).reshape(shape)
+        yield told.to(x.dtype).expand(len(x), count, *x.shape[2:])
 
 
 def _padded(x: Tensor, multiple: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .errors import CheckpointError, ConfigError
+from .limits import MAX_STEPS
 from .naming import printable
 from .pipeline import Pipeline
 from .pretrained import CODEC, codec_entry, has_weights
@@ -20,13 +21,13 @@ from .registration.build import build
 from .registration.config import PartConfig, PipelineConfig, StageConfig, checked
 from .registration.defaults import with_defaults_named
 from .registration.registry import current
-from .registration.settings import apply_settings
-from .sampling import MAX_STEPS
+from .registration.settings import apply_settings, parse_setting
 from .stage import Stage, build_stage
 from .storage.manifest import MANIFEST
 from .storage.model_folder import ModelFolder, load_model_folder, read_model_folder
-from .storage.model_parts import check_parts
+from .storage.model_parts import RequiredPart, check_parts
 from .storage.weights import assign
+from .trained import of_owners, refuse_untrained
 
 __all__ = ["Changes", "load_pipeline"]
 
@@ -61,9 +62,16 @@ class Changes:
                 table = {"use": wanted} if isinstance(wanted, str) else wanted
                 changed[kind] = checked(PartConfig, table, what=kind)
         if self.guidance is not None:
-            before = stage.guidance if stage.guidance.use != "none" else PartConfig(use="cfg")
-            changed["guidance"] = PartConfig.model_validate({**before.model_dump(), "scale": self.guidance})
+            before = stage.guidance if stage.guidance.use != "none" else PartConfig(use="cfg").of("noiseform")
+            guidance = PartConfig.model_validate({**before.model_dump(), "scale": self.guidance})
+            changed["guidance"] = guidance.of(*before.owners)
         return stage.model_copy(update=changed)
+
+    @property
+    def named(self) -> set[str]:
+        """The kinds whose part a setting names: ``sampler`` of ``stages.base.sampler.use=heun``."""
+        paths = [tuple(map(str, parse_setting(setting)[0])) for setting in self.settings]
+        return {path[-2] if path[-1] == "use" and len(path) > 1 else path[-1] for path in paths}
 
 
 def load_pipeline(
@@ -72,6 +80,7 @@ def load_pipeline(
     *,
     changes: Changes | None = None,
     config: PipelineConfig | None = None,
+    parts: Sequence[RequiredPart] = (),
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     allow_nonfinite: bool = False,
@@ -83,6 +92,7 @@ def load_pipeline(
         modality: what it must make.
         changes: laid over its configuration.
         config: in the place of its own configuration, as when a file is made again.
+        parts: what that configuration was made with.
         device: where the networks run.
         dtype: what they compute in.
         allow_nonfinite: accept weights that are not finite.
@@ -93,7 +103,7 @@ def load_pipeline(
         PluginError: it needs a plugin that is not there.
     """
     changes = changes or Changes()
-    name, own, folder = _found(wanted, modality, changes)
+    name, own, folder, owners = _found(wanted, modality, changes)
     config = config or own
     if config.modality != modality:
         raise ConfigError(
@@ -102,9 +112,10 @@ def load_pipeline(
         )
     if len(config.stages) > 1:
         raise ConfigError(f"pipeline {name!r}: it has {len(config.stages)} stages; this version runs single stages")
+    model = read_model_folder(folder)
+    config = of_owners(config, (*model.parts, *parts), otherwise=owners, explicit=changes.named)
     config = config.model_copy(update={"stages": [changes.of_stage(stage) for stage in config.stages]})
     config = with_defaults_named(config)
-    model = read_model_folder(folder)
     known = current().plugins
     for warning in check_parts(model.parts, lambda part: known.version_of(part.kind, part.name, part.distribution)):
         warnings.warn(warning, stacklevel=2)
@@ -112,6 +123,7 @@ def load_pipeline(
     spec = kind.spec(config.media)
     with torch.random.fork_rng(devices=[]), plugins_named(f"pipeline {name!r}"):  # initial weights are drawn
         stages = [build_stage(table, spec, where=f"pipeline {name!r}") for table in config.stages]
+    refuse_untrained(config, model.pipeline, model.parts, where=f"pipeline {name!r}")
     model, weights = load_model_folder(folder, allow_nonfinite=allow_nonfinite)  # last: it takes longest
     for stage in stages:
         _fill(stage, model, weights, device, dtype)
@@ -138,10 +150,10 @@ def _fill(
     stage.model.to(dtype=dtype)
 
 
-def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, PipelineConfig, Path]:
-    """Return name, configuration and model folder of a pipeline."""
+def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, PipelineConfig, Path, tuple[str, ...]]:
+    """Return name, configuration and model folder of a pipeline, and whose parts its short names mean."""
     registry = current()
-    name = registry.defaults.get(modality) if wanted is None else wanted
+    name = registry.default_pipeline(modality) if wanted is None else wanted
     if name is None:
         raise ConfigError(f"generate: no default pipeline makes {modality}; name one (noiseform list pipeline)")
     path = Path(os.path.expanduser(name))
@@ -152,13 +164,18 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
                 f"model {printable(path)}: a codec, which makes nothing by itself; "
                 f'name it in a recipe: codec = {{ use = "...", weights = "{printable(path)}" }}'
             )
-        return path.resolve().name, checked(PipelineConfig, table, what=f"model {printable(path)}"), path
+        return path.resolve().name, checked(PipelineConfig, table, what=f"model {printable(path)}"), path, ()
     try:
         config = registry.pipeline(name, settings=changes.settings)
     except ConfigError:
         if os.path.isfile(path / MANIFEST):
             raise ConfigError(
                 f"pipeline {name!r}: not in the registry; for the folder of this name write ./{name}"
+            ) from None
+        if os.path.isfile(path):
+            raise ConfigError(
+                f"model: {printable(path)}: is a file, not a model folder; "
+                "a recipe is trained first (noiseform train), then name the run's folder"
             ) from None
         if os.path.isdir(path):
             raise CheckpointError(
@@ -169,4 +186,4 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
                 f"model: {printable(path)}: there is no such folder; name one that `train` made"
             ) from None
         raise
-    return name, config, registry.model_folder(name)
+    return name, config, registry.model_folder(name), registry.owners(name)

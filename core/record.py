@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .errors import CheckpointError
 from .noise import MAX_SEED
 from .registration.config import PipelineConfig, checked
+from .storage.model_parts import RequiredPart, parsed
 
 __all__ = ["Record", "read"]
 
@@ -26,6 +27,7 @@ class _Record(BaseModel):
     item: int = Field(ge=0)
     dtype: str = "float32"
     conditions: dict[str, object] = {}
+    parts: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Record:
     Attributes:
         pipeline: name of the pipeline.
         config: its whole configuration.
+        parts: what it was made with.
         weights: sha256 of each stage's weights.
         seed: of the run.
         item: number of the item.
@@ -45,6 +48,7 @@ class Record:
 
     pipeline: str
     config: PipelineConfig
+    parts: tuple[RequiredPart, ...]
     weights: Mapping[str, str]
     seed: int
     item: int
@@ -72,4 +76,5 @@ def read(table: Mapping[str, object], *, where: str) -> Record:
         name: tuple(cast("list[object]", value)) if isinstance(value, list) else value
         for name, value in raw.conditions.items()
     }
-    return Record(raw.pipeline, config, raw.weights, raw.seed, raw.item, raw.dtype, conditions, raw.noiseform)
+    parts = tuple(filter(None, map(parsed, raw.parts)))
+    return Record(raw.pipeline, config, parts, raw.weights, raw.seed, raw.item, raw.dtype, conditions, raw.noiseform)

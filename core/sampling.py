@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,12 +14,12 @@ from torch import Tensor
 from .contract import check_tensor
 from .errors import ConfigError, NumericError, PluginError
 from .level import Level
+from .limits import MAX_STEPS
 from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
+from .registration.kinds import kind_of
 
-__all__ = ["MAX_STEPS", "Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "sample"]
-
-MAX_STEPS = 100_000
+__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "sample"]
 
 Denoise = Callable[[Tensor, Level[float]], Tensor]
 
@@ -97,9 +97,9 @@ class Observer(Protocol):
 def sample(
     denoise: Denoise,
     *,
-    process: Process,
-    sampler: Sampler,
-    grid: Grid,
+    process: Process | str,
+    sampler: Sampler | str,
+    grid: Grid | str,
     steps: int,
     shape: Sequence[int] | None = None,
     seeds: Sequence[int | Key] | None = None,
@@ -112,28 +112,30 @@ def sample(
 
     Args:
         denoise: ``(x_t, level) -> x0``, the ideal clean items for noisy ones.
-        process: how data was destroyed.
+        process: how data was destroyed: a process or its name, as with the following.
         sampler: how one step is made.
         grid: which times are visited.
         steps: number of steps, at least 1.
         shape: shape of one item, where no ``x`` is given.
-        seeds: a seed or :class:`Key` for each row; its draws depend on nothing else. Left out with ``x``: 0, 1, 2, …
+        seeds: a seed or :class:`Key` for each row; its draws depend on nothing else. If omitted with ``x``: 0, 1, 2, …
         x: items at the grid's first time to start from, one row per seed, instead of drawn noise.
         dtype: of the items, where no ``x`` is given.
         device: likewise.
         observers: see :class:`Observer`.
 
     Raises:
-        ConfigError: steps, shape, seeds and x do not fit together, or the grid's times do not fall.
+        ConfigError: steps, shape, seeds and x do not fit together, the grid's times do not fall, or there is no part of
+            such a name.
         NumericError: a step gave NaN or infinite values; the message names the step.
         PluginError: a step gave another shape or dtype than it got.
 
     Example:
         >>> mixture = GaussianMixture([[-1.0], [1.0]], [0.1, 0.1])
-        >>> x0 = sample(mixture, process=build("process", "vp-linear"), sampler=build("sampler", "dpmpp-2m"),
-        ...             grid=build("grid", "log-snr"), steps=20, shape=(1,), seeds=[0, 1, 2])
+        >>> x0 = sample(mixture, process="vp-linear", sampler=build("sampler", "ddim", eta=0.5), grid="log-snr",
+        ...             steps=20, shape=(1,), seeds=[0, 1, 2])
     """
-    levels = _levels(process, grid, steps)
+    levels = _levels(_part("process", process), _part("grid", grid), steps)
+    method: Sampler = _part("sampler", sampler)
     draws = Draws()
     if x is None:
         if shape is None or seeds is None:
@@ -150,31 +152,43 @@ def sample(
     seen = denoise if watched is None else watched
     like = (x.shape, x.dtype, x.device)
     with torch.no_grad():
-        state = sampler.init(x)
+        state = method.init(x)
         for index, (here, next) in enumerate(pairwise(levels)):
             noise.step = index
-            made = sampler.step(x, here, next, seen, noise, state)
+            made = method.step(x, here, next, seen, noise, state)
             if type(made) is not tuple or len(made) != 2 or not isinstance(made[0], Tensor):
                 raise PluginError(
-                    f"sampler {type(sampler).__name__}: step {index + 1} gave a {type(made).__name__}, "
-                    "expected (x, state); mend the sampler"
+                    f"sampler {type(method).__name__}: step {index + 1} gave a {type(made).__name__}, "
+                    "expected (x, state); fix the sampler"
                 )
             x, state = made
             # What holds after the first step and after the last holds between them.
             if (index == 0 or index == steps - 1) and (x.shape, x.dtype, x.device) != like:
                 raise PluginError(
-                    f"sampler {type(sampler).__name__}: step {index + 1} gave {tuple(x.shape)} {x.dtype} on "
-                    f"{x.device}, expected {tuple(like[0])} {like[1]} on {like[2]}; mend the sampler or the denoiser"
+                    f"sampler {type(method).__name__}: step {index + 1} gave {tuple(x.shape)} {x.dtype} on "
+                    f"{x.device}, expected {tuple(like[0])} {like[1]} on {like[2]}; fix the sampler or the denoiser"
                 )
             # One reduction tells: a sum holds every NaN and infinity. float32 keeps half precision from overflow.
             if not math.isfinite(x.sum(dtype=torch.float32).item()):
-                raise NumericError(_not_finite(sampler, index, steps, here))
+                raise NumericError(_not_finite(method, index, steps, here))
             for observer in observers:
                 if (index + 1) % getattr(observer, "every", 1) == 0 or index + 1 == len(levels) - 1:
                     # Copies: an observer watches, and what it does to its tensors changes nothing.
                     x0 = None if watched is None or watched.x0 is None else watched.x0.clone()
                     observer(SamplingStep(index, steps, here, next, x.clone(), x0))
     return x
+
+
+def _part(kind: str, given: Any) -> Any:
+    """Return a part that is given as itself or by its name."""
+    if isinstance(given, str):
+        from .registration.build import build  # the loop itself needs no registry
+
+        return build(kind, given)
+    missing = [name for name in kind_of(kind).contract if not hasattr(given, name)]
+    if missing:
+        raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
+    return given
 
 
 def _levels(process: Process, grid: Grid, steps: int) -> tuple[Level[float], ...]:

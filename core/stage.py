@@ -21,7 +21,7 @@ from .registration.build import build_part, find
 from .registration.config import PartConfig, StageConfig
 from .registration.parameters import host_parameters
 from .sampling import Grid, Sampler
-from .storage.model_parts import Part
+from .storage.model_parts import RequiredPart
 
 __all__ = ["MAX_PARAMETERS", "Model", "Stage", "build_stage"]
 
@@ -36,7 +36,8 @@ class Model(nn.Module):
 
     Args:
         network: ``(x, time, cond) -> output``.
-        conditioners: see ``docs/reference``; those that are torch modules are trained along.
+        conditioners: turn wishes into conditioning, see the guide on plugins; those that are torch modules are trained
+            along.
     """
 
     def __init__(self, network: nn.Module, conditioners: Sequence[Any]) -> None:
@@ -56,9 +57,8 @@ class Model(nn.Module):
         for condition in conditions:
             refused = [key for key, value in condition.items() if value and key not in taken]
             if refused:
-                raise ConfigError(
-                    f"{refused[0]}: this model takes no {refused[0]}; leave it out, or name another model"
-                )
+                wish = {"text": "prompt"}.get(refused[0], refused[0])  # as the user calls it
+                raise ConfigError(f"{wish}: this model takes no {wish}; leave it out, or name another model")
             for label in condition.get("labels") or ():  # type: ignore[attr-defined]
                 if label not in known:
                     hint = nearest(str(label), known) if known else "this model takes no labels, leave it out"
@@ -121,7 +121,7 @@ class Stage:
     grid: Grid
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[RequiredPart]:
         """Return what the stage needs of the installed plugins."""
         return list(_parts(self.config))
 
@@ -156,7 +156,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
     }
     with torch.device("meta"):
         trial = build_part(config.network, "network", where=at, **host)
-    refuse_unheard(widths, _heard(trial, config.network.use), config.network.use, at)
+    refuse_unheard(widths, _heard(trial, config.network), config.network.use, at)
     count = sum(parameter.numel() for parameter in trial.parameters())
     if count > MAX_PARAMETERS:
         raise ConfigError(f"{at}: network: {count:,} parameters; more than {MAX_PARAMETERS:,} are taken for a mistake")
@@ -191,7 +191,7 @@ def _check_process(process: CompleteProcess, config: StageConfig) -> None:
     for name in ("alpha", "sigma"):
         of = f"process {config.process.use!r}: {name}(t)"
         if not bool(torch.isfinite(check_tensor(getattr(process, name)(t), t.shape, of=of)).all()):
-            raise PluginError(f"{of} is not finite at t = 0, 0.5 or 1; mend the part")
+            raise PluginError(f"{of} is not finite at t = 0, 0.5 or 1; fix the part")
 
 
 def _latent_shape(codec: Any, media: MediaSpec, config: StageConfig) -> tuple[int, ...]:
@@ -215,16 +215,16 @@ def _refuse_blind(process: CompleteProcess, objective: Objective, config: StageC
         )
 
 
-def _heard(network: Any, name: str) -> Iterable[str]:
+def _heard(network: Any, table: PartConfig) -> Iterable[str]:
     """Return the kinds of conditioning that a network takes: those it declares, or those whose width it asks for."""
     declared = getattr(network, "conditioning", None)
     if declared is not None:
         return declared
-    asked = host_parameters(find("network", name).load())  # type: ignore[arg-type]
+    asked = host_parameters(find("network", table.use, owners=table.owners).load())  # type: ignore[arg-type]
     return [kind for kind, parameter in KINDS.items() if parameter in asked or "**" in asked]
 
 
-def _parts(config: StageConfig) -> Iterable[Part]:
+def _parts(config: StageConfig) -> Iterable[RequiredPart]:
     tables: list[tuple[str, PartConfig]] = [
         ("process", config.process),
         ("objective", config.objective),
@@ -236,5 +236,5 @@ def _parts(config: StageConfig) -> Iterable[Part]:
         ("grid", config.grid),
     ]
     for kind, table in tables:
-        part = find(kind, table.use)
-        yield Part(kind, part.name, part.plugin.distribution, part.plugin.candidate.version)
+        part = find(kind, table.use, owners=table.owners)
+        yield RequiredPart(kind, part.name, part.plugin.distribution, part.plugin.candidate.version)

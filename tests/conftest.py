@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ import torch
 from noiseform.core.cli.main import main
 from noiseform.core.registration import installed
 from noiseform.core.registration.registry import use_registry
+from noiseform.core.registration.settings import apply_settings
+from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
 from noiseform.modalities.audio.clip import Audio
 from noiseform.modalities.image.picture import Image
 
@@ -73,6 +75,19 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
     installed._scan.cache_clear()
+
+
+@pytest.fixture
+def trained_as(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that copies a model folder as if these settings had been its recipe's."""
+
+    def copied(folder: Path, *settings: str) -> Path:
+        model, weights = load_model_folder(folder)
+        copy = tmp_path_factory.mktemp("trained-as") / folder.name
+        write_model_folder(copy, apply_settings(model.pipeline, settings), weights, model.parts, model.facts)
+        return copy
+
+    return copied
 
 
 TINY = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import CheckpointError, ConfigError, NumericError, PluginError
+from ..errors import CheckpointError, ConfigError, NoiseformError, NumericError, PluginError
 from ..naming import printable
 
 if TYPE_CHECKING:
@@ -79,7 +80,13 @@ def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
 
     name = wanted or record.pipeline
     try:
-        loaded = load_pipeline(name, record.config.modality, config=record.config, dtype=checked_dtype(record.dtype))
+        loaded = load_pipeline(
+            _meant(name, record),
+            record.config.modality,
+            config=record.config,
+            parts=record.parts,
+            dtype=checked_dtype(record.dtype),
+        )
     except PluginError:
         raise
     except ConfigError as error:
@@ -90,3 +97,18 @@ def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
             "say where the right ones are by --pipeline"
         )
     return replace(loaded, name=record.pipeline)  # under another name now, but the same
+
+
+def _meant(name: str, record: Record) -> str:
+    """Return a pipeline's name; of several that plugins give it to, the full one of that with the record's weights."""
+    from ..registration.registry import current
+    from ..storage.model_folder import read_model_folder
+
+    registry = current()
+    rivals = [part.full_name for part in registry.plugins.parts("pipeline") if part.name == name]
+    for rival in rivals if len(rivals) > 1 else ():
+        with contextlib.suppress(NoiseformError):
+            model = read_model_folder(registry.model_folder(rival))
+            if {stage: model.sha256(stage) for stage in model.stages} == dict(record.weights):
+                return rival
+    return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..errors import ConfigError, NoiseformError, PluginError
@@ -13,9 +13,9 @@ from .registry import current
 __all__ = ["build", "build_part", "find"]
 
 
-def find(kind: str, name: str, /) -> Part:
+def find(kind: str, name: str, /, *, owners: Sequence[str] = ()) -> Part:
     """Return what is known of a part, without importing it; see ``Plugins.find``."""
-    return current().plugins.find(kind, name)
+    return current().plugins.find(kind, name, owners=owners)
 
 
 def build(kind: str, name: str, /, **params: object) -> Any:  # the kind's contract, which a string cannot type
@@ -46,9 +46,9 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
     """Make a part from a table of a file: ``{use = "ddim", eta = 0.5}``.
 
     Args:
-        part: the table, as a mapping or a ``PartConfig``.
+        part: the table, as a mapping or a ``PartConfig``, which may also say where it is from and whose part it means.
         kind: the kind of parts that it stands for.
-        where: file and line, for messages.
+        where: what the table belongs to, for messages.
         host: what the host offers; the part gets those that its signature names.
 
     Raises:
@@ -56,13 +56,18 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
         PluginError: two plugins claim the name, the part's plugin fails, or it asks for what the host does not offer.
     """
     table = dict(part) if isinstance(part, Mapping) else dict(vars(part) | (getattr(part, "model_extra", None) or {}))
+    origin = getattr(part, "origin", "")
+    where = origin or where
     name = table.pop("use", None)
     if table.pop("weights", None) is not None:
         at = f"{where}: " if where else ""
         raise ConfigError(f"{at}{kind} {name!r}: its weights come with the model; only a recipe's codec names them")
     if not isinstance(name, str):
         raise ConfigError(f'{kind}: {where + ": " if where else ""}expected {{ use = "NAME", ... }}, got {part!r}')
-    found = find(kind, name)
+    try:
+        found = find(kind, name, owners=getattr(part, "owners", ()))
+    except (ConfigError, PluginError) as error:
+        raise (type(error)(f"{origin}: {error}") if origin else error) from error.__cause__
     from .parameters import host_parameters
 
     hosted = host_parameters(_factory(found))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from ..errors import ConfigError, nearest
+from ..limits import MAX_STEPS
+from .kinds import NAME, NAME_RULE
+from .registry_layer import value_at
 from .toml_file import KeyPath
 
 __all__ = ["PartConfig", "PipelineConfig", "StageConfig", "checked"]
 
-MAX_STEPS = 100_000
-
-PartName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]{0,63}$", max_length=160)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+PartName = Annotated[str, Field(pattern=rf"^([a-z0-9][a-z0-9._-]*/)?{NAME.pattern}$", max_length=160)]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
 
 class PartConfig(BaseModel):
@@ -30,6 +31,25 @@ class PartConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     use: PartName
+
+    _owners: tuple[str, ...] = PrivateAttr(default=())
+    _origin: str = PrivateAttr(default="")
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The distributions one of whose parts a short name means, first to last; empty: it has to be unique."""
+        return self._owners
+
+    @property
+    def origin(self) -> str:
+        """File and line that it was read from, where they are known; for messages."""
+        return self._origin
+
+    def of(self, *owners: str) -> PartConfig:
+        """Return the same table, its name meaning a part of the first of these distributions that has one."""
+        copy = self.model_copy()
+        copy._owners = owners
+        return copy
 
     @property
     def weights(self) -> str | None:
@@ -81,7 +101,8 @@ class PipelineConfig(BaseModel):
         summary: one line about it.
         weights: a model folder: ``"package.module:folder"`` or a path. Not in recipes.
         media: shape and units of an item; the modality says which keys there are.
-        stages: one after the other; this version runs one.
+        stages: one after the other; this version runs one. A pipeline of a registry that names ``weights`` may leave
+            them out: it is then sampled as its model folder says.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -119,11 +140,11 @@ def checked(
         ConfigError: an unknown key, a missing one, a wrong type or a value out of bounds; the first one is named.
     """
     try:
-        return model.model_validate(table)
+        return _located(model.model_validate(table), (), where)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)[0]
         path = tuple(details["loc"])
-        key = ".".join(map(str, path))
+        key = _spoken(table, path)
         place = where(path)
         head = f"{what}: {place}: " if place else f"{what}: "
         if details["type"] == "extra_forbidden":
@@ -132,8 +153,30 @@ def checked(
         if details["type"] == "missing":
             raise ConfigError(f"{head}{key} is missing; add it") from error
         why = details["msg"].replace("Input should be", "expected").replace("Value error, ", "")
+        why = NAME_RULE if details["type"] == "string_pattern_mismatch" else why
         got = "" if details["type"] == "value_error" else f", got {details['input']!r:.80}"
         raise ConfigError(f"{head}{key}: {why}{got}; correct it") from error
+
+
+def _located(found: Model, path: KeyPath, where: Callable[[KeyPath], str]) -> Model:
+    """Tell the parts that were read where they stand; those of defaults are shared, and stand nowhere."""
+    if isinstance(found, PartConfig):
+        found._origin = where(path)
+    for name in found.model_fields_set & type(found).model_fields.keys():
+        value = getattr(found, name)
+        for key, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, BaseModel):
+                _located(child, (*path, name) if key is None else (*path, name, key), where)
+    return found
+
+
+def _spoken(table: Mapping[str, object], path: KeyPath) -> str:
+    """Return a path as ``--set`` takes it, with the names of stages: ``stages.base.steps``."""
+    words = []
+    for end, key in enumerate(path):
+        stage = value_at(table, path[: end + 1]) if isinstance(key, int) and path[end - 1] == "stages" else None
+        words.append(str(stage.get("name", "base")) if isinstance(stage, Mapping) else str(key))
+    return ".".join(words)
 
 
 def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:

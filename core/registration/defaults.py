@@ -24,6 +24,6 @@ def _stage(stage: StageConfig) -> StageConfig:
 def _named(kind: str, table: PartConfig) -> PartConfig:
     if table.use != "default":
         return table
-    part = find(kind, table.use)
+    part = find(kind, table.use, owners=table.owners)
     name = part.name if part.plugin.candidate.builtin else part.full_name
-    return PartConfig.model_validate({**table.model_dump(), "use": name})
+    return PartConfig.model_validate({**table.model_dump(), "use": name}).of(part.plugin.distribution)

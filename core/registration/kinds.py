@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError, nearest
 
-__all__ = ["KINDS", "NAME", "Kind", "kind_of"]
+__all__ = ["KINDS", "NAME", "NAME_RULE", "Kind", "kind_of"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 """What the name of a part, of a plugin or of a pipeline looks like."""
+
+NAME_RULE = "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
+"""The same in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,16 @@ KINDS: dict[str, Kind] = {
             "labels, text or media to conditioning",
             ("outputs", "encode", "forward", "null"),
         ),
-        Kind("modality", "noiseform_modalities", "axes, units, files and verbs of a kind of media"),
-        Kind("metric", "noiseform_metrics", "compares generated with real media"),
+        Kind(
+            "modality",
+            "noiseform_modalities",
+            "axes, units, files and verbs of a kind of media",
+            (
+                *("name", "endings", "spec", "wrap", "dataset", "write", "check_output", "read_record"),
+                *("sheet", "warnings"),
+            ),
+        ),
+        Kind("metric", "noiseform_metrics", "compares generated with real media", ("compare",)),
         Kind("pipeline", "noiseform_pipelines", "named pipelines"),
         Kind("command", "noiseform_commands", "extra subcommands of the command line"),
     )

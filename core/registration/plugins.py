@@ -64,12 +64,13 @@ class Plugins:
         owner = normalized(self._prefer.get(f"{rivals[0].kind}:{rivals[0].name}", ""))
         return [part for part in rivals if part.plugin.distribution == owner] or rivals
 
-    def find(self, kind: str, name: str, *, also: Iterable[str] = ()) -> Part:
+    def find(self, kind: str, name: str, *, owners: Sequence[str] = (), also: Iterable[str] = ()) -> Part:
         """Return the part of a short name, of ``distribution/name``, or of ``default``.
 
         Args:
             kind: the kind of part.
             name: its name.
+            owners: distributions one of whose parts a short name means, whoever else claims it; first to last.
             also: more names that the message for an unknown one may offer.
 
         Raises:
@@ -77,12 +78,16 @@ class Plugins:
             ConfigError: there is no such part.
         """
         kind_of(kind)
-        wanted = self._defaults.get(kind, name) if name == "default" else name
+        if name == "default":
+            name, owners = self._defaults.get(kind, name), ()
+        wanted = name
         owner, slash, short = wanted.rpartition("/")
         rivals = list(self._parts[kind].get(short, ()))
         if slash:
             rivals = [part for part in rivals if part.plugin.distribution == normalized(owner)]
-        usable = self._preferred([part for part in rivals if part.plugin.usable])
+        usable = [part for part in rivals if part.plugin.usable]
+        own = [[part for part in usable if part.plugin.distribution == normalized(each)] for each in owners]
+        usable = next((parts for parts in own if parts), []) or self._preferred(usable)
         if len(usable) > 1:
             raise PluginError(_clash(usable))
         if usable:
@@ -101,7 +106,9 @@ class Plugins:
         ]
         for plugin in (*having, *namesakes):
             why = f"plugin {plugin.label} is {plugin.state}: {plugin.reason}"
-            return PluginError(f"{kind} {wanted!r}: {why}; see noiseform plugins list")
+            absent = PluginError(f"{kind} {wanted!r}: {why}; see noiseform plugins list")
+            absent.__cause__ = plugin.error  # whose traceback --debug shows
+            return absent
         hint = nearest(wanted, {*(part.name for part in self.parts(kind)), *also}, listing=f"noiseform list {kind}")
         aside = [plugin.label for plugin in self.plugins if plugin.state == "set aside"]
         note = f"; set aside: {', '.join(aside)} (noiseform plugins list says why)" if aside else ""

@@ -54,6 +54,21 @@ class Registry:
         """What ``default`` stands for in a kind of parts, and the pipeline of a modality when none is named."""
         return cast("Mapping[str, str]", section(self._settled, "defaults"))
 
+    def default(self, key: str) -> str | None:
+        """Return what is meant where a kind's part, or a modality's pipeline, is not named; None where nothing is.
+
+        What the built-in layer says means noiseform's own, whoever else claims the name.
+        """
+        name = self.defaults.get(key)
+        ours = name is not None and self.origin(("defaults", key)).layer == "built-in"
+        return f"noiseform/{name}" if ours else name
+
+    def default_pipeline(self, modality: str) -> str | None:
+        """Return the pipeline that makes a modality where none is named, by its short name where that suffices."""
+        name = self.defaults.get(modality)
+        claimed = [part for part in self.plugins.parts("pipeline") if part.name == name]
+        return self.default(modality) if len(claimed) > 1 else name
+
     @functools.cached_property
     def plugins(self) -> Plugins:
         """The plugins, imported and asked for their parts at the first use."""
@@ -61,7 +76,8 @@ class Registry:
         named = [self._named(name, str(target)) for name, target in table.items() if name not in {"disable", "prefer"}]
         loaded = [self._load(candidate) for candidate in (*named, *installed())]
         prefer = cast("Mapping[str, str]", section(table, "prefer"))
-        return Plugins([self._own_pipelines(), *loaded], prefer=prefer, defaults=self.defaults)
+        defaults = {key: str(self.default(key)) for key in self.defaults}
+        return Plugins([self._own_pipelines(), *loaded], prefer=prefer, defaults=defaults)
 
     def _named(self, name: str, target: str) -> Candidate:
         """Return the plugin that a key of ``[plugins]`` names."""
@@ -140,6 +156,17 @@ class Registry:
             return str(self.origin((*root, *path))) if root else ""
 
         return checked(PipelineConfig, changed, what=f"pipeline {name!r}", where=where)
+
+    def owners(self, name: str) -> tuple[str, ...]:
+        """Return whose parts the short names of a pipeline mean: those of the plugin that brings it, then noiseform's.
+
+        Empty for a pipeline whose stages stand in a file of the user's, who means what is unique.
+        """
+        root = self._pipeline(name)[1]
+        if root and self.origin((*root, "stages")).layer in {"user", "file"}:
+            return ()
+        part = self.plugins.find("pipeline", name)
+        return part.plugin.distribution, "noiseform"
 
     def model_folder(self, name: str) -> Path:
         """Return the model folder that a pipeline names as its ``weights``.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigError, nearest
-from .kinds import KINDS, NAME
+from .kinds import KINDS, NAME, NAME_RULE
 from .toml_file import KeyPath, TomlFile
 
 __all__ = ["Layer", "Origin", "check_layer", "merged", "section", "value_at"]
@@ -110,7 +110,7 @@ def check_layer(layer: Layer) -> None:
         _typed(layer, ("defaults", name), "a text")
     for name in section(layer.table, "pipelines"):
         if not NAME.fullmatch(name):
-            raise _wrong(layer, ("pipelines", name), "it is no name for a pipeline", f"names match {NAME.pattern}")
+            raise _wrong(layer, ("pipelines", name), "it is no name for a pipeline", NAME_RULE)
         _typed(layer, ("pipelines", name), "a table")
 
 

@@ -21,6 +21,7 @@ import torch
 from ... import __version__
 from ..errors import CheckpointError, ConfigError, NumericError
 from ..naming import printable
+from ..registration.kinds import NAME
 from ..registration.toml_file import parse_toml
 from .atomic import clean_stale, write_whole
 from .manifest import (
@@ -34,14 +35,13 @@ from .manifest import (
     read_manifest,
 )
 from .model_manifest import PIPELINE, check_copy, malformed, read_parts, read_pipeline, read_table, sha256_or_none
-from .model_parts import Part
+from .model_parts import RequiredPart
 from .strict_json import dump_json
 from .weights import is_finite, load_tensors, save_tensors, tensors_sha256
 
 __all__ = ["ModelFolder", "is_model_folder", "load_model_folder", "read_model_folder", "write_model_folder"]
 
-_STAGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_WEIGHTS = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})-[0-9a-f]{8}\.safetensors")
+_WEIGHTS = re.compile(rf"({NAME.pattern})-[0-9a-f]{{8}}\.safetensors", re.ASCII)
 _ATTEMPTS = 3
 
 Taken = TypeVar("Taken")
@@ -66,7 +66,7 @@ class ModelFolder:
     pipeline: dict[str, object]
     stages: dict[str, str]
     files: dict[str, FileEntry]
-    parts: tuple[Part, ...]
+    parts: tuple[RequiredPart, ...]
     version: str
     facts: dict[str, object]
     manifest: dict[str, object]
@@ -105,7 +105,7 @@ def write_model_folder(
     folder: Path,
     pipeline: Mapping[str, object],
     stages: Mapping[str, Mapping[str, torch.Tensor]],
-    parts: Iterable[Part],
+    parts: Iterable[RequiredPart],
     facts: Mapping[str, object],
 ) -> ModelFolder:
     """Write a model, or put a new one in the place of the one there.
@@ -169,7 +169,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
 def load_model_folder(
     folder: Path, *, allow_nonfinite: bool = False
 ) -> tuple[ModelFolder, dict[str, dict[str, torch.Tensor]]]:
-    """Read a model and all its weights, all of one export even while training exports anew.
+    """Read a model and all its weights, all of one export even while training exports again.
 
     Raises:
         CheckpointError: as `read_model_folder` and `ModelFolder.weights`.
@@ -229,7 +229,7 @@ def _toml(pipeline: Mapping[str, object]) -> str:
 
 def _check_stages(stages: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
     for stage, tensors in stages.items():
-        if not _STAGE.fullmatch(stage):
+        if not NAME.fullmatch(stage):
             raise ConfigError(f"model: {stage[:80]!r} is no name of a stage; use a-z, 0-9, '.', '_' and '-'")
         broken = [name for name, tensor in tensors.items() if not is_finite(tensor)]
         if broken:

@@ -9,7 +9,7 @@ from ..errors import CheckpointError, ConfigError
 from ..naming import printable
 from ..registration.toml_file import parse_toml
 from .manifest import MANIFEST, FileEntry, describe, locate, read_small
-from .model_parts import Part
+from .model_parts import RequiredPart
 
 __all__ = ["PIPELINE", "check_copy", "malformed", "read_parts", "read_pipeline", "read_table", "sha256_or_none"]
 
@@ -55,7 +55,7 @@ def sha256_or_none(path: Path) -> str | None:
     return describe(read_small(path)).sha256 if path.exists() else None
 
 
-def read_parts(folder: Path, raw: object) -> tuple[Part, ...]:
+def read_parts(folder: Path, raw: object) -> tuple[RequiredPart, ...]:
     """Return the parts that the model needs; CheckpointError where they are malformed."""
     keys = ("kind", "name", "distribution", "version")
     if not isinstance(raw, list):
@@ -67,4 +67,4 @@ def read_parts(folder: Path, raw: object) -> tuple[Part, ...]:
             or not all(isinstance(part[key], str) for key in keys)
         ):
             raise malformed(folder, "a part lacks kind, name, distribution or version")
-    return tuple(Part(*(part[key] for key in keys)) for part in raw)
+    return tuple(RequiredPart(*(part[key] for key in keys)) for part in raw)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..errors import PluginError
 from ..naming import printable
 
-__all__ = ["Part", "check_parts"]
+__all__ = ["RequiredPart", "check_parts", "parsed"]
 
 
 @dataclass(frozen=True)
-class Part:
+class RequiredPart:
     """A part that a model needs: its kind and name, and the distribution and version that it came from."""
 
     kind: str
@@ -24,7 +25,13 @@ class Part:
         return f"{self.kind}/{self.distribution}/{self.name}=={self.version}"
 
 
-def check_parts(parts: Iterable[Part], resolve: Callable[[Part], str | None]) -> list[str]:
+def parsed(text: str) -> RequiredPart | None:
+    """Return a part from its text, ``kind/distribution/name==version``; None where it is of another form."""
+    match = re.fullmatch(r"([^/=]+)/([^/=]+)/([^/=]+)==(.*)", text)
+    return RequiredPart(match[1], match[3], match[2], match[4]) if match else None
+
+
+def check_parts(parts: Iterable[RequiredPart], resolve: Callable[[RequiredPart], str | None]) -> list[str]:
     """Compare what a model needs with what is installed.
 
     Args:
@@ -37,7 +44,7 @@ def check_parts(parts: Iterable[Part], resolve: Callable[[Part], str | None]) ->
     Raises:
         PluginError: when parts are missing, with all of them named and what to install.
     """
-    missing: list[Part] = []
+    missing: list[RequiredPart] = []
     warnings: dict[str, str] = {}
     for part in parts:
         version = resolve(part)

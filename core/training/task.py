@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from ..modality import DataSet
-from ..storage.model_parts import Part
+from ..storage.model_parts import RequiredPart
 from .batches import Batch
 
 __all__ = ["Task"]
@@ -31,7 +31,7 @@ class Task(Protocol):
         """The tables of the model folder's ``pipeline.toml``."""
 
     @property
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Sequence[RequiredPart]:
         """What the model needs of the installed plugins."""
 
     @property

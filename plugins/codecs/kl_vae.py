@@ -46,6 +46,7 @@ class KLVAE(nn.Module):
     """
 
     loss: ClassVar[Callable[..., Reconstruction]] = Reconstruction
+    settable: ClassVar[tuple[str, ...]] = ("tile",)
     latent_mean: Tensor
     latent_std: Tensor
 

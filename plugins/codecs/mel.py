@@ -40,6 +40,8 @@ class Mel:
     Source: Perraudin et al. 2013 (fast Griffin-Lim); Lee and Seung 2001 (multiplicative updates).
     """
 
+    settable = ("iterations",)
+
     def __init__(
         self,
         bins: Annotated[int, Ge(2), Le(1024)] = 64,

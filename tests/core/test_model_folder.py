@@ -16,9 +16,12 @@ from noiseform.core.errors import CheckpointError, ConfigError, NumericError, Pl
 from noiseform.core.registration.weights_reference import resolve_weights
 from noiseform.core.storage import model_folder
 from noiseform.core.storage.model_folder import ModelFolder, load_model_folder, read_model_folder, write_model_folder
-from noiseform.core.storage.model_parts import Part, check_parts
+from noiseform.core.storage.model_parts import RequiredPart, check_parts
 
-PARTS = (Part("network", "unet-1d", "noiseform", "0.1.0"), Part("sampler", "midpoint", "some-dist", "2.0"))
+PARTS = (
+    RequiredPart("network", "unet-1d", "noiseform", "0.1.0"),
+    RequiredPart("sampler", "midpoint", "some-dist", "2.0"),
+)
 
 
 def pipeline(steps: int = 20) -> dict[str, object]:

@@ -100,7 +100,7 @@ def test_wishes_change_the_pipeline(tiny_model):
             "grid": {"grid": "uniform"},
             "guidance": {"guidance": 5.0},
             "no guidance": {"guidance": 1.0},
-            "setting": {"settings": ["stages.base.codec.scale=2.0"]},
+            "setting": {"settings": ["stages.base.guidance.rescale=0.7"]},
         }.items()
     }
     assert len({tuple(clip.samples.flatten().tolist()) for clip in made.values()}) == len(made)
@@ -187,7 +187,7 @@ WRONG = {
     "two labels of one kind": ({"labels": ["low", "high"]}, "'low' and 'high' exclude each other"),
     "number for a label": ({"label": 7}, "expected text, or several, got 7"),
     "numbers for labels": ({"labels": [7]}, "expected text, or several, got [7]"),
-    "text for a model of labels": ({"prompt": "a low tone"}, "this model takes no text"),
+    "text for a model of labels": ({"prompt": "a low tone"}, "this model takes no prompt"),
     "unknown sampler": ({"sampler": "eule"}, "unknown sampler 'eule'; did you mean 'euler'"),
     "unknown grid": ({"grid": "karas"}, "unknown grid 'karas'; did you mean 'karras'"),
     "sampler without name": ({"sampler": {"eta": 0.5}}, "sampler: use is missing"),
@@ -214,10 +214,10 @@ WRONG = {
     "settings in one text": ({"settings": "a=b"}, "settings: expected several texts"),
     "setting of a wrong key": (
         {"settings": ["stages.base.stebs=3"]},
-        "unknown key 'stages.0.stebs'; did you mean 'steps'",
+        "unknown key 'stages.base.stebs'; did you mean 'steps'",
     ),
     "setting of a wrong stage": ({"settings": ["stages.bass.steps=3"]}, "no element 'bass'; did you mean 'base'"),
-    "setting of a wrong type": ({"settings": ["stages.base.steps='x'"]}, "stages.0.steps: expected a valid integer"),
+    "setting of a wrong type": ({"settings": ["stages.base.steps='x'"]}, "stages.base.steps: expected a valid integer"),
     "setting of media": ({"settings": ["media.seconds=1e9"]}, "seconds: expected less than or equal to 3600"),
     "setting of other media": ({"settings": ["media.width=3"]}, "unknown key 'width'"),
     "setting of a parameter": (
@@ -274,11 +274,11 @@ def test_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(tiny
         audio.load(str(tiny_model))
 
 
-def test_other_shape_than_the_weights_have_is_told(tiny_model):
+def test_other_shape_than_the_weights_have_is_told(tiny_model, trained_as):
     with pytest.raises(CheckpointError, match="shape"):
-        audio.load(str(tiny_model), settings=["stages.base.network.channels=[16, 8]"])
+        audio.load(str(trained_as(tiny_model, "stages.base.network.channels=[16, 8]")))
     with pytest.raises(CheckpointError, match="network"):
-        audio.load(str(tiny_model), settings=["stages.base.network.blocks=2"])
+        audio.load(str(trained_as(tiny_model, "stages.base.network.blocks=2")))
 
 
 def test_part_that_is_not_installed_is_told(tiny_model, tmp_path):

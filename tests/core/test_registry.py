@@ -77,14 +77,14 @@ def test_pipeline_with_its_defaults(file):
 
 
 WRONG_PIPELINES = {
-    "stepz = 3": r"mine.toml:8: unknown key 'stages.0.stepz'; did you mean 'steps'",
-    "steps = 0": r"mine.toml:8: stages.0.steps: expected greater than or equal to 1, got 0",
-    "steps = 1_000_000_000": r"mine.toml:8: stages.0.steps: expected less than or equal to 100000",
-    'steps = "3"': r"mine.toml:8: stages.0.steps: expected a valid integer, got '3'",
-    "steps = nan": r"mine.toml:8: stages.0.steps",
-    "sampler = { eta = 1 }": r"mine.toml:8: stages.0.sampler.use is missing",
-    'sampler = { use = "../x" }': r"mine.toml:8: stages.0.sampler.use",
-    'sampler = { use = "CON" }': r"mine.toml:8: stages.0.sampler.use",
+    "stepz = 3": r"mine.toml:8: unknown key 'stages.base.stepz'; did you mean 'steps'",
+    "steps = 0": r"mine.toml:8: stages.base.steps: expected greater than or equal to 1, got 0",
+    "steps = 1_000_000_000": r"mine.toml:8: stages.base.steps: expected less than or equal to 100000",
+    'steps = "3"': r"mine.toml:8: stages.base.steps: expected a valid integer, got '3'",
+    "steps = nan": r"mine.toml:8: stages.base.steps",
+    "sampler = { eta = 1 }": r"mine.toml:8: stages.base.sampler.use is missing",
+    'sampler = { use = "../x" }': r"mine.toml:8: stages.base.sampler.use",
+    'sampler = { use = "CON" }': r"mine.toml:8: stages.base.sampler.use",
     "[pipelines.mine.meida]": r"mine.toml:8: unknown key 'meida'; did you mean 'media'",
     '[[pipelines.mine.stages]]\nname = "base"': r"mine.toml:8: .*process is missing",
 }
@@ -116,7 +116,7 @@ def test_pipeline_of_weights_alone_is_what_its_model_folder_says(file, tiny_mode
 
 def test_wrong_setting_is_named(file):
     file.write_text(pipeline("mine"))
-    with pytest.raises(ConfigError, match=r"pipeline 'mine': --set: stages\.0\.steps"):
+    with pytest.raises(ConfigError, match=r"pipeline 'mine': --set: stages\.base\.steps"):
         current().pipeline("mine", settings=["stages.base.steps=0"])
 
 

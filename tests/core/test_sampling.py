@@ -177,8 +177,12 @@ def test_wrong_steps_are_refused(run, steps):
 
 @pytest.mark.parametrize(
     "change",
-    [{"shape": None}, {"seeds": None}, {"x": torch.zeros(2, 2)}, {"seeds": [-1, 0, 1]}, {"seeds": [0, 1.5, 2]}],
-    ids=["no shape", "no seeds", "rows and seeds", "negative seed", "broken seed"],
+    [
+        *({"shape": None}, {"seeds": None}, {"x": torch.zeros(2, 2)}),
+        *({"seeds": seeds} for seeds in ([-1, 0, 1], [0, 1.5, 2], [True], 0)),
+        *({"sampler": "huen"}, {"sampler": object()}, {"process": 3}, {"grid": None}, {"shape": (3,)}),
+    ],
+    ids=str,
 )
 def test_what_does_not_fit_together_is_refused(run, change):
     with pytest.raises(ConfigError):
@@ -203,6 +207,12 @@ def test_samplers_that_break_the_contract_are_named(run, given):
 
     with pytest.raises(PluginError, match=r"Odd.*step 1"):
         sample(MIXTURE, **run | {"sampler": Odd()})
+
+
+def test_parts_may_be_given_by_name(run):
+    named = {"process": "flow", "sampler": "heun", "grid": "uniform"}
+    built = {kind: build(kind, name) for kind, name in named.items()}
+    assert torch.equal(sample(MIXTURE, **run | named), sample(MIXTURE, **run | built))
 
 
 def test_an_outsiders_process_will_do(run):

@@ -23,7 +23,7 @@ import torch
 from noiseform.core.errors import CheckpointError
 from noiseform.core.storage.checkpoint import load_checkpoint, save_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
-from noiseform.core.storage.model_parts import Part
+from noiseform.core.storage.model_parts import RequiredPart
 from noiseform.core.storage.weights import assign, load_tensors, save_tensors
 
 FORBIDDEN = {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "pickle.find_class"}
@@ -146,7 +146,7 @@ def try_folders(folder: Path, chance: random.Random) -> str:
     if not (folder / "good").exists():
         tensors = {"w": torch.ones(3), "n": torch.tensor(2)}
         save_checkpoint(folder / "good", 7, {"model": tensors, "ema": tensors}, {"losses": [1.5]})
-        parts = [Part("network", "unet-1d", "noiseform", "0.1.0")]
+        parts = [RequiredPart("network", "unet-1d", "noiseform", "0.1.0")]
         write_model_folder(folder / "good" / "model", {"steps": 20}, {"base": tensors}, parts, {"seed": 1})
     good = folder / "good" / chance.choice(["checkpoints/step-00000007", "model"])
     work = folder / good.name

@@ -79,7 +79,7 @@ def test_names_without_output(generate, tmp_path):
 
 def test_wrong_outputs_are_refused_before_anything_is_made(generate, tmp_path, capsys):
     for output, why in (
-        ("x.gif", "no format that it could have; end the name in .png, .jpg, .jpeg, .webp"),
+        ("x.gif", "unknown image format; end the name in .png, .jpg, .jpeg, .webp"),
         ("no/x.png", "make the folder first"),
     ):
         assert generate("-o", output) == 2
@@ -125,7 +125,7 @@ def test_captions_need_a_model_that_takes_text(tmp_path, patterns, tiny_image_mo
     (tmp_path / "data" / "captions.csv").write_text("\n".join(["file,caption", *rows]))
     recipe = str(tiny_image_model.parent / "recipe.toml")
     assert main(["train", recipe, "--data", "data", "-o", "run", "--set", 'data.captions="table"']) == 2
-    assert "this model takes no text" in capsys.readouterr().err
+    assert "this model takes no prompt" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,11 @@ def test_what_looks_wrong_is_told(pixels, found):
     assert ImageModality().warnings(Image(pixels)) == found
 
 
-def test_dark_and_clipped_items_are_told(generate, capsys):
-    assert generate("-o", "x.png", "--set", "stages.base.codec.scale=1e-6") == 0
+def test_dark_and_clipped_items_are_told(tiny_image_model, trained_as, capsys):
+    loud, dark = (str(trained_as(tiny_image_model, f"stages.base.codec.scale={scale}")) for scale in (1e-6, 1e6))
+    assert main(["generate", "image", loud, "-o", "x.png"]) == 0
     assert "warning: item 0 is clipped: " in capsys.readouterr().err
-    assert generate("-o", "y.png", "--set", "stages.base.codec.scale=1e6") == 0
+    assert main(["generate", "image", dark, "-o", "y.png"]) == 0
     assert "warning: item 0 is constant: every value is 0.5" in capsys.readouterr().err
-    assert generate("-o", "z.png", "--strict", "--set", "stages.base.codec.scale=1e6") == 7
+    assert main(["generate", "image", dark, "-o", "z.png", "--strict"]) == 7
     assert not Path("z.png").exists()

@@ -9,7 +9,7 @@ class StepTimes:
     """Writes how long each step took, in milliseconds.
 
     Args:
-        path: a CSV file, begun anew with each run.
+        path: a CSV file, started again with each run.
     """
 
     def __init__(self, path: Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_LINES = 10.0  # seconds between lines where there is no terminal; chosen by taste
+_LINES = 10.0  # seconds between lines where there is no terminal
 
 
 @click.command()
@@ -30,10 +30,10 @@ _LINES = 10.0  # seconds between lines where there is no terminal; chosen by tas
     metavar="RUN",
     help="Folder of the run; it becomes the model.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint; without one, start.")
+@click.option("--resume", is_flag=True, help="Continue from the last checkpoint; without one, start.")
 @click.option("--override", is_flag=True, help="Resume even though the recipe or the data have changed.")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Anything in the recipe.")
-@click.option("--until", type=int, metavar="STEP", help="Stop after this step; --resume goes on.")
+@click.option("--until", type=int, metavar="STEP", help="Stop after this step; --resume continues.")
 @click.option("--threads", type=int, help="Threads that torch computes with. [default: one a core]")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def train(
@@ -74,9 +74,13 @@ def train(
     folder = Path(output)
     wanted = read_recipe(recipe, settings=settings)
     modality = build("modality", wanted.modality)
-    items = modality.dataset(data, modality.spec(wanted.media), wanted.data)
-    if not quiet:
-        click.echo(_data(items, folder), err=True)
+
+    def items() -> DataSet:
+        found = modality.dataset(data, modality.spec(wanted.media), wanted.data)
+        if not quiet:
+            click.echo(_data(found, folder), err=True)
+        return found
+
     observers = () if quiet else (_reporter(),)
     try:
         run(
@@ -84,6 +88,7 @@ def train(
             items,
             modality,
             folder,
+            source=Path(data),
             resume=resume,
             override=override,
             plugins=current().plugins,
@@ -91,7 +96,7 @@ def train(
             until=until,
         )
     except Interrupted as stop:
-        click.echo(f"{stop}: saved; go on by --resume", err=True)
+        click.echo(f"{stop}: saved; continue with --resume", err=True)
         raise SystemExit(128 + stop.signal) from None
     if not quiet:
         shown = printable(folder if folder.is_absolute() else os.path.join(os.curdir, folder))

@@ -34,6 +34,7 @@ __all__ = [
     "Checkpoint",
     "RunLock",
     "flatten_state",
+    "has_checkpoints",
     "latest_checkpoint",
     "load_checkpoint",
     "restore_optimizer",
@@ -149,6 +150,11 @@ def latest_checkpoint(run: Path, *, clean: bool = False, allow_nonfinite: bool =
     if notes:
         raise CheckpointError(f"checkpoints: {printable(folder)}: none of {len(notes)} is whole; {notes[0]}")
     return None
+
+
+def has_checkpoints(run: Path) -> bool:
+    """Tell whether a run has saved anything to continue from, without looking into it."""
+    return bool(_complete(run / FOLDER))
 
 
 def load_checkpoint(path: Path, *, allow_nonfinite: bool = False) -> Checkpoint:

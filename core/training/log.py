@@ -54,6 +54,7 @@ class LossLog:
     def plot(self, path: Path) -> None:
         """Draw the loss over the steps, each one faint and a running mean of them strong, into a PNG file."""
         from matplotlib.figure import Figure  # takes long to import
+        from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
         steps = [entry["step"] for entry in self.entries]
         losses = [entry["loss"] for entry in self.entries]
@@ -67,6 +68,11 @@ class LossLog:
         axes.plot(steps, smooth, color="#1f3b6e", linewidth=1.6, label="running mean")
         axes.set(xlabel="step", ylabel="loss", yscale="log" if losses and min(losses) > 0 else "linear")
         axes.grid(alpha=0.25)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        low, high = axes.get_ylim()
+        plain = FuncFormatter(lambda value, place: f"{value:g}")
+        axes.yaxis.set_major_formatter(plain)
+        axes.yaxis.set_minor_formatter(plain if high < 30 * low else NullFormatter())  # over many decades they collide
         axes.legend(frameon=False)
         with whole_file(path, overwrite=True) as file:
             figure.savefig(file, format="png", dpi=110)

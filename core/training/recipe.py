@@ -13,8 +13,9 @@ from ..naming import printable
 from ..noise import MAX_SEED
 from ..registration.config import Name, PartConfig, PipelineConfig, checked
 from ..registration.defaults import with_defaults_named
+from ..registration.registry_layer import value_at
 from ..registration.settings import apply_settings
-from ..registration.toml_file import read_toml
+from ..registration.toml_file import KeyPath, read_toml
 
 __all__ = ["CodecRecipe", "Recipe", "TrainingConfig", "read_recipe"]
 
@@ -28,7 +29,7 @@ class TrainingConfig(BaseModel):
     """The ``[training]`` table of a recipe.
 
     Attributes:
-        stage: which stage of the pipeline is trained; the first where left out.
+        stage: which stage of the pipeline is trained; the first if omitted.
         seed: of weights, order, noise and times.
         steps: optimizer steps in all.
         batch_size: items a step.
@@ -127,6 +128,10 @@ def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe | Codec
     except FileNotFoundError:
         raise ConfigError(f"recipe: {printable(path)}: there is no such file; name a recipe") from None
     table = apply_settings(file.table, settings)
+
+    def where(path: KeyPath) -> str:
+        return file.where(path) if value_at(table, path) is value_at(file.table, path) else "--set"
+
     if "codec" in table:
-        return checked(CodecRecipe, table, what="recipe of a codec", where=file.where)
-    return checked(Recipe, table, what="recipe", where=file.where)
+        return checked(CodecRecipe, table, what="recipe of a codec", where=where)
+    return checked(Recipe, table, what="recipe", where=where)

@@ -28,7 +28,7 @@ from ..storage.checkpoint import (
     restore_state,
     save_checkpoint,
 )
-from ..storage.model_folder import is_model_folder, write_model_folder
+from ..storage.model_folder import write_model_folder
 from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
@@ -39,6 +39,7 @@ from .interruption import Interrupted, signals_held
 from .log import LossLog, write_skipped
 from .optimization import parameter_groups, rate_at
 from .recipe import CodecRecipe, Recipe
+from .run_folder import check_run_folder
 from .task import Task
 
 __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
@@ -87,10 +88,11 @@ Observer = Callable[[TrainingStep], None]
 
 def train(
     recipe: Recipe | CodecRecipe,
-    data: DataSet,
+    data: DataSet | Callable[[], DataSet],
     modality: Modality,
     folder: Path,
     *,
+    source: Path | None = None,
     resume: bool = False,
     override: bool = False,
     plugins: Plugins | None = None,
@@ -101,10 +103,11 @@ def train(
 
     Args:
         recipe: what is trained, and how.
-        data: the items.
+        data: the items, or what reads them: called once everything that takes no time has been checked.
         modality: what they are.
         folder: of the run; it becomes the model folder and also holds checkpoints, log and pictures.
-        resume: go on from the newest whole checkpoint; without one, start.
+        source: where the items lie; no run is started inside.
+        resume: continue from the newest whole checkpoint; without one, start.
         override: resume even though the recipe or the data have changed.
         plugins: whose training observers are asked; those given by ``observers`` are called too.
         observers: called after every step.
@@ -114,40 +117,36 @@ def train(
         The folder.
 
     Raises:
-        ConfigError: the folder holds a run and ``resume`` is off, the recipe changed, or another trainer is at it.
+        ConfigError: the folder holds a run and ``resume`` is off, or files that are no run's; the recipe changed, or
+            another trainer is at it.
         PluginError: a plugin's code raises, or a part breaks its contract.
-        ResourceError: memory or disk ran out; the last checkpoint stands.
-        NumericError: loss or gradient is not finite; the step and its files are named, the last checkpoint stands.
+        ResourceError: memory or disk ran out; the last checkpoint, if there was one, stands.
+        NumericError: loss or gradient is not finite; the step, its files and the checkpoint that stands are named.
         Interrupted: a signal asked for the end; the run is saved and can be resumed.
     """
     if until is not None and until < 1:
         raise ConfigError(f"until: expected a step from 1, got {until}")
     too_much = f"training: {recipe.training.batch_size} items a step do not fit into memory; lower training.batch_size"
-    with RunLock(folder), signals_held() as caught, plugins_named("training"), memory_told(too_much):
-        trainer = _Trainer(recipe, data, modality, folder, resume=resume, override=override)
-        run = TrainingRun(folder, recipe, trainer.done)
-        watching = (*observers, *(plugins.observers("noiseform_training_observers", run) if plugins else ()))
-        trainer.go(watching, caught, until)
+    check_run_folder(folder, resume=resume, data=source)
+    with RunLock(folder), plugins_named("training"):
+        with memory_told(too_much):
+            trainer = _Trainer(recipe, modality, folder)
+        items = data() if callable(data) else data
+        with signals_held() as caught, memory_told(too_much):
+            trainer.begin(items, resume=resume, override=override)
+            run = TrainingRun(folder, recipe, trainer.done)
+            watching = (*observers, *(plugins.observers("noiseform_training_observers", run) if plugins else ()))
+            trainer.go(watching, caught, until)
     return folder
 
 
 class _Trainer:
-    def __init__(
-        self,
-        recipe: Recipe | CodecRecipe,
-        data: DataSet,
-        modality: Modality,
-        folder: Path,
-        *,
-        resume: bool,
-        override: bool,
-    ) -> None:
-        self.recipe, self.data, self.folder = recipe, data, folder
+    def __init__(self, recipe: Recipe | CodecRecipe, modality: Modality, folder: Path) -> None:
+        self.recipe, self.folder = recipe, folder
         config = self.config = recipe.training
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
             self.task = _task(recipe, modality)
-        self.task.check(data, config.batch_size)
         sizes = {name: sum(one.numel() for one in module.parameters()) for name, module in self.task.modules.items()}
         refuse_too_many_parameters(sum(sizes.values()), sizes["model"])
         self.average = averaged(self.task.modules["model"], config.ema)
@@ -157,6 +156,11 @@ class _Trainer:
             )
             for name, module in self.task.modules.items()
         }
+
+    def begin(self, data: DataSet, *, resume: bool, override: bool) -> None:
+        """Look at the data, and at what an earlier run has left."""
+        config, self.data = self.config, data
+        self.task.check(data, config.batch_size)
         self.batches = Batches(
             data,
             size=config.batch_size,
@@ -164,31 +168,15 @@ class _Trainer:
             dropout=config.dropout,
             conditioners=self.task.conditioners,
         )
-        self.identity = identity_of(recipe, self.task, data)
-        self.done = self._resume(override) if resume else self._fresh()
-        self.log = LossLog(folder / "log.jsonl", after=self.done)
-        write_skipped(folder / "skipped.jsonl", data.skipped)
-
-    def _fresh(self) -> int:
-        if latest_checkpoint(self.folder) is not None:
-            raise ConfigError(
-                f"run folder: {printable(self.folder)}: holds a training already; "
-                "go on with it by --resume, or choose another folder with -o"
-            )
-        return self._begin()
-
-    def _begin(self) -> int:
-        if is_model_folder(self.folder):
-            raise ConfigError(
-                f"run folder: {printable(self.folder)}: holds a model without checkpoints, which would be replaced; "
-                "choose another folder with -o"
-            )
-        return 0
+        self.identity = identity_of(self.recipe, self.task, data)
+        self.done = self.saved = self._resume(override) if resume else 0
+        self.log = LossLog(self.folder / "log.jsonl", after=self.done)
+        write_skipped(self.folder / "skipped.jsonl", data.skipped)
 
     def _resume(self, override: bool) -> int:
         checkpoint = latest_checkpoint(self.folder, clean=True)
         if checkpoint is None:
-            return self._begin()
+            return 0
         for note in checkpoint.notes:
             warnings.warn(note, stacklevel=4)
         changes = differences(checkpoint.state.get("identity"), self.identity)
@@ -258,12 +246,18 @@ class _Trainer:
             raise NumericError(
                 f"training: step {step + 1}: the {what} is not finite, on {', '.join(map(printable, batch.names[:4]))}"
                 f"{f' and {len(batch.names) - 4} more' if len(batch.names) > 4 else ''}; "
-                "the last checkpoint stands: resume it with a lower learning_rate, or look at these files"
+                f"{self._kept()} a lower learning_rate, or look at these files"
             )
         optimizer.step()
         for module in self.task.modules.values():  # a loss may reach into other modules than its own
             module.zero_grad(set_to_none=True)
         return value, norm
+
+    def _kept(self) -> str:
+        """Return what there is to go on from."""
+        if self.saved:
+            return f"the checkpoint of step {self.saved} stands: resume it with"
+        return "there is no checkpoint yet: start again with"
 
     def _draw(self) -> None:
         path = self.folder / "samples" / f"step-{self.done:08d}.png"
@@ -280,6 +274,7 @@ class _Trainer:
             tensors[name] = module.state_dict()
             tensors[entry], state[entry] = flatten_state(self.optimizers[name].state_dict())
         save_checkpoint(self.folder, self.done, tensors, state, keep=self.config.keep)
+        self.saved = self.done
         exported = self.task.exported(self.average.module)
         write_model_folder(
             self.folder,

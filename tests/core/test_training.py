@@ -238,9 +238,12 @@ def test_keys_of_the_data_that_are_new_since_change_nothing():
         (["training.stage='fine'"], "there is no stage 'fine'; stages: base"),
         (["media.seconds=1e9"], "media: seconds: expected less than or equal to 3600"),
         (["stages.0.network.chanels=[8]"], "unknown parameter 'chanels'; did you mean 'channels'"),
-        (["stages.0.network.channels=[1000000000]"], "'channels': expected array"),
-        (["stages.0.network.channels=[" + "8," * 1000 + "]"], "'channels': expected array of 1 to 16"),
-        (["stages.0.network.blocks=1000000000"], "'blocks': expected integer >= 1, <= 16"),
+        (["stages.0.network.channels=[1000000000]"], "'channels': expected 1 to 16 integers"),
+        (
+            ["stages.0.network.channels=[" + "8," * 1000 + "]"],
+            "'channels': expected 1 to 16 integers, each from 8 to 8192",
+        ),
+        (["stages.0.network.blocks=1000000000"], "'blocks': expected integer from 1 to 16"),
         (["stages.0.network.channels_in=3"], "is given by the program"),
         (["stages.0.network.use='unet-2d'"], "takes items of 2 axes of space, but codec 'identity' gives 1"),
         (["stages.0.network.use='unet-1e'"], "unknown network 'unet-1e'; did you mean 'unet-1d'"),
@@ -253,6 +256,47 @@ def test_wrong_recipe_is_one_clear_error(tiny_recipe, tones, tmp_path, settings,
         run(tiny_recipe, tones, tmp_path / "run", *settings)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_everything_is_checked_before_the_data_are_read(tiny_recipe, tones, tmp_path):
+    def read():
+        raise AssertionError("the data were read")
+
+    wanted = read_recipe(tiny_recipe, settings=("stages.0.network.blocks=0",))
+    modality = build("modality", "audio")
+    with pytest.raises(ConfigError, match="'blocks': expected integer from 1 to 16"):
+        train(wanted, read, modality, tmp_path / "some" / "run")
+    assert not (tmp_path / "some").exists()  # nothing is left of a run that did not start
+    run(tiny_recipe, tones, tmp_path / "run", "training.steps=1")
+    with pytest.raises(ConfigError, match="holds a training already"):
+        train(read_recipe(tiny_recipe), read, modality, tmp_path / "run")
+
+
+@pytest.mark.parametrize("inside", ["", "low", "runs/new"])
+def test_no_run_starts_in_its_data(tiny_recipe, tones, inside):
+    wanted, modality = read_recipe(tiny_recipe), build("modality", "audio")
+    before = sorted(tones.rglob("*"))
+    with pytest.raises(ConfigError, match="lies inside the data; choose another folder"):
+        train(wanted, lambda: None, modality, tones / inside, source=tones)
+    assert sorted(tones.rglob("*")) == before
+
+
+def test_no_run_starts_among_other_files(tiny_recipe, tones, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match=r"holds other files, such as thesis\.tex; choose a new folder"):
+            run(tiny_recipe, tones, tmp_path / "run", "training.steps=1", resume=resume)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_wrong_part_of_a_recipe_is_told_with_its_line(tiny_recipe, tones, tmp_path):
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("channels = [8, 8]", "channels = [8, 8], blocs = 1"))
+    with pytest.raises(ConfigError, match=r"network 'unet-1d': \S*recipe.toml:9: unknown parameter 'blocs'"):
+        run(tiny_recipe, tones, tmp_path / "run")
+    tiny_recipe.write_text(tiny_recipe.read_text().replace("unet-1d", "unet-9d"))
+    with pytest.raises(ConfigError, match=r"recipe.toml:9: unknown network 'unet-9d'"):
+        run(tiny_recipe, tones, tmp_path / "run")
 
 
 def test_wrong_key_of_a_recipe_is_told_with_its_line(tiny_recipe):

@@ -47,7 +47,7 @@ $(STAMP): pyproject.toml .ci/torchaudio_cpu.py
 	@touch $@
 
 demo: $(STAMP)  ## speak the ten digits with both embedded models; files and a picture go to out/
-	@$(BIN)/python docs/examples/digits.py "$(OUT)"
+	@OMP_WAIT_POLICY=passive $(BIN)/python docs/examples/digits.py "$(OUT)"
 
 test: $(STAMP)  ## run the tests
 	@$(BIN)/python -m pytest $(TESTS)
@@ -67,10 +67,10 @@ types: $(STAMP)
 	@$(foreach part,$(PACKAGE_PARTS),ln -sfn ../../../$(part) $(TYPES)/$(part);)
 	cd build/types && MYPYPATH=. $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p noiseform
 
-docs: $(STAMP)  ## make the pages anew that say what the code says
+docs: $(STAMP)  ## regenerate the reference pages
 	$(BIN)/python docs/generate_reference.py
 
-figures: $(STAMP)  ## draw the figures of the docs anew; DATA=recordings of FSDD adds those of the embedded models
+figures: $(STAMP)  ## redraw the figures of the docs; DATA=recordings of FSDD adds those of the embedded models
 	$(BIN)/python docs/figures/tutorial.py
 	$(BIN)/python docs/figures/outsider.py
 	$(if $(DATA),$(BIN)/python docs/figures/spectrograms.py --data "$(DATA)")

@@ -26,7 +26,7 @@ _ASKED = GaussianMixture([[1.0, -0.5]], [0.3])
 _SEEDS = (0, 1, 2, 3)
 _COND = {"vector": torch.ones(len(_SEEDS), 1)}
 _NULL = {"vector": torch.zeros(len(_SEEDS), 1)}
-_FAR = 20.0  # data lie within 3 of their centre; chosen by taste
+_FAR = 20.0  # data lie within 3 of their centre; what diverges goes far beyond
 
 
 @dataclass(frozen=True)

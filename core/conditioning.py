@@ -117,10 +117,10 @@ def _check_names(told: str, outputs: Mapping[str, int], tensors: Mapping[str, Te
     announced = {*outputs, *(("sequence_mask",) if "sequence" in outputs else ())}
     for name in tensors:
         if name not in announced:
-            raise PluginError(f"{told} gave {name!r}, which its outputs do not name; mend the part")
+            raise PluginError(f"{told} gave {name!r}, which its outputs do not name; fix the part")
     for name in outputs:
         if name not in tensors:
-            raise PluginError(f"{told} gave no {name!r}, though its outputs name it; mend the part")
+            raise PluginError(f"{told} gave no {name!r}, though its outputs name it; fix the part")
 
 
 def _checked_mask(mask: Tensor | None, shape: tuple[int, int], told: str) -> Tensor | None:
@@ -128,5 +128,5 @@ def _checked_mask(mask: Tensor | None, shape: tuple[int, int], told: str) -> Ten
         return mask
     raise PluginError(
         f"{told} gave a sequence_mask of shape {tuple(mask.shape)} and {mask.dtype}, expected torch.bool of shape "
-        f"{shape}; mend the part"
+        f"{shape}; fix the part"
     )

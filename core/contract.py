@@ -1,4 +1,4 @@
-"""What a part hands over, held against its contract where it is handed over: expected, and what came instead."""
+"""Checks of what parts return: an error says what was expected, and what came instead."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def check_tensor(value: object, shape: Sequence[int], *, of: str, device: torch.
     if isinstance(value, Tensor) and value.shape == torch.Size(shape) and value.is_floating_point():
         if not value.is_meta and device in (None, value.device):
             return value
-        raise PluginError(f"{of} gave a tensor on {value.device}, expected it on {device or 'cpu'}; mend the part")
+        raise PluginError(f"{of} gave a tensor on {value.device}, expected it on {device or 'cpu'}; fix the part")
     raise PluginError(
-        f"{of} gave {_told(value)}, expected floating-point numbers of shape {tuple(shape)}; mend the part"
+        f"{of} gave {_told(value)}, expected floating-point numbers of shape {tuple(shape)}; fix the part"
     )
 
 
@@ -40,10 +40,10 @@ def check_rows(given: object, rows: int, *, of: str) -> Mapping[str, Tensor]:
         PluginError: it is something else.
     """
     if not isinstance(given, Mapping):
-        raise PluginError(f"{of} gave {_told(given)}, expected a mapping of names to tensors; mend the part")
+        raise PluginError(f"{of} gave {_told(given)}, expected a mapping of names to tensors; fix the part")
     for name, value in given.items():
         if not isinstance(value, Tensor) or value.ndim < 1 or len(value) != rows:
-            raise PluginError(f"{of} gave {_told(value)} as {name!r}, expected a tensor of {rows} rows; mend the part")
+            raise PluginError(f"{of} gave {_told(value)} as {name!r}, expected a tensor of {rows} rows; fix the part")
     return given
 
 

@@ -64,14 +64,15 @@ class NumericError(NoiseformError):
 
 
 def nearest(name: str, known: Iterable[str], *, listing: str = "") -> str:
-    """Return the end of an error message: the nearest known name, or all of them, and how to list them.
+    """Return the end of an error message: the nearest known name, whatever its case, or all, and how to list them.
 
     ``nearest("dimm", ["ddim", "ddpm"])`` gives ``"did you mean 'ddim'?"``.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    lower = {each.lower(): each for each in reversed(names)}
+    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
     if close:
-        hint = f"did you mean {close[0]!r}?"
+        hint = f"did you mean {lower[close[0]]!r}?"
     elif names:
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         hint = f"known: {shown}"

@@ -12,7 +12,9 @@ from .errors import ResourceError
 
 __all__ = ["available_bytes", "keep_large_blocks", "refuse_too_many_parameters", "refuse_too_much", "uncollected"]
 
-_COPIES = 8  # of an item that are alive at once: x, x0, states, guidance's two, decoded media; measured to be too few
+# Copies of an item that are alive at once: x, x0, states, guidance's two, decoded media. More were measured: what might
+# fit is not refused.
+_COPIES = 8
 
 
 def available_bytes() -> int | None:

@@ -1,7 +1,7 @@
 """A mixture of Gaussians with its exact denoiser, score and density under any process.
 
 With it as the data, the ideal network is known in closed form: the test bench of every sampler and objective, the
-subject of the tutorial, and the oracle of the conformance kit.
+subject of the tutorial, and what ``noiseform compat`` tries the parts on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .errors import ConfigError
 from .level import Level, expand
 from .noise import Draws, Key
 
@@ -27,7 +28,7 @@ class GaussianMixture:
     Args:
         means: ``(components, *item)``, float64.
         widths: ``(components,)``, the standard deviation of each, the same in every direction; positive.
-        weights: ``(components,)``, positive; normalised here. Equal if left out.
+        weights: ``(components,)``, positive; normalised here. Equal if omitted.
 
     Source: the posterior of a Gaussian under Gaussian noise; Karras et al. 2022, arXiv 2206.00364, appendix B.3.
     """
@@ -88,6 +89,8 @@ class GaussianMixture:
 
     def _posterior(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return x minus each component's noisy mean, each noisy variance, and log w_k N(x; ...)."""
+        if tuple(x.shape[1:]) != self.shape:
+            raise ConfigError(f"mixture: expected items of shape {self.shape}, got {tuple(x.shape[1:])}; reshape x")
         rows = x.double().reshape(len(x), 1, -1)
         centred = rows - alpha.unsqueeze(-1) * self.means.flatten(1)
         variance = (alpha * self.widths).square() + sigma.square()

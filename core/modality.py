@@ -57,7 +57,6 @@ class Modality(Protocol):
     Attributes:
         name: as in ``noiseform generate NAME``.
         endings: endings of its files, the default one first.
-        unit: what a second or a row of it is called, for messages.
     """
 
     name: str

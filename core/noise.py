@@ -8,7 +8,7 @@ the device: numbers are made on the CPU and moved. Nothing here touches a global
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -39,7 +39,7 @@ class Key:
     stage: int = 0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.seed, int) and 0 <= self.seed <= MAX_SEED):
+        if isinstance(self.seed, bool) or not (isinstance(self.seed, int) and 0 <= self.seed <= MAX_SEED):
             raise ConfigError(f"seed: expected a whole number from 0 to 2**64 - 1, got {self.seed!r}")
 
     def at_stage(self, stage: int) -> Key:
@@ -48,7 +48,13 @@ class Key:
 
 
 def keys_of(seeds: Sequence[int | Key]) -> tuple[Key, ...]:
-    """Return one key per row: a plain number is the seed of item 0."""
+    """Return one key per row: a plain number is the seed of item 0.
+
+    Raises:
+        ConfigError: there are not several, or a seed is out of bounds.
+    """
+    if not isinstance(seeds, Iterable):
+        raise ConfigError(f"seeds: expected one for each row, such as [0, 1], got {seeds!r:.80}")
     return tuple(seed if isinstance(seed, Key) else Key(seed) for seed in seeds)
 
 

@@ -186,7 +186,7 @@ def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond) -> Denoise:
     of = f"guidance {stage.config.guidance.use!r}"
     guided = stage.guidance.wrap(denoise, cond, null)
     if not callable(guided):
-        raise PluginError(f"{of}: wrap gave a {type(guided).__name__}, expected denoise(x, level) -> x0; mend the part")
+        raise PluginError(f"{of}: wrap gave a {type(guided).__name__}, expected denoise(x, level) -> x0; fix the part")
     first = True
 
     def checked(x: Tensor, level: Level[float]) -> Tensor:
@@ -198,7 +198,7 @@ def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond) -> Denoise:
             first = False
         if _writes(x) != writes:
             raise PluginError(
-                f"{of}, or the network under it, changed the items it was given; mend it to work on copies"
+                f"{of}, or the network under it, changed the items it was given; fix it to work on copies"
             )
         return x0
 

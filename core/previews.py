@@ -12,7 +12,7 @@ from .storage.atomic import check_writable
 
 __all__ = ["Previews"]
 
-_PICTURES = 8  # a run; chosen by taste
+_PICTURES = 8  # a run: enough to see it turn out, few enough to cost little beside it
 
 
 class Previews:

@@ -27,6 +27,9 @@ class Verbs:
     def __init__(self, modality: str) -> None:
         self.modality = modality
 
+    def __repr__(self) -> str:
+        return f"<verbs of {self.modality}: generate, load>"
+
     def load(
         self,
         pipeline: str | None = None,
@@ -76,14 +79,14 @@ class Verbs:
 
         Args:
             pipeline: a name (``noiseform list pipeline``), the path of a model folder, or what ``load`` gave; the
-                modality's default where left out.
+                modality's default if omitted.
             label: what to make: a label, or several for a model that takes several.
             labels: the same.
-            prompt: what to make, in words, for a model that takes text.
+            prompt: what to make, in words, for a model that takes text; empty is none.
             count: how many.
             seed: 0 to 2**64 - 1; the same seed gives the same items.
             first: number of the first item; ``first=4`` makes what would be the fifth of a larger count.
-            steps: number of steps; the pipeline's own where left out, as with the following.
+            steps: number of steps; the pipeline's own if omitted, as with the following.
             sampler: name of a sampler, or its table ``{"use": "ddim", "eta": 0.5}``.
             grid: name of a grid, or its table.
             guidance: scale of classifier-free guidance; 1 is none.
@@ -156,6 +159,8 @@ def conditions_of(
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
             raise ConfigError(f"{name}: expected a whole number from {least} to {MAX_COUNT}, got {value!r}")
     wish: dict[str, object] = {"labels": tuple(labels)}
-    if prompt is not None:
+    if not isinstance(prompt, str | None):
+        raise ConfigError(f"prompt: expected text, got {prompt!r:.80}")
+    if prompt:
         wish["text"] = prompt
     return [wish] * count

@@ -26,7 +26,7 @@ from noiseform.core.registration.parameters import Parameter, describe, in_words
 from noiseform.core.registration.plugin_loading import Part
 from noiseform.core.registration.registry import current
 from noiseform.core.registration.targets import import_target
-from noiseform.core.training.recipe import TrainingConfig
+from noiseform.core.training.recipe import CodecRecipe, TrainingConfig
 from noiseform.modalities.audio.modality import AudioMedia
 from pydantic import BaseModel
 
@@ -165,6 +165,12 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("media", "`[media]` where `modality` is `audio`.", AudioMedia),
     ("data", "`[data]` of a recipe.", DataConfig),
     ("training", "`[training]` of a recipe.", TrainingConfig),
+    (
+        "recipe of a codec",
+        "The top level of a recipe that trains a codec: `codec` stands in the place of `[[stages]]`. The recipe of a\n"
+        'pipeline then names the run as the weights of its codec: `codec = { use = "kl-vae", weights = "runs/vae" }`.',
+        CodecRecipe,
+    ),
 )
 
 
@@ -204,6 +210,8 @@ def _written(value: object) -> str:
     """Return a default as a file would say it; nothing where it is None."""
     if isinstance(value, PartConfig):
         return f"`{{ use = {json.dumps(value.use)} }}`"
+    if isinstance(value, BaseModel):
+        return "`{}`"
     return "" if value is None else f"`{json.dumps(value)}`"
 
 

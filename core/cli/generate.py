@@ -27,7 +27,7 @@ __all__ = ["generate"]
 @click.argument("modality")
 @click.argument("pipeline", required=False)
 @click.option("--label", "labels", multiple=True, metavar="LABEL", help="What to make; give it again for more labels.")
-@click.option("--prompt", help="What to make, in words, for pipelines that take text.")
+@click.option("--prompt", help="What to make, in words, for pipelines that take text; empty is none.")
 @click.option("-n", "--count", type=int, default=1, show_default=True, help="How many.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same items.")
 @click.option("--steps", type=int, help="Number of steps. [default: the pipeline's]")
@@ -90,9 +90,11 @@ def generate(
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     wishes = conditions_of(labels, prompt, count=count, batch_size=batch_size)
     kind = build("modality", modality)
-    targets = _targets(output, kind.endings, pipeline or modality, labels, seed, count)
+    targets = _targets(modality, output, kind.endings, pipeline or modality, labels, seed, count)
     if sheet and Path(sheet) in targets:
         raise ConfigError(f"generate: --sheet {printable(sheet)} is also the output; give the picture its own name")
+    if sheet and Path(sheet).suffix.lower() != ".png":
+        raise ConfigError(f"generate: --sheet {printable(sheet)}: the picture is a PNG file; end the name in .png")
     check_writable(*targets, *([sheet] if sheet else []), overwrite=overwrite)
     keep_large_blocks()
     loaded = Verbs(modality).load(
@@ -130,7 +132,13 @@ def generate(
 
 
 def _targets(
-    output: str | None, endings: Sequence[str], pipeline: str, labels: Sequence[str], seed: int, count: int
+    modality: str,
+    output: str | None,
+    endings: Sequence[str],
+    pipeline: str,
+    labels: Sequence[str],
+    seed: int,
+    count: int,
 ) -> list[Path]:
     """Return the file of each item."""
     plain = "-".join((Path(pipeline).name or "item", *labels, str(seed)))
@@ -140,7 +148,7 @@ def _targets(
         place = place / default
     if place.suffix.lower() not in endings:
         raise ConfigError(
-            f"generate: {printable(place)}: no format that it could have; end the name in {', '.join(endings)}"
+            f"generate: {printable(place)}: unknown {modality} format; end the name in {', '.join(endings)}"
         )
     if count == 1:
         return [place]

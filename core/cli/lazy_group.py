@@ -13,7 +13,10 @@ from ..registration.plugin_loading import Part
 from ..registration.registry import current, load_registry, using_registry
 from ..registration.targets import import_target
 
-__all__ = ["PLUGIN_KEY", "Entry", "LazyGroup"]
+__all__ = ["DEBUG_KEY", "PLUGIN_KEY", "Entry", "LazyGroup"]
+
+DEBUG_KEY = "noiseform.debug"
+"""Where a context keeps whether tracebacks are wanted."""
 
 PLUGIN_KEY = "noiseform.plugin"
 """Where a context keeps the label of the plugin whose command runs."""
@@ -63,7 +66,7 @@ class LazyGroup(click.Group):
         command = self.get_command(ctx, args[0])
         if command is None:
             known = [*self._entries, *(part.name for part in current().plugins.parts("command"))]
-            ctx.fail(f"no such command {args[0]!r}; {nearest(args[0], known, listing='noiseform --help')}")
+            ctx.fail(f"no such command {args[0]!r}; {nearest(args[0], known)}")
         return args[0], command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

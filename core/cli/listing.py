@@ -43,7 +43,7 @@ def _entries(registry: Registry, kind: str | None) -> list[dict[str, object]]:
         if part.kind == "pipeline":
             note = _summary(registry.pipelines.get(part.name, {}))
         if part.full_name in clashing:
-            note = f"claimed twice: write {part.full_name}"
+            note = f"claimed by several: write {part.full_name}"
         candidate = part.plugin.candidate
         entries.append(
             {

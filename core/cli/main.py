@@ -20,11 +20,11 @@ import click
 from ..errors import NoiseformError, PluginError, ResourceError
 from ..naming import printable
 from ..registration.targets import PACKAGE
-from .lazy_group import PLUGIN_KEY, Entry, LazyGroup, common_options
+from .lazy_group import DEBUG_KEY, PLUGIN_KEY, Entry, LazyGroup, common_options
 
 __all__ = ["COMMANDS", "main"]
 
-MAX_MESSAGE = 2000  # characters of an error line; chosen by taste
+MAX_MESSAGE = 2000  # characters of an error line: room for a long path, and no terminal full of text
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE}
 
 COMMANDS = {
@@ -75,6 +75,7 @@ def _run(arguments: list[str]) -> int:
         with _plain_warnings(), _terminable():
             try:
                 context = group.make_context("noiseform", arguments)
+                context.meta[DEBUG_KEY] = debug
                 with context:
                     group.invoke(context)
             except click.exceptions.Exit as exit_:
@@ -93,7 +94,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _group() -> LazyGroup:
-    """Return the command ``noiseform``; made anew for each run, since click's parameters keep no state of one."""
+    """Return the command ``noiseform``; made for each run, since click's parameters keep no state of one."""
     version = str(importlib.import_module(PACKAGE).__version__)
     group = LazyGroup(
         "noiseform",

@@ -8,14 +8,16 @@ import os
 import platform
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import click
 
-from ..errors import NoiseformError
+from ..errors import NoiseformError, PluginError
 from ..registration.plugin_loading import Plugin
 from ..registration.registry import Registry, current, user_folder
 from ..registration.targets import PACKAGE
+from .lazy_group import DEBUG_KEY
 from .rows import print_json, print_rows
 
 __all__ = ["plugins"]
@@ -55,7 +57,10 @@ def _entry(plugin: Plugin) -> dict[str, object]:
 
 @plugins.command()
 def doctor() -> None:
-    """Look at everything that plugins depend on, and say what is wrong."""
+    """Look at everything that plugins depend on, and say what is wrong.
+
+    Ends with 5 where a plugin, a part or a pipeline cannot be used. --debug shows the tracebacks of plugins set aside.
+    """
     registry = current()
     package = importlib.import_module(PACKAGE)
     print_rows(
@@ -84,9 +89,16 @@ def doctor() -> None:
             for p in registry.plugins.plugins
         ],
     )
-    problems = _problems(registry)
+    unusable, odd = _unusable(registry), _odd()
+    problems = [*unusable, *odd]
     click.echo(f"\nproblems: {len(problems) or 'none'}")
     print_rows(("WHAT", "WHY"), problems) if problems else None
+    if click.get_current_context().meta.get(DEBUG_KEY):
+        for plugin in registry.plugins.plugins:
+            if plugin.error is not None:
+                click.echo("".join(["\n", *traceback.format_exception(plugin.error)]), err=True, nl=False)
+    if unusable:
+        raise click.exceptions.Exit(PluginError.exit_code)
 
 
 def _version(distribution: str) -> str:
@@ -96,7 +108,8 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _problems(registry: Registry) -> list[tuple[str, str]]:
+def _unusable(registry: Registry) -> list[tuple[str, str]]:
+    """Return the plugins, parts and pipelines that cannot be used, or not by their short names, and why."""
     found = [
         (f"plugin {plugin.label}", plugin.reason) for plugin in registry.plugins.plugins if plugin.state == "set aside"
     ]
@@ -116,6 +129,12 @@ def _problems(registry: Registry) -> list[tuple[str, str]]:
             registry.pipeline(name)
         except NoiseformError as error:
             found.append((f"pipeline/{name}", str(error)))
+    return found
+
+
+def _odd() -> list[tuple[str, str]]:
+    """Return what is odd about this machine, and why."""
+    found = []
     try:
         importlib.import_module("..libraries", __package__).torchaudio_module()
     except NoiseformError as error:

@@ -67,6 +67,7 @@ def _described(part: Part) -> dict[str, object]:
         "source": source,
         **facts,
         **_owner(part),
+        "file": _file(factory) or part.plugin.file,
         "example": _example(part, parameters),
         "parameters": [
             {
@@ -90,6 +91,14 @@ def _owner(part: Part) -> dict[str, object]:
         "file": part.plugin.file,
         "target": part.target if isinstance(part.target, str) else "",
     }
+
+
+def _file(factory: object) -> str:
+    """Return the file that a part is written in, where Python can tell."""
+    try:
+        return inspect.getsourcefile(inspect.unwrap(factory)) or ""  # type: ignore[arg-type]
+    except TypeError:
+        return ""
 
 
 def _pipeline(name: str) -> dict[str, object]:

@@ -87,7 +87,7 @@ def _from_rows(entry: Entry, rows: Rows, names: tuple[str, ...], fields: tuple[s
         try:
             known[name] = _checked(text)
         except ValueError as error:
-            raise ConfigError(f"{where}: line {line}: {error}; mend it") from error
+            raise ConfigError(f"{where}: line {line}: {error}; correct it") from error
 
     def caption(name: str) -> str:
         found = looked_up(known, name)

@@ -36,7 +36,7 @@ class DataConfig(BaseModel):
             ``file`` and ``caption``; ``jsonl``: lines such as ``{"file": "a.png", "text": "a red heart"}``, also with
             ``file_name`` and ``caption``; ``text``: a file ``a.txt`` beside ``a.png``; ``none``: there are none.
         caption_file: name of the table or the lines inside the data, or beside the archive; ``captions.csv`` or
-            ``captions.jsonl`` where left out.
+            ``captions.jsonl`` if omitted.
         caption_field: another name of the column, or of the value, that is the caption.
         include: only files that match one of these globs (case does not matter), by name or whole path; empty means
             the usual endings of the modality. Of several files with IDX pictures it chooses one.
@@ -44,7 +44,7 @@ class DataConfig(BaseModel):
         window: which part of an item larger than the model's is taken: ``random``, its ``start`` or its ``centre``.
         fit: how a picture gets the model's shape. ``crop``: resized until it covers it, then cut; ``pad``: resized
             until it lies inside, then laid on the background; ``stretch``: resized whatever its own shape.
-        flip: mirror half of the pictures left to right, drawn anew each time.
+        flip: mirror half of the pictures left to right, drawn again each time.
         background: what lies behind transparent and beside padded pictures.
         max_bad: largest share of files that may be unusable.
     """
@@ -187,7 +187,7 @@ def refuse_too_many(place: object, bad: int, total: int, share: float, reasons: 
     name, reason = next(iter(reasons), ("", "no file"))
     raise MediaError(
         f"bad data: {printable(str(place))}: {bad} of {total} files cannot be used "
-        f"(first: {printable(name)}: {reason}); mend or exclude them, or raise max_bad = {share:g}"
+        f"(first: {printable(name)}: {reason}); repair or exclude them, or raise max_bad = {share:g}"
     )
 
 

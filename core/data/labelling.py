@@ -63,7 +63,7 @@ def by_pattern(pattern: str, chosen: tuple[str, ...]) -> tuple[tuple[str, ...], 
     try:
         expression, known = parse_pattern(pattern)
     except ValueError as error:
-        raise ConfigError(f"wrong data: pattern: {error}; mend it") from error
+        raise ConfigError(f"wrong data: pattern: {error}; correct it") from error
     fields = _choose(chosen, known, "the pattern")
     depth = pattern.count("/") + 1
 

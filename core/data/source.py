@@ -158,10 +158,7 @@ class Archive(Source):
             except MediaError:
                 raise
             except Exception as error:  # tarfile, zlib, lzma and bz2 each have errors of their own
-                raise MediaError(
-                    f"cannot read: {printable(self.place)}: damaged or no tar archive ({printable(str(error))}); "
-                    "fetch or make it again"
-                ) from error
+                raise MediaError(f"cannot read: {printable(self.place)}: {self._why(file, error)}") from error
         return sorted(found.values(), key=lambda entry: os.fsencode(entry.name))
 
     def beside(self, name: str) -> Entry | None:
@@ -170,6 +167,13 @@ class Archive(Source):
         if "/" in name or not path.is_file():
             return None
         return Entry(name, path.stat().st_size, lambda: open_regular(path))
+
+    def _why(self, file: BinaryIO, error: Exception) -> str:
+        """Say what an archive that cannot be read is, and what to do about it."""
+        file.seek(0)
+        if self._plain(file) or file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+            return f"damaged or no tar archive ({printable(str(error))}); fetch or make it again"
+        return "is a file, not a folder or a tar archive; name the folder it lies in"
 
     @staticmethod
     def _plain(file: BinaryIO) -> bool:

@@ -35,7 +35,7 @@ def read_csv(entry: Entry) -> tuple[tuple[str, ...], Rows]:
         columns = tuple(reader.fieldnames or ())
         rows: Rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{where}: no table of comma-separated values in UTF-8 ({error}); mend it") from error
+        raise ConfigError(f"{where}: no table of comma-separated values in UTF-8 ({error}); correct it") from error
     if "file" not in columns:
         raise ConfigError(f"{where}: has no column 'file'; its first line must name the columns, such as file,label")
     return columns, rows
@@ -54,12 +54,12 @@ def read_jsonl(entry: Entry) -> Rows:
             if line.strip():
                 row = json.loads(line)
                 if not isinstance(row, dict):
-                    raise ConfigError(f'{where}: line {number} is no object such as {{"file": …}}; mend it')
+                    raise ConfigError(f'{where}: line {number} is no object such as {{"file": …}}; correct it')
                 rows.append((number, row))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{where}: no UTF-8 ({error}); mend it") from error
+        raise ConfigError(f"{where}: no UTF-8 ({error}); correct it") from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}: line {number} is no JSON ({error}); mend it") from error
+        raise ConfigError(f"{where}: line {number} is no JSON ({error}); correct it") from error
     return rows
 
 

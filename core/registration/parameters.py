@@ -3,8 +3,8 @@
 Positional-or-keyword parameters are what a file may set; keyword-only ones are given by the host (a codec's ``media``,
 a network's ``channels_in``) and may never stand in a file. Types and bounds come from the annotations::
 
-    class Heun:
-        def __init__(self, churn: Annotated[float, annotated_types.Ge(0)] = 0.0, *, media: MediaSpec) -> None: ...
+    class Mel:
+        def __init__(self, bins: Annotated[int, annotated_types.Ge(2)] = 64, *, media: MediaSpec) -> None: ...
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def check_parameters(
 
 
 def _cure(listing: str) -> str:
-    return f"see {listing}" if listing else "mend it"
+    return f"see {listing}" if listing else "correct it"
 
 
 def _converted(adapter: TypeAdapter[object], value: object) -> object:
@@ -217,25 +217,39 @@ _BOUNDS = {
     "maxLength": "length <=",
     "pattern": "matching",
 }
+_SEVERAL = {"integer", "number", "string", "boolean", "table", "part"}
 
 
 def in_words(schema: Mapping[str, typing.Any]) -> str:
-    """Say a JSON schema in words: ``integer >= 1``, ``'linear' or 'cosine'``, ``array of number``."""
+    """Say a JSON schema in words: ``integer >= 1``, ``'linear' or 'cosine'``, ``1 to 4 integers, each >= 8``."""
     if "anyOf" in schema:
         return " or ".join(in_words(choice) for choice in schema["anyOf"])
     if "const" in schema:
         return repr(schema["const"])
     if "enum" in schema:
         return " or ".join(map(repr, schema["enum"]))
-    kind = str(schema.get("type", ""))
-    bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
-    if kind == "array":
-        if "prefixItems" in schema:
-            return "array of [" + ", ".join(map(in_words, schema["prefixItems"])) + "]"
-        low, high = schema.get("minItems"), schema.get("maxItems")
-        size = f"{low} to {high} " if low is not None and high is not None else ""
-        size = size or (f"{low} or more " if low is not None else f"at most {high} " if high is not None else "")
-        return f"array of {size}{in_words(schema.get('items', {})) or 'values'}"
-    if kind == "object":
-        return "table"
-    return " ".join([{"null": "nothing"}.get(kind, kind), ", ".join(bounds)]).strip()
+    kind = {"object": "table", "null": "nothing"}.get(str(schema.get("type", "")), str(schema.get("type", "")))
+    return _array(schema) if kind == "array" else f"{kind} {_bounds(schema)}".strip()
+
+
+def _bounds(schema: Mapping[str, typing.Any]) -> str:
+    """Say what a value is held to: ``from 1 to 8``, ``> 0, < 1``."""
+    bounds = {key: value for key, value in schema.items() if key in _BOUNDS}
+    between = ""
+    if bounds.keys() >= {"minimum", "maximum"}:
+        between = f"from {bounds.pop('minimum')} to {bounds.pop('maximum')}"
+    return ", ".join(filter(None, [between, *(f"{_BOUNDS[key]} {bounds[key]}" for key in _BOUNDS if key in bounds)]))
+
+
+def _array(schema: Mapping[str, typing.Any]) -> str:
+    """Say what an array holds, and how many."""
+    if "prefixItems" in schema:
+        return "array of [" + ", ".join(map(in_words, schema["prefixItems"])) + "]"
+    item, low, high = schema.get("items", {}), schema.get("minItems"), schema.get("maxItems")
+    size = f"{low} to {high}" if low is not None and high is not None else f"{low} or more" if low is not None else ""
+    size = size or (f"at most {high}" if high is not None else "an array of")
+    each = in_words({"type": item["type"]}) if "type" in item and "enum" not in item else ""
+    if each not in _SEVERAL:
+        return f"{size} {in_words(item) or 'values'}"
+    bounds = _bounds(item)
+    return f"{size} {each}s" + (f", each {bounds}" if bounds else "")

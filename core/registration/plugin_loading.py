@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 
 import pluggy
 
 from .. import hookspecs
-from ..errors import NoiseformError, PluginError
+from ..errors import NoiseformError, PluginError, nearest
 from .installed import Candidate
-from .kinds import KINDS, NAME, Kind
+from .kinds import KINDS, NAME, NAME_RULE, Kind
 from .targets import TARGET, import_target
 from .torch_state import guarded
 
 __all__ = ["RUN_HOOKS", "Part", "Plugin", "load_plugin", "reason_of"]
+
+_CORE = Path(__file__).parents[1]
 
 RUN_HOOKS = ("noiseform_sampling_observers", "noiseform_training_observers")
 
@@ -30,6 +35,7 @@ class Plugin:
         candidate: its name, and where it comes from.
         state: ``"loaded"``, ``"disabled"`` (by configuration, never imported) or ``"set aside"`` (it failed).
         reason: why it is not loaded.
+        error: what it raised.
         file: the file of its module.
         seconds: how long importing it took.
         run_hooks: its implementations of the run hooks.
@@ -38,6 +44,7 @@ class Plugin:
     candidate: Candidate
     state: str = "loaded"
     reason: str = ""
+    error: BaseException | None = None
     file: str = ""
     seconds: float = 0.0
     run_hooks: dict[str, Callable[..., object]] = field(default_factory=dict)
@@ -124,7 +131,10 @@ def load_plugin(candidate: Candidate) -> tuple[Plugin, list[Part]]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit and its like must not end the program either
-        plugin.state, plugin.reason = "set aside", reason_of(error)
+        plugin.state, plugin.reason, plugin.error = "set aside", reason_of(error), error
+        place = _place(error)
+        if place and place not in plugin.reason:
+            plugin.reason += f" ({place})"
     return plugin, parts
 
 
@@ -137,6 +147,18 @@ def reason_of(error: BaseException) -> str:
     kind = type(error).__name__
     text = text if isinstance(error, NoiseformError) else f"{kind}: {text}" if text else kind
     return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _place(error: BaseException) -> str:
+    """Return ``file:line`` where an exception, or its cause, was raised; nothing where that is in noiseform itself."""
+    error = error.__cause__ if isinstance(error, PluginError) and error.__cause__ is not None else error
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        own = Path(frame.filename).is_relative_to(_CORE) or "pluggy" in Path(frame.filename).parts
+        if not own and os.path.isfile(frame.filename):  # which the frozen import system is not
+            return f"{frame.filename}:{frame.lineno}"
+    return ""
 
 
 def _imported(target: str, plugin: Plugin) -> object:
@@ -157,7 +179,13 @@ def _hooks(module: object) -> dict[str, Callable[..., object]]:
     manager = pluggy.PluginManager("noiseform")  # one each, so that pluggy's checks judge one plugin at a time
     manager.add_hookspecs(hookspecs)
     manager.register(module)
-    manager.check_pending()
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        known = {name for name in vars(hookspecs) if name.startswith("noiseform_")}
+        unknown = [caller.name for caller in manager.get_hookcallers(module) or () if caller.name not in known]
+        hints = "; ".join(f"unknown hook {name!r}; {nearest(name, known)}" for name in unknown)
+        raise PluginError(hints or str(error)) from None
     hooks = {
         caller.name: implementation.function
         for caller in manager.get_hookcallers(module) or ()
@@ -183,7 +211,7 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
         raise PluginError(f"hook {kind.hook}: expected a mapping of names to factories, got {type(given).__name__}")
     for name, target in dict(given).items():
         if not isinstance(name, str) or not NAME.fullmatch(name) or name == "default":
-            raise PluginError(f"hook {kind.hook}: {name!r:.100} is no name for a part; names match {NAME.pattern}")
+            raise PluginError(f"hook {kind.hook}: {name!r:.100} is no name for a part; {NAME_RULE}")
         lazy = isinstance(target, str) and ":" in target and TARGET.fullmatch(target)
         direct = isinstance(target, Mapping) if kind.name == "pipeline" else callable(target)
         if not lazy and not direct:

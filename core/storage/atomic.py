@@ -27,7 +27,7 @@ TEMPORARY_PREFIX = ".noiseform-tmp-"
 """Start of the name of every temporary file; ``<place>-<pid>-<random><suffix>`` follows."""
 
 ABANDONED_SECONDS = 24 * 3600.0
-"""Age after which a temporary file of an unknown machine counts as abandoned (a number chosen by taste)."""
+"""Age after which a temporary file of an unknown machine counts as abandoned: no writer takes a day."""
 
 _EXHAUSTED = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -200,7 +200,10 @@ def _refuse_target(target: Path, overwrite: bool) -> None:
 
 
 def _taken(target: Path) -> ConfigError:
-    return ConfigError(f"cannot write: {printable(target)}: it exists; choose another name or allow overwriting")
+    return ConfigError(
+        f"cannot write: {printable(target)}: it exists; choose another name, or replace it with --overwrite "
+        "(in Python overwrite=True)"
+    )
 
 
 def _force(temporary: Path) -> None:

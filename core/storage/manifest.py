@@ -32,7 +32,7 @@ __all__ = [
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-_LIMIT = 16 * 2**20  # bytes of a JSON or TOML file; a taste, far above any that we write
+_LIMIT = 16 * 2**20  # bytes of a JSON or TOML file: far above any that we write
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

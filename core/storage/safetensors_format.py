@@ -44,7 +44,7 @@ _DTYPES: dict[str, torch.dtype] = {
     "BOOL": torch.bool,
 }
 _TAGS = {dtype: tag for tag, dtype in _DTYPES.items()}
-_CHUNK = 4 * 2**20  # bytes; a taste: large enough to be fast
+CHUNK = 4 * 2**20  # bytes a read or write: large enough to be fast, small enough to stay cheap
 _DAMAGED = "the file is damaged, take another copy"
 
 
@@ -149,4 +149,4 @@ def tensor_chunks(
         if tensor.numel():
             plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
             view = plain.reshape(-1).view(torch.uint8).numpy().data
-            yield from (view[start : start + _CHUNK] for start in range(0, len(view), _CHUNK))
+            yield from (view[start : start + CHUNK] for start in range(0, len(view), CHUNK))

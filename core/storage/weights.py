@@ -18,7 +18,7 @@ from ..errors import CheckpointError, MediaError, NumericError
 from ..naming import printable
 from .atomic import whole_file
 from .regular_file import open_regular
-from .safetensors_format import MAX_HEADER, Header, TensorEntry, parse_header, tensor_chunks
+from .safetensors_format import CHUNK, MAX_HEADER, Header, TensorEntry, parse_header, tensor_chunks
 
 __all__ = [
     "assign",
@@ -31,7 +31,6 @@ __all__ = [
     "tensors_sha256",
 ]
 
-_CHUNK = 4 * 2**20  # bytes a read or write; a taste: large enough to be fast, small enough to stay cheap
 _PICKLE_HINT = (
     "it is a pickle, which can run code when loaded and is therefore never read; "
     "write it as safetensors where it came from, with safetensors.torch.save_file"
@@ -54,7 +53,7 @@ def file_sha256(path: Path) -> str:
     try:
         with _open(path) as file:
             digest = hashlib.sha256()
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(CHUNK):
                 digest.update(chunk)
             return digest.hexdigest()
     except OSError as error:
@@ -99,7 +98,7 @@ def _read_tensor(file: BinaryIO, entry: TensorEntry, path: Path, digest: hashlib
     view = raw.numpy().data
     position = 0
     while position < len(view):
-        count = file.readinto(view[position : position + _CHUNK])  # type: ignore[attr-defined]
+        count = file.readinto(view[position : position + CHUNK])  # type: ignore[attr-defined]
         if not count:
             raise CheckpointError(
                 f"weights: {printable(path)}: truncated inside {entry.name[:80]!r}; take another copy"

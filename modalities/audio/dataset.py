@@ -45,7 +45,7 @@ class AudioDataset(FileDataset):
             cache_limit: most bytes of decoded sound kept in memory.
 
         Raises:
-            ConfigError: ``spec`` is none of sound, or ``config`` names what is not there.
+            ConfigError: ``spec`` is not an audio spec, or ``config`` names what is not there.
             MediaError: there is no file, all are bad, or more than ``config.max_bad`` of them.
         """
         config = config or DataConfig()

@@ -11,7 +11,7 @@ from .clip import Audio
 __all__ = ["as_html", "as_wav"]
 
 EMBED_LIMIT = 16 * 2**20
-"""Most bytes of sound put into a page; a longer one is shown but not played (chosen by taste)."""
+"""Most bytes of sound put into a page; a longer one is shown but not played."""
 
 
 def as_wav(audio: Audio) -> bytes:

@@ -35,7 +35,7 @@ SHORT_BLOCK = 4096
 """Frames decoded at a time of a file that may be damaged: of the block with the damage nothing is kept."""
 
 PEAK_LIMIT = 8.0
-"""Largest size of a sample, full scale being 1: coders overshoot a little, but not by 18 dB (chosen by taste)."""
+"""Largest size of a sample, full scale being 1: coders overshoot a little, but not by 18 dB."""
 
 VALUES_PER_SECOND = 96_000
 """Values that a second of sound may have at most on average (48 kHz in stereo): the limit of memory for one clip."""

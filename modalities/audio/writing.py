@@ -80,7 +80,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise ConfigError(
-            f"cannot write: {printable(path)}: no format of sound; end the name in .wav, .flac, .ogg or .mp3"
+            f"cannot write: {printable(path)}: unknown audio format; end the name in .wav, .flac, .ogg or .mp3"
         )
     return kind
 

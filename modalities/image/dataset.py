@@ -48,7 +48,7 @@ class ImageDataset(FileDataset):
             cache_limit: most bytes of decoded pictures kept in memory.
 
         Raises:
-            ConfigError: ``spec`` is none of pictures, or ``config`` names what is not there.
+            ConfigError: ``spec`` is not an image spec, or ``config`` names what is not there.
             MediaError: there is no file, all are bad, or more than ``config.max_bad`` of them.
         """
         config = config or DataConfig()

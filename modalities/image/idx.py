@@ -65,7 +65,7 @@ class IdxDataset:
                 names, such as ``*/5????`` for those from 50,000 on.
 
         Raises:
-            ConfigError: ``spec`` is none of pictures, or ``config`` asks for labels from elsewhere.
+            ConfigError: ``spec`` is not an image spec, or ``config`` asks for labels from elsewhere.
             MediaError: the files are damaged, do not belong together, or there is no one file to choose.
         """
         config = config or DataConfig()

@@ -25,7 +25,7 @@ __all__ = ["ImageMedia", "ImageModality"]
 Size = Annotated[int, Field(ge=1, le=8192)]
 
 _STEP = 1 / 255  # of 8-bit values
-_CLIPPED = 0.98  # white or black ground is common, grey edges are rarely missing; chosen by taste
+_CLIPPED = 0.98  # white or black ground is common, grey edges are rarely missing
 
 
 class ImageMedia(BaseModel):

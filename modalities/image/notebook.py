@@ -12,7 +12,7 @@ from .pixels import eight_bit, to_pillow
 __all__ = ["as_png", "enlargement"]
 
 EDGE = 96
-"""Smaller pictures are enlarged to about this edge, in pixels (chosen by taste)."""
+"""Smaller pictures are enlarged to about this edge, in pixels."""
 
 
 def enlargement(height: int, width: int) -> int:

@@ -18,7 +18,7 @@ from .pixels import eight_bit, to_pillow
 
 __all__ = ["sheet"]
 
-_SHEET = 4096  # pixels a side, about, that the pictures on a sheet take at most; chosen by taste
+_SHEET = 4096  # pixels a side, about, that the pictures on a sheet take at most: what every viewer shows
 _PAPER = (255, 255, 255)
 _INK = (38, 36, 48)
 _BOARD = ((255, 255, 255), (226, 226, 230))  # what shows through transparent pictures

@@ -69,7 +69,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     ending = Path(path).suffix.lower().removeprefix(".")
     if ending not in _FORMATS:
         raise ConfigError(
-            f"cannot write: {printable(path)}: no format of pictures; end the name in .png, .jpg, .jpeg or .webp"
+            f"cannot write: {printable(path)}: unknown image format; end the name in .png, .jpg, .jpeg or .webp"
         )
     return _FORMATS[ending]
 

@@ -23,8 +23,8 @@ _ARGUMENTS = """
         weighting: which errors matter: "uniform", "snr", "min-snr".
         density: at which times training looks: "uniform", "logit-normal", "log-normal".
         gamma: cap of the signal-to-noise ratio in "min-snr".
-        mean: centre of a normal density; its usual value where left out.
-        std: width of a normal density; its usual value where left out.
+        mean: centre of a normal density; its usual value if omitted.
+        std: width of a normal density; its usual value if omitted.
 """
 
 
@@ -91,8 +91,8 @@ def edm(
         weighting: which errors matter: "uniform", "snr", "min-snr".
         density: at which times training looks; EDM's is "log-normal".
         gamma: cap of the signal-to-noise ratio in "min-snr".
-        mean: centre of a normal density; EDM's -1.2 where left out.
-        std: width of a normal density; EDM's 1.2 where left out.
+        mean: centre of a normal density; EDM's -1.2 if omitted.
+        std: width of a normal density; EDM's 1.2 if omitted.
         sigma_data: standard deviation of the data.
 
     Source: Karras et al. 2022, arXiv 2206.00364, equation 8 and table 1.

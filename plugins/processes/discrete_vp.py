@@ -23,8 +23,8 @@ class DiscreteVP:
     Args:
         schedule: "linear" (DDPM), "scaled-linear" (latent diffusion), "cosine" (improved DDPM), "sigmoid" (GeoDiff).
         length: number of betas.
-        beta_start: first beta; the paper's where left out. Not used by "cosine".
-        beta_end: last beta; the paper's where left out. "cosine": the largest beta allowed.
+        beta_start: first beta; the paper's if omitted. Not used by "cosine".
+        beta_end: last beta; the paper's if omitted. "cosine": the largest beta allowed.
         zero_terminal_snr: scale the table so that alpha(1) = 0.
 
     Source: Ho et al. 2020, arXiv 2006.11239, section 4; Rombach et al. 2022, arXiv 2112.10752; Nichol and Dhariwal

@@ -86,7 +86,7 @@ def test_existing_file_is_refused_before_anything_is_made(generate, capsys, tmp_
     with monkeypatch.context() as patch:
         patch.setattr("noiseform.core.verbs.Verbs.load", None)  # not even loaded
         assert generate("-n", "3", "-o", "x.wav") == 2
-    assert "x-0001.wav: it exists; choose another name or allow overwriting" in capsys.readouterr().err
+    assert "x-0001.wav: it exists; choose another name, or replace it with --overwrite" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["x-0001.wav"]
     assert generate("-n", "3", "-o", "x.wav", "--overwrite") == 0
     assert read("x-0001.wav").record["item"] == 1
@@ -109,8 +109,8 @@ def test_places_that_cannot_be_written(generate, capsys, tmp_path):
         ("x.wav\n/y.wav", "make the folder first"),
         ("a" * 300 + ".wav", "file name too long; choose a shorter name"),
         ("/proc/x.wav", "cannot write: /proc/x.wav"),
-        ("x.txt", "no format that it could have; end the name in .wav, .flac, .ogg, .mp3"),
-        ("x", "no format that it could have"),
+        ("x.txt", "unknown audio format; end the name in .wav, .flac, .ogg, .mp3"),
+        ("x", "unknown audio format"),
         ("x.mp3", "1000 Hz, mp3 holds 8000"),
     ):
         assert generate("-o", output) == 2, output
@@ -121,11 +121,27 @@ def test_places_that_cannot_be_written(generate, capsys, tmp_path):
 
 
 def test_picture_may_not_take_the_output(generate, capsys):
+    assert generate("-o", "x.wav", "--sheet", "x.jpg") == 2
+    assert "--sheet x.jpg: the picture is a PNG file; end the name in .png" in capsys.readouterr().err
     assert generate("-o", "x.wav", "--sheet", "x.wav") == 2
     assert "--sheet x.wav is also the output" in capsys.readouterr().err
     assert generate("-o", "x.wav", "--sheet", "no/x.png") == 2
     assert generate("-o", "x.wav", "--previews", "/proc/x") == 2
     assert not Path("x.wav").exists()
+
+
+def test_empty_prompt_is_none_and_another_is_refused(generate, capsys):
+    assert generate("--label", "low", "-o", "plain.wav") == 0
+    assert generate("--label", "low", "--prompt", "", "-o", "empty.wav") == 0
+    assert Path("plain.wav").read_bytes() == Path("empty.wav").read_bytes()
+    assert generate("--prompt", "a low tone", "-o", "x.wav") == 2
+    assert "prompt: this model takes no prompt" in capsys.readouterr().err
+
+
+def test_file_in_the_place_of_a_model_is_told(capsys):
+    Path("recipe.toml").write_text("")
+    assert main(["generate", "audio", "./recipe.toml", "-o", "x.wav"]) == 2
+    assert "recipe.toml: is a file, not a model folder; a recipe is trained first" in capsys.readouterr().err
 
 
 def test_json_has_one_object_for_each_item(generate, capsys):
@@ -142,14 +158,14 @@ def test_json_has_one_object_for_each_item(generate, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_silent_and_clipped_items_are_told(generate, capsys):
-    loud = ("--set", "stages.base.codec.scale=0.01")
-    assert generate("-o", "loud.wav", *loud) == 0
+def test_silent_and_clipped_items_are_told(tiny_model, trained_as, capsys):
+    loud, quiet = (str(trained_as(tiny_model, f"stages.base.codec.scale={scale}")) for scale in (0.01, 1e6))
+    assert main(["generate", "audio", loud, "-o", "loud.wav"]) == 0
     assert "warning: item 0 is clipped: " in capsys.readouterr().err
     for _ in range(2):  # every time
-        assert generate("-o", "quiet.wav", "--overwrite", "--set", "stages.base.codec.scale=1e6") == 0
+        assert main(["generate", "audio", quiet, "-o", "quiet.wav", "--overwrite"]) == 0
         assert "warning: item 0 is silent: the loudest sample is " in capsys.readouterr().err
-    assert generate("-o", "strict.wav", "--strict", *loud) == 7
+    assert main(["generate", "audio", loud, "-o", "strict.wav", "--strict"]) == 7
     assert "error: generate: item 0: clipped: " in (said := capsys.readouterr().err)
     assert "try another seed or less guidance" in said
     assert not Path("strict.wav").exists()

@@ -108,7 +108,7 @@ def test_list_shows_pipelines_of_the_user_and_clashes(capsys, site, tmp_path):
     assert main(["list", "--registry", str(file)]) == 0
     listed = capsys.readouterr().out
     assert f"{file}:1" in listed
-    assert "claimed twice: write shadow/ddim" in listed
+    assert "claimed by several: write shadow/ddim" in listed
     assert main(["list", "pipeline"]) == 0  # the option held for one run
     assert "mine" not in capsys.readouterr().out
 
@@ -133,14 +133,23 @@ def test_show_names_bounds(capsys):
 
 def test_doctor(capsys, site):
     site.add("broken", {"broken": "raise OSError('libc10_cuda.so')"})
-    assert main(["plugins", "doctor"]) == 0
-    told = capsys.readouterr().out
-    assert "libc10_cuda.so" in told
+    assert main(["plugins", "doctor"]) == 5
+    printed = capsys.readouterr()
+    told = printed.out
+    assert f"OSError: libc10_cuda.so ({site.folder / 'broken.py'}:1)" in told
+    assert "Traceback" not in printed.err
+    assert main(["plugins", "doctor", "--debug"]) == 5
+    assert "Traceback" in capsys.readouterr().err
     assert "registry (built-in)" in told
     assert main(["plugins", "list", "--json"]) == 0
     plugins = {plugin["name"]: plugin for plugin in json.loads(capsys.readouterr().out)}
     assert plugins["broken"]["state"] == "set aside"
     assert plugins["broken"]["version"] == "1.0"
+
+
+def test_show_names_the_file_of_the_part(capsys):
+    assert main(["show", "sampler/ddim", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"].endswith("ddim.py")
 
 
 def test_registry_show(capsys, tmp_path):
@@ -154,6 +163,7 @@ def test_registry_show(capsys, tmp_path):
 
 ERRORS = {
     ("lst",): (2, "no such command 'lst'; did you mean 'list'"),
+    ("LIST",): (2, "no such command 'LIST'; did you mean 'list'?; see noiseform --help"),
     ("list", "smapler"): (2, "unknown kind of part 'smapler'; did you mean 'sampler'"),
     ("list", "--jsn"): (2, "--jsn"),
     ("list", "a", "b"): (2, "unexpected extra argument"),

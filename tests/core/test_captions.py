@@ -116,7 +116,7 @@ BAD = {
     ),
     "no file column": ("table", b"name,caption\na.png,x", "has no column 'file'"),
     "empty value": ("table", b"file,caption\na.png,", "line 2 has no text under caption; fill it in"),
-    "blank value": ("table", b"file,caption\na.png,  ", "line 2: the caption is empty; mend it"),
+    "blank value": ("table", b"file,caption\na.png,  ", "line 2: the caption is empty; correct it"),
     "twice": ("table", b"file,caption\na.png,x\n./a.png,y", "line 3 names a.png a second time"),
     "no UTF-8": ("table", b"file,caption\na.png,\xff", "in UTF-8"),
     "no csv": ("table", b'file,caption\n"a.png,x', "no table of comma-separated values"),

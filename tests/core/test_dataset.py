@@ -303,3 +303,12 @@ def test_too_many_bad_files_are_refused_with_counts(tmp_path: Path) -> None:
         refuse_too_many(tmp_path, 6, 100, 0.05, [("a\nb", "broken")])
     with pytest.raises(MediaError, match="3 of 3"):
         refuse_too_many(tmp_path, 3, 3, 1.0, [("a", "broken")])
+
+
+def test_one_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "seven.wav").write_bytes(b"RIFF" + bytes(2000))
+    with pytest.raises(MediaError, match=r"seven\.wav: is a file, not a folder or a tar archive; name the folder it"):
+        open_source(tmp_path / "seven.wav").entries(lambda name: True)
+    (tmp_path / "cut.tar.gz").write_bytes(b"\x1f\x8b" + bytes(20))
+    with pytest.raises(MediaError, match="damaged or no tar archive"):
+        open_source(tmp_path / "cut.tar.gz").entries(lambda name: True)

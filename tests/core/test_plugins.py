@@ -46,7 +46,9 @@ def hook(body: str) -> str:
 HOSTILE = {
     "import-error": ("import no_such_module_at_all", "ModuleNotFoundError"),
     "os-error": ("raise OSError('libc10_cuda.so: cannot open')", "libc10_cuda.so"),
+    "error-with-its-line": ("x = 1\n\nraise ValueError('oh')", "hostile.py:3)"),
     "syntax-error": ("def (:", "SyntaxError"),
+    "syntax-error-with-its-line": ("x = 1\ndef (:", "hostile.py:2)"),
     "null-bytes": ("x = 1\0", "SyntaxError"),
     "system-exit": ("raise SystemExit(3)", "SystemExit"),
     "base-exception": ("class Stop(BaseException): pass\nraise Stop('now')", "Stop: now"),
@@ -58,7 +60,7 @@ HOSTILE = {
     "odd-api": (f"noiseform_api = 'one'\n{hook('return {}')}", "plugin API 'one'"),
     "misspelt-hook": (
         "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampler(): return {}",
-        "noiseform_sampler",
+        "unknown hook 'noiseform_sampler'; did you mean 'noiseform_samplers'?",
     ),
     "unmarked-hook": ("def noiseform_samplers(): return {}", "lacks @hookimpl"),
     "no-hook": ("x = 1", "has no hook"),
@@ -67,10 +69,11 @@ HOSTILE = {
         "noiseform_samplers",
     ),
     "hook-raises": (hook("raise ZeroDivisionError('oh')"), "noiseform_samplers raised ZeroDivisionError: oh"),
+    "hook-raises-with-its-line": (hook("raise ZeroDivisionError('oh')"), "hostile.py:4)"),
     "hook-exits": (hook("raise SystemExit"), "noiseform_samplers raised SystemExit"),
     "hook-gives-none": (hook("return None"), "expected a mapping of names to factories, got NoneType"),
     "hook-gives-list": (hook("return ['x']"), "got list"),
-    "path-name": (hook("return {'../../x': dict}"), "'../../x' is no name"),
+    "path-name": (hook("return {'../../x': dict}"), "'../../x' is no name for a part; a name is 1 to 64 of a-z, 0-9"),
     "nul-name": (hook("return {'a\\0b': dict}"), "is no name"),
     "long-name": (hook("return {'a' * 300: dict}"), "is no name"),
     "look-alike-name": (hook("return {'dd\\u0456m': dict}"), "is no name"),
@@ -123,6 +126,15 @@ def test_hostile_plugin_is_set_aside(site, capsys, name):
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("modality", "endings, spec, wrap"), ("metric", "compare")])
+def test_part_without_the_methods_of_its_kind_is_named(site, kind, missing):
+    hooks = {"modality": "noiseform_modalities", "metric": "noiseform_metrics"}
+    lame = f"from noiseform import hookimpl\nclass Lame:\n    name = 'lame'\n@hookimpl\ndef {hooks[kind]}(): "
+    site.add("lame", {"lame": lame + "return {'lame': Lame}"})
+    with pytest.raises(PluginError, match=f"{kind} 'lame' of plugin lame .* without {missing}"):
+        build(kind, "lame")
 
 
 @pytest.mark.parametrize("target", ["../../x", "/etc/passwd", "a b", "", "x:", ":x", "x:y:z", "os;x", "a..b"])

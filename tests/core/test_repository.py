@@ -10,6 +10,7 @@ from pathlib import Path
 import noiseform
 from noiseform.core import hookspecs
 from noiseform.core.registration.kinds import KINDS
+from noiseform.core.verbs import Verbs
 
 ROOT = Path(noiseform.__file__).resolve().parent
 
@@ -34,6 +35,13 @@ def test_hooks_are_frozen():
     specified = [name for name in vars(hookspecs) if name.startswith("noiseform_")]
     assert sorted(specified) == HOOKS.split()
     assert {kind.hook for kind in KINDS.values()} == {name for name in HOOKS.split() if "observers" not in name}
+
+
+def test_a_modality_shows_its_public_names_alone():
+    for modality in (noiseform.audio, noiseform.image):
+        assert dir(modality) == sorted([*modality.__all__, "noiseform_modalities"])
+        assert {"generate", "load", "read"} <= set(dir(modality))
+    assert repr(Verbs("audio")) == "<verbs of audio: generate, load>"
 
 
 def test_public_names_exist():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,6 @@ MODELS = ("spoken-digits", "spoken-digits-wave")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 QUOTED = re.compile(r"<!-- quoted: \S+ -->.*?<!-- end -->", re.DOTALL)
 FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))\b")
-ENTRY_POINT = re.compile(r"\[project\.entry-points\.noiseform\]\s+(\w+) = \"(\w+)\"")
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(#[^)\s]*)?\)")
 
 
@@ -51,9 +51,13 @@ class Reader:
     def write(self, path: Path, source: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, encoding="utf-8")
-        entry = ENTRY_POINT.search(source)
-        if entry:
-            self.site.add(f"of-{self.page.stem.lower()}", {}, entry_points={entry[1]: entry[2]})
+
+    def install(self, folder: str) -> None:
+        """Build a project of the page's own and install it beside the test."""
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+        pip += ["--no-deps", "--no-build-isolation", "--target", str(self.site.folder), folder]
+        subprocess.run(pip, check=True)
+        self.site.forget()
 
     def run(self, command: str, line: int) -> None:
         program, *arguments = shlex.split(command)
@@ -61,6 +65,8 @@ class Reader:
         if program == "make":
             targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
             assert arguments[0] in targets, where
+        elif program == "pip" and Path(arguments[-1]).resolve().is_relative_to(Path.cwd()):
+            self.install(arguments[-1])
         elif program in ("pip", "python"):
             assert all((ROOT / word).exists() for word in arguments if "/" in word), where
         else:
@@ -104,6 +110,13 @@ def test_guide(page, reader, outsider):
 @pytest.mark.usefixtures("stand_ins")
 def test_readme_with_stand_ins(reader):
     reader(ROOT / "README.md")
+
+
+def test_readme_counts_the_lines_of_its_plugin():
+    section = (ROOT / "README.md").read_text().partition("## A plugin")[2].partition("\n## ")[0]
+    files = [block[2] for block in BLOCK.finditer(section) if FILE.match(block[2])]
+    lines = [line for file in files for line in file.splitlines()[1:] if line]
+    assert f"all of it, {len(lines)} lines" in section
 
 
 def test_readme(reader):

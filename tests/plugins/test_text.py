@@ -78,7 +78,7 @@ def test_what_is_no_text_is_refused(text, wish, why):
 
 def test_a_wish_for_text_is_refused_where_nobody_takes_it(text):
     assert Model(torch.nn.Identity(), [text]).encode([{"text": "a"}])
-    with pytest.raises(ConfigError, match="takes no text"):
+    with pytest.raises(ConfigError, match="takes no prompt"):
         Model(torch.nn.Identity(), []).encode([{"text": "a"}])
 
 

@@ -120,8 +120,8 @@ def load_pipeline(
     for warning in check_parts(model.parts, lambda part: known.version_of(part.kind, part.name, part.distribution)):
         warnings.warn(warning, stacklevel=2)
     kind = build("modality", modality)
-    spec = kind.spec(config.media)
     with torch.random.fork_rng(devices=[]), plugins_named(f"pipeline {name!r}"):  # initial weights are drawn
+        spec = kind.spec(config.media)
         stages = [build_stage(table, spec, where=f"pipeline {name!r}") for table in config.stages]
     refuse_untrained(config, model.pipeline, model.parts, where=f"pipeline {name!r}")
     model, weights = load_model_folder(folder, allow_nonfinite=allow_nonfinite)  # last: it takes longest

@@ -118,7 +118,9 @@ class Pipeline:
             for key, condition, tensor in zip(keys, some, tensors, strict=True):
                 nfe = rows // len(some)
                 record = self._record(key, condition, nfe)
-                yield Made(self.modality.wrap(tensor, self.spec, record), key.item, nfe, seconds)
+                with plugins_named(f"generate: {self.name}"):
+                    media = self.modality.wrap(tensor, self.spec, record)
+                yield Made(media, key.item, nfe, seconds)
 
     def _run(
         self,

@@ -15,6 +15,7 @@ import click
 
 from ..errors import ConfigError, NumericError
 from ..naming import printable
+from ..registration.attribution import plugins_named
 
 if TYPE_CHECKING:
     from ..pipeline import Made, Pipeline
@@ -46,6 +47,7 @@ __all__ = ["generate"]
 @click.option("--strict", is_flag=True, help="End with an error where an item looks wrong (silent, clipped, …).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each item.")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
+@plugins_named("generate")
 def generate(
     modality: str,
     pipeline: str | None,

@@ -13,6 +13,7 @@ import click
 
 from ..errors import CheckpointError, ConfigError, NoiseformError, NumericError, PluginError
 from ..naming import printable
+from ..registration.attribution import plugins_named
 
 if TYPE_CHECKING:
     from ..modality import Modality
@@ -27,6 +28,7 @@ __all__ = ["replay"]
 @click.option("--pipeline", metavar="PIPELINE", help="Where the model is now, if not under the recorded name.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what was made.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@plugins_named("replay")
 def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: bool) -> None:
     """Make FILE again from the record inside it, and compare byte by byte.
 

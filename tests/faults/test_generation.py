@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from noiseform.core.cli.main import main
+from noiseform.core.registration.build import build
 from noiseform.core.storage.atomic import TEMPORARY_PREFIX
 from noiseform.core.verbs import Verbs
 from noiseform.modalities.audio.reading import read
@@ -139,8 +140,11 @@ PARTS = """
 
     class Sound(AudioModality):
         name = "hostile-audio"
+        how = "nan"
         def wrap(self, tensor, spec, record):
-            return super().wrap(tensor * float("nan"), spec, record)
+            return super().wrap(tensor * float("nan") if self.how == "nan" else tensor, spec, record)
+        def write(self, item, path, **options):
+            return raises() if self.how == "write" else super().write(item, path, **options)
 """
 TELLING = {"none": "gave None, expected", "list": "gave a list, expected", "shape": "expected", "rank": "expected"}
 BREAKS = [
@@ -226,6 +230,15 @@ def test_medium_that_is_not_finite_is_not_written(tiny_model, site, capsys, tmp_
     site.add("hostile-kit", {"hostile": HOOKS, "hostile_parts": PARTS})
     assert main(["generate", "hostile-audio", str(tiny_model), "--set", "modality='hostile-audio'", "-o", "x.wav"]) == 7
     assert "64 of 64 samples are not finite" in capsys.readouterr().err
+    assert left(tmp_path) == []
+
+
+def test_modality_that_breaks_is_named(tiny_model, site, capsys, tmp_path, monkeypatch):
+    site.add("hostile-kit", {"hostile": HOOKS, "hostile_parts": PARTS})
+    build("modality", "hostile-audio")
+    monkeypatch.setattr(sys.modules["hostile_parts"].Sound, "how", "write")
+    assert main(["generate", "hostile-audio", str(tiny_model), "--set", "modality='hostile-audio'", "-o", "x.wav"]) == 5
+    assert "generate: plugin hostile-kit (hostile-kit 1.0): raises raised LookupError" in capsys.readouterr().err
     assert left(tmp_path) == []
 
 

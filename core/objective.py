@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -21,18 +22,15 @@ Density = Callable[[Tensor, CompleteProcess], Tensor]
 """(u uniform in [0, 1) (batch,), process) -> times (batch,): the inverse distribution function of t."""
 
 
-class Objective:
-    """What training asks of an objective; sampling only asks for its ``prediction``.
+class Objective(Protocol):
+    """What training asks of an objective; sampling only asks for its ``prediction``."""
 
-    Attributes:
-        prediction: how the network's output is read.
-    """
-
-    prediction: Prediction
+    @property
+    def prediction(self) -> Prediction:
+        """How the network's output is read."""
 
     def times(self, u: Tensor, process: CompleteProcess) -> Tensor:
         """Return the training times (batch,) float64 for numbers ``u`` (batch,) drawn uniformly from [0, 1)."""
-        raise NotImplementedError
 
     def loss(
         self,
@@ -44,11 +42,10 @@ class Objective:
         cond: Mapping[str, Tensor],
     ) -> Tensor:
         """Return the loss of each item (batch,), for clean items and noise (batch, \\*item) and times (batch,)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class PredictionObjective(Objective):
+class PredictionObjective:
     """Regression on a prediction: ``weight(t) * mean((network(x_t, t) - target)**2)``.
 
     Attributes:

@@ -10,19 +10,21 @@ from annotated_types import Gt
 from ...core import prediction
 from ...core.objective import PredictionObjective
 from .densities import density as density_named
+from .weightings import WeightingName
 from .weightings import weighting as weighting_named
 
 __all__ = ["edm", "eps", "score", "v", "velocity", "x0"]
 
-WeightingName = Literal["uniform", "snr", "min-snr"]
 DensityName = Literal["uniform", "logit-normal", "log-normal"]
 Positive = Annotated[float, Gt(0)]
 
 _ARGUMENTS = """
     Args:
-        weighting: which errors matter: "uniform", "snr", "min-snr".
+        weighting: which errors matter: "uniform", "snr", "min-snr", "p2", "edm", "likelihood".
         density: at which times training looks: "uniform", "logit-normal", "log-normal".
-        gamma: cap of the signal-to-noise ratio in "min-snr".
+        gamma: cap of the signal-to-noise ratio in "min-snr", 5 if omitted; exponent in "p2", 1 if omitted.
+        k: the signal-to-noise ratio that "p2" adds.
+        sigma_data: standard deviation of the data in the weighting "edm".
         mean: centre of a normal density; its usual value if omitted.
         std: width of a normal density; its usual value if omitted.
 """
@@ -34,11 +36,14 @@ def _regression(
     def make(
         weighting: WeightingName = "uniform",
         density: DensityName = "uniform",
-        gamma: Positive = 5.0,
+        gamma: Positive | None = None,
+        k: Positive = 1.0,
+        sigma_data: Positive = 0.5,
         mean: float | None = None,
         std: Positive | None = None,
     ) -> PredictionObjective:
-        return PredictionObjective(predicted, weighting_named(weighting, gamma), density_named(density, mean, std))
+        weights = weighting_named(weighting, gamma, k, sigma_data)
+        return PredictionObjective(predicted, weights, density_named(density, mean, std))
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"{meaning}\n{_ARGUMENTS}\n    Source: {source}\n"
@@ -80,7 +85,8 @@ velocity = _regression(
 def edm(
     weighting: WeightingName = "uniform",
     density: DensityName = "log-normal",
-    gamma: Positive = 5.0,
+    gamma: Positive | None = None,
+    k: Positive = 1.0,
     mean: float | None = None,
     std: Positive | None = None,
     sigma_data: Positive = 0.5,
@@ -88,14 +94,15 @@ def edm(
     """Predict the output F of EDM's preconditioning; "uniform" on F is EDM's own weighting of the loss.
 
     Args:
-        weighting: which errors matter: "uniform", "snr", "min-snr".
+        weighting: which errors matter: "uniform", "snr", "min-snr", "p2", "edm", "likelihood".
         density: at which times training looks; EDM's is "log-normal".
-        gamma: cap of the signal-to-noise ratio in "min-snr".
+        gamma: cap of the signal-to-noise ratio in "min-snr", 5 if omitted; exponent in "p2", 1 if omitted.
+        k: the signal-to-noise ratio that "p2" adds.
         mean: centre of a normal density; EDM's -1.2 if omitted.
         std: width of a normal density; EDM's 1.2 if omitted.
         sigma_data: standard deviation of the data.
 
     Source: Karras et al. 2022, arXiv 2206.00364, equation 8 and table 1.
     """
-    predicted = prediction.edm(sigma_data)
-    return PredictionObjective(predicted, weighting_named(weighting, gamma), density_named(density, mean, std))
+    predicted, weights = prediction.edm(sigma_data), weighting_named(weighting, gamma, k, sigma_data)
+    return PredictionObjective(predicted, weights, density_named(density, mean, std))

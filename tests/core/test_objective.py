@@ -8,11 +8,11 @@ import pytest
 import torch
 from noiseform import GaussianMixture, build
 from noiseform.core.level import Level
-from noiseform.core.process import complete, level_at
+from noiseform.core.process import complete, diffusion, level_at
 from scipy import stats
 from torch.testing import assert_close
 
-WEIGHTINGS = ("uniform", "snr", "min-snr")
+WEIGHTINGS = ("uniform", "snr", "min-snr", "p2", "edm", "likelihood")
 DENSITIES = ("uniform", "logit-normal", "log-normal")
 INSIDE = torch.tensor([0.02, 0.1, 0.35, 0.6, 0.85, 0.97], dtype=torch.float64)
 
@@ -76,10 +76,17 @@ def test_loss_is_the_weighted_mean_square(process, objective_name, normal):
 
 @pytest.mark.parametrize("gamma", [1.0, 5.0])
 def test_weights_of_variance_preserving_processes_are_the_papers(gamma):
-    """Hang et al. 2023, section 3.4, and Salimans and Ho 2022, section 4: the weights of each prediction's error."""
+    """The weights of each prediction's error, written out as the papers do.
+
+    Hang et al. 2023, section 3.4; Salimans and Ho 2022, section 4; Choi et al. 2022, equation 8 and table 1; Karras et
+    al. 2022, table 1, in their x / alpha; Kingma et al. 2021, equation 17; Song et al. 2021, arXiv 2101.09258.
+    """
     for name in ("vp-linear", "discrete-vp"):
-        level = level_at(complete(build("process", name)), INSIDE)
+        process, t = complete(build("process", name)), INSIDE + 1e-5  # no entry of a table
+        level = level_at(process, t)
         snr = level.log_snr.exp()
+        nsr = snr**-0.5
+        slope = -(process.log_snr(t + 1e-6) - process.log_snr(t - 1e-6)) / 2e-6
         capped = snr.clamp(max=gamma)
         known = {
             ("eps", "uniform"): torch.ones_like(snr),
@@ -90,28 +97,43 @@ def test_weights_of_variance_preserving_processes_are_the_papers(gamma):
             ("v", "snr"): snr / (snr + 1),
             ("v", "min-snr"): capped / (snr + 1),
             ("score", "uniform"): level.sigma**2,
+            ("eps", "p2"): (1 + snr) ** -gamma,
+            ("x0", "p2"): snr * (1 + snr) ** -gamma,
+            ("v", "p2"): snr * (1 + snr) ** -(gamma + 1),
+            ("x0", "edm"): (nsr**2 + 0.5**2) / (nsr * 0.5) ** 2,
+            ("eps", "edm"): nsr**2 * (nsr**2 + 0.5**2) / (nsr * 0.5) ** 2,
+            ("edm", "edm"): torch.ones_like(snr),
+            ("eps", "likelihood"): slope / 2,
+            ("x0", "likelihood"): slope * snr / 2,
+            ("score", "likelihood"): diffusion(process, t) ** 2 / 2,
         }
         for (use, weighting), expected in known.items():
             objective = build("objective", use, weighting=weighting, gamma=gamma)
-            assert_close(objective.weighting(objective.prediction, level), expected, rtol=1e-9, atol=0)
+            near = 1e-6 if weighting == "likelihood" else 1e-9  # finite differences
+            assert_close(objective.weighting(objective.prediction, level), expected, rtol=near, atol=0)
 
 
 def test_weighted_errors_are_the_same_for_every_prediction(process, objective_name, normal):
-    """``snr`` is an unweighted error of eps and ``min-snr`` is min(SNR, gamma) of x0, whatever the network says."""
+    """Weights are of the error of eps or of x0, whatever the network says."""
     x, output = normal(6, 4, purpose="x"), normal(6, 4, purpose="output")
-    exact = level_at(process, INSIDE)
+    t = INSIDE + 1e-5  # no entry of a table
+    exact = level_at(process, t)
     level, snr = exact.like(x), exact.log_snr.exp()
     prediction = build("objective", objective_name).prediction
     truth = normal(6, 4, purpose="truth")
     clean, noise = prediction.pair(truth, x, level)
     seen_clean, seen_noise = prediction.pair(output, x, level)
+    slope = -(process.log_snr(t + 1e-6) - process.log_snr(t - 1e-6)) / 2e-6
     square = lambda error: (error**2).mean(1)  # noqa: E731
     for weighting, expected in (
         ("snr", square(seen_noise - noise)),
         ("min-snr", snr.clamp(max=5.0) * square(seen_clean - clean)),
+        ("p2", square(seen_noise - noise) / (1 + snr)),
+        ("edm", (snr + 4) * square(seen_clean - clean)),
+        ("likelihood", slope / 2 * square(seen_noise - noise)),
     ):
         weight = build("objective", objective_name, weighting=weighting).weighting(prediction, exact)
-        assert_close(weight * square(output - truth), expected, rtol=1e-7, atol=0)
+        assert_close(weight * square(output - truth), expected, rtol=1e-6, atol=0)
 
 
 def test_edm_loss_is_edms(normal):

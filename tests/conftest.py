@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,10 @@ from noiseform.core.registration.settings import apply_settings
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
 from noiseform.modalities.audio.clip import Audio
 from noiseform.modalities.image.picture import Image
+
+# A shell starts what runs in the background with interrupts ignored, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .classifier import CLASSIFIER
 from .errors import CheckpointError, ConfigError
 from .limits import MAX_STEPS
 from .naming import printable
@@ -163,6 +164,11 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
             raise ConfigError(
                 f"model {printable(path)}: a codec, which makes nothing by itself; "
                 f'name it in a recipe: codec = {{ use = "...", weights = "{printable(path)}" }}'
+            )
+        if CLASSIFIER in table and "stages" not in table:
+            raise ConfigError(
+                f"model {printable(path)}: a classifier, which makes nothing by itself; it guides a pipeline: "
+                f'guidance = {{ use = "classifier", weights = "{printable(path)}" }}'
             )
         return path.resolve().name, checked(PipelineConfig, table, what=f"model {printable(path)}"), path, ()
     try:

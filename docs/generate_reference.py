@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from noiseform.core.classifier import ClassifierConfig
 from noiseform.core.cli.lazy_group import common_options
 from noiseform.core.cli.main import COMMANDS
 from noiseform.core.data.dataset import DataConfig
@@ -26,7 +27,7 @@ from noiseform.core.registration.parameters import Parameter, describe, in_words
 from noiseform.core.registration.plugin_loading import Part
 from noiseform.core.registration.registry import current
 from noiseform.core.registration.targets import import_target
-from noiseform.core.training.recipe import CodecRecipe, TrainingConfig
+from noiseform.core.training.recipe import ClassifierRecipe, CodecRecipe, TrainingConfig
 from noiseform.modalities.audio.modality import AudioMedia
 from pydantic import BaseModel
 
@@ -171,6 +172,14 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
         'pipeline then names the run as the weights of its codec: `codec = { use = "kl-vae", weights = "runs/vae" }`.',
         CodecRecipe,
     ),
+    (
+        "recipe of a classifier",
+        "The top level of a recipe that trains a classifier of noisy items: `classifier` stands in the place of\n"
+        "`[[stages]]`. A pipeline is then guided by it:\n"
+        '`guidance = { use = "classifier", weights = "runs/classifier" }`.',
+        ClassifierRecipe,
+    ),
+    ("classifier", "`[classifier]` of such a recipe.", ClassifierConfig),
 )
 
 

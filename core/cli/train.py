@@ -59,7 +59,7 @@ def train(
     from ..registration.build import build
     from ..registration.registry import current
     from ..training.interruption import Interrupted
-    from ..training.recipe import CodecRecipe, read_recipe
+    from ..training.recipe import ClassifierRecipe, CodecRecipe, read_recipe
     from ..training.trainer import train as run
 
     keep_large_blocks()
@@ -100,11 +100,11 @@ def train(
         raise SystemExit(128 + stop.signal) from None
     if not quiet:
         shown = printable(folder if folder.is_absolute() else os.path.join(os.curdir, folder))
-        use = (
-            f'in a recipe: codec = {{ use = "{wanted.codec.use}", weights = "{shown}" }}'
-            if isinstance(wanted, CodecRecipe)
-            else f"noiseform generate {wanted.modality} {shown}"
-        )
+        use = f"noiseform generate {wanted.modality} {shown}"
+        if isinstance(wanted, CodecRecipe):
+            use = f'in a recipe: codec = {{ use = "{wanted.codec.use}", weights = "{shown}" }}'
+        elif isinstance(wanted, ClassifierRecipe):
+            use = f'in a pipeline: guidance = {{ use = "classifier", weights = "{shown}" }}'
         click.echo(f"model folder: {shown}  ({use})")
 
 

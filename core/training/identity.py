@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ..data.dataset import DataConfig
 from ..modality import DataSet
-from .recipe import CodecRecipe, Recipe
+from .recipe import AnyRecipe
 from .task import Task
 
 __all__ = ["differences", "identity_of"]
@@ -17,7 +17,7 @@ _FREE = {"keep", "checkpoint_every", "sample_every", "samples", "weights"}
 """Keys of ``[training]`` that change nothing of what is computed."""
 
 
-def identity_of(recipe: Recipe | CodecRecipe, task: Task, data: DataSet) -> dict[str, object]:
+def identity_of(recipe: AnyRecipe, task: Task, data: DataSet) -> dict[str, object]:
     """Return everything that a run's losses depend on, as what JSON can say."""
     return {
         "pipeline": dict(task.pipeline),

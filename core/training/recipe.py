@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..classifier import CLASSIFIER, ClassifierConfig
 from ..data.dataset import DataConfig
 from ..errors import ConfigError
 from ..naming import printable
@@ -17,7 +18,7 @@ from ..registration.registry_layer import value_at
 from ..registration.settings import apply_settings
 from ..registration.toml_file import KeyPath, read_toml
 
-__all__ = ["CodecRecipe", "Recipe", "TrainingConfig", "read_recipe"]
+__all__ = ["AnyRecipe", "ClassifierRecipe", "CodecRecipe", "Recipe", "TrainingConfig", "read_recipe"]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -117,7 +118,38 @@ class CodecRecipe(BaseModel):
         )
 
 
-def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe | CodecRecipe:
+class ClassifierRecipe(BaseModel):
+    """The recipe of a classifier of noisy items, which is to guide pipelines.
+
+    Attributes:
+        modality: what it classifies.
+        summary: one line about it.
+        media: shape and units of an item, as in a pipeline.
+        classifier: its process, network, codec and labels.
+        data: as in a pipeline's recipe.
+        training: the same; ``stage`` and ``dropout`` mean nothing here.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    modality: Name
+    summary: Annotated[str, Field(max_length=500)] = ""
+    media: dict[str, object] = {}
+    classifier: ClassifierConfig
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @property
+    def pipeline(self) -> dict[str, object]:
+        """What the model folder says of the classifier, as tables that TOML can say."""
+        return self.model_dump(mode="json", include={"modality", "summary", "media", CLASSIFIER}, exclude_none=True)
+
+
+AnyRecipe = Recipe | CodecRecipe | ClassifierRecipe
+"""A recipe of any kind."""
+
+
+def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> AnyRecipe:
     """Read a recipe file, with ``path=value`` settings laid over it.
 
     Raises:
@@ -132,6 +164,8 @@ def read_recipe(path: Path, *, settings: tuple[str, ...] = ()) -> Recipe | Codec
     def where(path: KeyPath) -> str:
         return file.where(path) if value_at(table, path) is value_at(file.table, path) else "--set"
 
+    if CLASSIFIER in table:
+        return checked(ClassifierRecipe, table, what="recipe of a classifier", where=where)
     if "codec" in table:
         return checked(CodecRecipe, table, what="recipe of a codec", where=where)
     return checked(Recipe, table, what="recipe", where=where)

@@ -32,13 +32,14 @@ from ..storage.model_folder import write_model_folder
 from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
+from .classifier import ClassifierTask
 from .codec import CodecTask
 from .denoising import DenoisingTask
 from .identity import differences, identity_of
 from .interruption import Interrupted, signals_held
 from .log import LossLog, write_skipped
 from .optimization import parameter_groups, rate_at
-from .recipe import CodecRecipe, Recipe
+from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe
 from .run_folder import check_run_folder
 from .task import Task
 
@@ -79,7 +80,7 @@ class TrainingRun:
     """
 
     folder: Path
-    recipe: Recipe | CodecRecipe
+    recipe: AnyRecipe
     start: int
 
 
@@ -87,7 +88,7 @@ Observer = Callable[[TrainingStep], None]
 
 
 def train(
-    recipe: Recipe | CodecRecipe,
+    recipe: AnyRecipe,
     data: DataSet | Callable[[], DataSet],
     modality: Modality,
     folder: Path,
@@ -99,7 +100,7 @@ def train(
     observers: tuple[Observer, ...] = (),
     until: int | None = None,
 ) -> Path:
-    """Train one stage of a pipeline, or a codec, and leave a model folder.
+    """Train one stage of a pipeline, a codec or a classifier, and leave a model folder.
 
     Args:
         recipe: what is trained, and how.
@@ -141,7 +142,7 @@ def train(
 
 
 class _Trainer:
-    def __init__(self, recipe: Recipe | CodecRecipe, modality: Modality, folder: Path) -> None:
+    def __init__(self, recipe: AnyRecipe, modality: Modality, folder: Path) -> None:
         self.recipe, self.folder = recipe, folder
         config = self.config = recipe.training
         with torch.random.fork_rng(devices=[]):
@@ -294,8 +295,10 @@ class _Trainer:
         write_skipped(self.folder / "skipped.jsonl", self.data.skipped)
 
 
-def _task(recipe: Recipe | CodecRecipe, modality: Modality) -> Task:
+def _task(recipe: AnyRecipe, modality: Modality) -> Task:
     """Return what a recipe trains."""
+    if isinstance(recipe, ClassifierRecipe):
+        return ClassifierTask(recipe, modality)
     return CodecTask(recipe, modality) if isinstance(recipe, CodecRecipe) else DenoisingTask(recipe, modality)
 
 

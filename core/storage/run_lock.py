@@ -45,7 +45,7 @@ class RunLock:
         self._handle = -1
         if fcntl is None:
             raise ConfigError("training: this system has no file locks (flock); train on Linux or macOS")
-        self._made = [folder for folder in (run, *run.parents) if not folder.exists()]
+        self._made = [folder for folder in (run, *run.parents) if not os.path.exists(folder)]
         try:
             run.mkdir(parents=True, exist_ok=True)
             handle = self._opened()

@@ -28,7 +28,8 @@ def check_run_folder(folder: Path, *, resume: bool, data: Path | None = None) ->
         ConfigError: it lies in the data, holds files of something else, a model, or (without ``resume``) a run.
     """
     shown = printable(folder)
-    if folder.is_dir() and has_checkpoints(folder):
+    there = os.path.isdir(folder)  # which takes any name, as is_dir() does not
+    if there and has_checkpoints(folder):
         if not resume:
             raise ConfigError(
                 f"run folder: {shown}: holds a training already; "
@@ -37,7 +38,7 @@ def check_run_folder(folder: Path, *, resume: bool, data: Path | None = None) ->
         return
     if data is not None and folder.resolve().is_relative_to(data.resolve()):
         raise ConfigError(f"run folder: {shown}: lies inside the data; choose another folder with -o")
-    if is_model_folder(folder):
+    if there and is_model_folder(folder):
         raise ConfigError(
             f"run folder: {shown}: holds a model without checkpoints, which would be replaced; "
             "choose another folder with -o"

@@ -108,3 +108,17 @@ def test_what_changes_nothing_that_was_learnt_may_be_set(tiny_recipe, tones, tmp
     assert main(["train", str(tiny_recipe), "--data", str(tones), "-o", str(tmp_path / "mel"), *settings]) == 0
     quick = audio.load(str(tmp_path / "mel"), settings=["stages.base.codec.iterations=3"])
     assert quick.config.stages[0].codec.params["iterations"] == 3
+
+
+def test_the_default_pipeline_is_noiseforms_own_and_replays(site, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["generate", "audio", "--label", "one", "--steps", "1"]
+    assert main([*command, "-o", "before.wav"]) == 0
+    hook = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_pipelines(): return "
+    site.add("rival-model", {"rival_model": hook + "{'spoken-digits': {'modality': 'audio', 'weights': 'nowhere'}}"})
+    assert main([*command, "-o", "after.wav"]) == 0
+    for file in ("before.wav", "after.wav"):
+        assert main(["replay", file]) == 0
+    capsys.readouterr()
+    assert main(["generate", "audio", "spoken-digits", "-o", "x.wav"]) == 5
+    assert "pipeline 'spoken-digits' is claimed by" in capsys.readouterr().err

@@ -26,7 +26,11 @@ class Conditioned(Protocol):
 
 
 class Guidance(Protocol):
-    """Wraps a conditioned denoiser into one that needs only (x, level)."""
+    """Wraps a conditioned denoiser into one that needs only (x, level).
+
+    One that asks a trained model of its own says which by its class attribute ``guide``: ``"classifier"`` or
+    ``"denoiser"``. It is then called with that model as a further argument, see the guide on plugins.
+    """
 
     def wrap(self, denoise: Conditioned, cond: Cond, null: Cond):  # type: ignore[no-untyped-def]
         """Return ``denoise(x, level) -> x0``.

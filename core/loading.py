@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .classifier import CLASSIFIER
 from .errors import CheckpointError, ConfigError
+from .guide_loading import guide_entry, load_guide
 from .limits import MAX_STEPS
 from .naming import printable
 from .pipeline import Pipeline
@@ -129,6 +130,15 @@ def load_pipeline(
     for stage in stages:
         _fill(stage, model, weights, device, dtype)
     digests = {name: model.sha256(name) for name in model.stages}
+
+    def beside(folder: str) -> Pipeline:
+        return load_pipeline(folder, modality, device=device, dtype=dtype, allow_nonfinite=allow_nonfinite)
+
+    for number, stage in enumerate(stages):
+        guide = load_guide(stage, beside, where=f"pipeline {name!r}", device=device)
+        if guide is not None:
+            stages[number] = replace(stage, guide=guide)
+            digests[guide_entry(stage.config.name)] = guide.sha256
     return Pipeline(name, config, kind, spec, tuple(stages), digests, device, dtype)
 
 

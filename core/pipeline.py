@@ -13,6 +13,7 @@ from .contract import check_tensor
 from .denoiser import Cond, Denoiser
 from .errors import NumericError, PluginError
 from .exhaustion import memory_told
+from .guide import Bound
 from .level import Level
 from .media import MediaSpec
 from .memory import refuse_too_much
@@ -137,12 +138,14 @@ class Pipeline:
         )
         with torch.no_grad(), memory_told(too_much):
             raw = [
-                {name: value.to(self.device) for name, value in one.items()} for one in stage.model.encode(conditions)
+                {name: value.to(self.device) for name, value in one.items()}
+                for one in stage.model.encode(_heard(stage, conditions))
             ]
+            guide = None if stage.guide is None else stage.guide.bound(conditions)
             denoise = Denoiser(stage.model.network, stage.objective.prediction, dtype=self.dtype)
             cond, null = stage.model.condition(raw), stage.model.condition(stage.model.null(raw))
             latent = sample(
-                _guided(stage, denoise, cond, null),
+                _guided(stage, denoise, cond, null, guide),
                 process=stage.process,
                 sampler=stage.sampler,
                 grid=stage.grid,
@@ -160,7 +163,7 @@ class Pipeline:
                 f"generate: {self.name}: codec {stage.config.codec.use!r} gave values that are not finite; "
                 "use float32, or less guidance"
             )
-        return media, denoise.rows
+        return media, denoise.rows + (0 if guide is None else guide.rows)
 
     def _record(self, key: Key, condition: Mapping[str, object], nfe: int) -> dict[str, object]:
         """Return how an item was made: enough to make it again, and nothing of this machine."""
@@ -183,10 +186,23 @@ class Pipeline:
         }
 
 
-def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond) -> Denoise:
+def _heard(stage: Stage, conditions: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
+    """Return the conditions without the labels that only the stage's guide listens to."""
+    if stage.guide is None:
+        return conditions
+    known = {name for one in stage.model.conditioners for name in getattr(one, "names", ())}
+    own = stage.guide.own_labels(known)
+    return [
+        {**one, "labels": tuple(label for label in one.get("labels") or () if label not in own)}  # type: ignore[attr-defined]
+        for one in conditions
+    ]
+
+
+def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond, guide: Bound | None) -> Denoise:
     """Return the guided denoiser; what it gives is held against the contract at its first call."""
     of = f"guidance {stage.config.guidance.use!r}"
-    guided = stage.guidance.wrap(denoise, cond, null)
+    given = {} if guide is None else {"guide": guide}
+    guided = stage.guidance.wrap(denoise, cond, null, **given)
     if not callable(guided):
         raise PluginError(f"{of}: wrap gave a {type(guided).__name__}, expected denoise(x, level) -> x0; fix the part")
     first = True

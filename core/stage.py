@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from .registration.config import PartConfig, StageConfig
 from .registration.parameters import host_parameters
 from .sampling import Grid, Sampler
 from .storage.model_parts import RequiredPart
+
+if TYPE_CHECKING:
+    from .guide import Guide
 
 __all__ = ["MAX_PARAMETERS", "Model", "Stage", "build_stage"]
 
@@ -107,6 +110,7 @@ class Stage:
         media: what the stage makes.
         latent_shape: shape of an item as the network sees it (channels, \\*space).
         model: network and conditioners; their weights are random until loaded.
+        guide: the trained model that the guidance asks beside this one.
     """
 
     config: StageConfig
@@ -119,6 +123,7 @@ class Stage:
     guidance: Guidance
     sampler: Sampler
     grid: Grid
+    guide: Guide | None = None
 
     @property
     def parts(self) -> list[RequiredPart]:
@@ -179,7 +184,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
         objective,
         Model(build_part(config.network, "network", where=at, **host), conditioners),
         codec,
-        build_part(config.guidance, "guidance", where=at),
+        build_part(config.guidance.without_weights, "guidance", where=at),
         build_part(config.sampler, "sampler", where=at),
         build_part(config.grid, "grid", where=at),
     )

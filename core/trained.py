@@ -10,7 +10,7 @@ from .registration.config import PartConfig, PipelineConfig, StageConfig, checke
 from .registration.parameters import check_parameters, describe
 from .storage.model_parts import RequiredPart
 
-__all__ = ["of_owners", "refuse_untrained"]
+__all__ = ["of_owners", "part_differences", "refuse_untrained"]
 
 _SAMPLED = ("guidance", "sampler", "grid")
 """Kinds that say how a model is sampled, which is the user's to change."""
@@ -68,7 +68,7 @@ def refuse_untrained(
             continue  # it has no weights either, which is told where they are filled in
         for key, kind, table, before in _pairs(stage, stages[stage.name]):
             path = f"stages.{stage.name}.{key}"
-            for name, was, now in _differences(kind, table, before):
+            for name, was, now in part_differences(kind, table, before):
                 raise ConfigError(
                     f"{where}: {path}{name}: the weights were trained with {was}, not {now}; "
                     "leave it as it was, or train a model of your own"
@@ -84,8 +84,11 @@ def _pairs(stage: StageConfig, trained: StageConfig) -> Iterator[tuple[str, str,
         yield f"conditioners.{index}", "conditioner", now, before
 
 
-def _differences(kind: str, now: PartConfig | None, before: PartConfig | None) -> Iterator[tuple[str, str, str]]:
-    """Give the first difference of two parts: the key, what it was, what it is."""
+def part_differences(kind: str, now: PartConfig | None, before: PartConfig | None) -> Iterator[tuple[str, str, str]]:
+    """Give the differences of two parts: the key, what it was, what it is.
+
+    Parameters that the part's class lists as ``settable`` may differ.
+    """
     if now is None or before is None:
         yield "", before.use if before else "none", now.use if now else "none"
         return

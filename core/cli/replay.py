@@ -111,6 +111,6 @@ def _meant(name: str, record: Record) -> str:
     for rival in rivals if len(rivals) > 1 else ():
         with contextlib.suppress(NoiseformError):
             model = read_model_folder(registry.model_folder(rival))
-            if {stage: model.sha256(stage) for stage in model.stages} == dict(record.weights):
+            if {stage: model.sha256(stage) for stage in model.stages}.items() <= record.weights.items():
                 return rival
     return name

@@ -61,7 +61,10 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
     name = table.pop("use", None)
     if table.pop("weights", None) is not None:
         at = f"{where}: " if where else ""
-        raise ConfigError(f"{at}{kind} {name!r}: its weights come with the model; only a recipe's codec names them")
+        raise ConfigError(
+            f"{at}{kind} {name!r}: its weights come with the model; "
+            "only a recipe's codec names them, or a pipeline's guidance"
+        )
     if not isinstance(name, str):
         raise ConfigError(f'{kind}: {where + ": " if where else ""}expected {{ use = "NAME", ... }}, got {part!r}')
     try:

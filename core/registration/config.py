@@ -22,7 +22,7 @@ Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 class PartConfig(BaseModel):
     """A part by name, with its parameters: ``{ use = "ddim", eta = 0.5 }``.
 
-    ``weights`` names the model folder of a part that was trained before: a codec.
+    ``weights`` names the model folder of a part that was trained before: a codec, or what guides.
 
     Attributes:
         use: the part's name.
@@ -56,6 +56,15 @@ class PartConfig(BaseModel):
         """The model folder that its weights come from."""
         given = (self.model_extra or {}).get("weights")
         return None if given is None else str(given)
+
+    @property
+    def without_weights(self) -> PartConfig:
+        """The same table without the reference to its weights."""
+        if self.weights is None:
+            return self
+        bare = PartConfig.model_validate({"use": self.use, **self.params}).of(*self._owners)
+        bare._origin = self._origin
+        return bare
 
     @property
     def params(self) -> dict[str, object]:

@@ -49,6 +49,11 @@ class DenoisingTask:
         if self._codec is not None:
             stages[name] = stages[name].model_copy(update={"codec": self._codec.config})
         self._stage = build_stage(stages[name], self._media, where="recipe")
+        if getattr(self._stage.guidance, "guide", None) is not None or stages[name].guidance.weights is not None:
+            raise ConfigError(
+                f"recipe: guidance {stages[name].guidance.use!r} with weights of its own is for generating: leave it "
+                "out here, and name it in a registry's pipeline or by --set"
+            )
         if self._codec is not None:
             self._codec.fill(self._stage.codec)
         elif has_weights(self._stage.codec):
@@ -57,6 +62,8 @@ class DenoisingTask:
                 "then name its folder as its weights"
             )
         self.modules: Mapping[str, nn.Module] = {"model": self._stage.model}
+        memory = getattr(self._stage.objective, "memory", None)
+        self.memory: Mapping[str, nn.Module] = {} if memory is None else {"objective": memory}
         self.conditioners = len(self._stage.model.conditioners)
         self.pipeline = recipe.model_copy(update={"stages": list(stages.values())}).pipeline
         self.parts = self._stage.parts

@@ -12,4 +12,6 @@ def noiseform_guidances() -> dict[str, str]:
         "none": f"{here}.none:NoGuidance",
         "cfg": f"{here}.cfg:ClassifierFree",
         "apg": f"{here}.apg:AdaptiveProjected",
+        "classifier": f"{here}.classifier:ClassifierGuidance",
+        "autoguidance": f"{here}.autoguidance:Autoguidance",
     }

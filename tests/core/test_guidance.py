@@ -159,3 +159,38 @@ def test_momentum_of_apg_is_its_recurrence_and_begins_anew_with_each_run(oracle,
         denoise = guidance.wrap(oracle, COND, NULL)
         factors = [((denoise(x, LEVEL) - ASKED(x, LEVEL)) / change).mean().item() for _ in range(3)]
         assert factors == pytest.approx([1.0, 0.5, 0.75])
+
+
+def test_exact_classifier_makes_the_conditional_denoiser_of_the_unconditional_one(oracle, x):
+    """Bayes' rule: the score of p(x | y) is that of p(x) and the gradient of log p(y | x)."""
+
+    def guide(x, level):
+        half = torch.log(torch.tensor(0.5, dtype=x.dtype))
+        return ASKED.log_prob(x, level) + half - ALL.log_prob(x, level)
+
+    guided = build("guidance", "classifier", scale=1.0).wrap(oracle, {}, {}, guide=guide)
+    with torch.no_grad():
+        assert_close(guided(x, LEVEL), ASKED(x, LEVEL))
+        doubled = build("guidance", "classifier", scale=2.0).wrap(oracle, {}, {}, guide=guide)(x, LEVEL)
+    assert_close(doubled, 2 * ASKED(x, LEVEL) - ALL(x, LEVEL))
+
+
+def test_classifier_is_not_asked_where_there_is_nothing_to_classify(x):
+    def denoise(x, level, cond):
+        return 0.5 * x
+
+    def guide(x, level):
+        raise AssertionError("asked")
+
+    noise = Level(1.0, 0.0, 1.0, -1.0, 1.0, float("-inf"))
+    assert_close(build("guidance", "classifier").wrap(denoise, {}, {}, guide=guide)(x, noise), 0.5 * x)
+    within = build("guidance", "classifier", interval=(0.1, 0.4)).wrap(denoise, {}, {}, guide=guide)
+    assert_close(within(x, LEVEL), 0.5 * x)
+    with pytest.raises(ConfigError):
+        build("guidance", "classifier", interval=(0.8, 0.2))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
+def test_autoguidance_leads_away_from_the_weaker_model(oracle, x, scale):
+    guided = build("guidance", "autoguidance", scale=scale).wrap(oracle, COND, NULL, guide=ALL)(x, LEVEL)
+    assert_close(guided, ALL(x, LEVEL) + scale * (ASKED(x, LEVEL) - ALL(x, LEVEL)))

@@ -16,7 +16,10 @@ __all__ = ["Task"]
 
 
 class Task(Protocol):
-    """One kind of training; the loop around it is always the same."""
+    """One kind of training; the loop around it is always the same.
+
+    A task may have ``memory`` as well, torch modules by name that do not learn by gradients: checkpoints keep them too.
+    """
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:

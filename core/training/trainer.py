@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ... import __version__
 from ..errors import ConfigError, NumericError
@@ -151,6 +151,7 @@ class _Trainer:
         sizes = {name: sum(one.numel() for one in module.parameters()) for name, module in self.task.modules.items()}
         refuse_too_many_parameters(sum(sizes.values()), sizes["model"])
         self.average = averaged(self.task.modules["model"], config.ema)
+        self.memory: Mapping[str, nn.Module] = getattr(self.task, "memory", {})
         self.optimizers = {
             name: torch.optim.AdamW(
                 parameter_groups(module, config.weight_decay), lr=config.learning_rate, betas=config.betas
@@ -194,6 +195,9 @@ class _Trainer:
             entry = _optimizer_entry(name)
             restored = restore_state(checkpoint.tensors[entry], checkpoint.state[entry])
             restore_optimizer(self.optimizers[name], restored)
+        for name, module in self.memory.items():
+            if name in checkpoint.tensors:  # not where the recipe was overridden
+                assign(module, checkpoint.tensors[name], source=source)
         return checkpoint.step
 
     def go(self, observers: tuple[Observer, ...], caught: list[int], until: int | None) -> None:
@@ -274,6 +278,7 @@ class _Trainer:
             entry = _optimizer_entry(name)
             tensors[name] = module.state_dict()
             tensors[entry], state[entry] = flatten_state(self.optimizers[name].state_dict())
+        tensors.update((name, module.state_dict()) for name, module in self.memory.items())
         save_checkpoint(self.folder, self.done, tensors, state, keep=self.config.keep)
         self.saved = self.done
         exported = self.task.exported(self.average.module)

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from ...core.objective import Density
 from ...core.process import CompleteProcess
+from .importance import Importance
 
-__all__ = ["density"]
+__all__ = ["DensityName", "density"]
+
+DensityName = Literal["uniform", "logit-normal", "log-normal", "importance"]
 
 _EDGE = 1e-6  # keeps training off the very ends of a process, where weights and derivatives may be infinite
 
 
-def density(name: str, mean: float | None, std: float | None) -> Density:
+def density(name: DensityName, mean: float | None, std: float | None) -> Density:
     """Return a density of t by name.
 
     Args:
         name: "uniform": t itself; "logit-normal": log(t / (1 - t)) is normal, by default with mean 0 and width 1;
-            "log-normal": log(sigma / alpha) is normal, by default with mean -1.2 and width 1.2.
+            "log-normal": log(sigma / alpha) is normal, by default with mean -1.2 and width 1.2;
+            "importance": see :class:`Importance`, which learns from the losses.
         mean: centre of the normal distribution.
         std: its width.
 
     Source: Esser et al. 2024, arXiv 2403.03206, equation 19; Karras et al. 2022, arXiv 2206.00364, table 1.
     """
+
+    if name == "importance":
+        return Importance()
 
     def normal(u: Tensor, usual_mean: float, usual_std: float) -> Tensor:
         centre = usual_mean if mean is None else mean

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Gt
 
 from ...core import prediction
 from ...core.objective import PredictionObjective
+from .densities import DensityName
 from .densities import density as density_named
 from .weightings import WeightingName
 from .weightings import weighting as weighting_named
 
 __all__ = ["edm", "eps", "score", "v", "velocity", "x0"]
 
-DensityName = Literal["uniform", "logit-normal", "log-normal"]
 Positive = Annotated[float, Gt(0)]
 
 _ARGUMENTS = """
     Args:
         weighting: which errors matter: "uniform", "snr", "min-snr", "p2", "edm", "likelihood".
-        density: at which times training looks: "uniform", "logit-normal", "log-normal".
+        density: at which times training looks: "uniform", "logit-normal", "log-normal", "importance".
         gamma: cap of the signal-to-noise ratio in "min-snr", 5 if omitted; exponent in "p2", 1 if omitted.
         k: the signal-to-noise ratio that "p2" adds.
         sigma_data: standard deviation of the data in the weighting "edm".

@@ -13,7 +13,7 @@ from scipy import stats
 from torch.testing import assert_close
 
 WEIGHTINGS = ("uniform", "snr", "min-snr", "p2", "edm", "likelihood")
-DENSITIES = ("uniform", "logit-normal", "log-normal")
+DENSITIES = ("uniform", "logit-normal", "log-normal", "importance")
 INSIDE = torch.tensor([0.02, 0.1, 0.35, 0.6, 0.85, 0.97], dtype=torch.float64)
 
 
@@ -181,9 +181,43 @@ def test_times_have_the_density(process, objective_name, density):
         "uniform": (t, stats.uniform()),
         "logit-normal": (torch.logit(t), stats.norm(0, 1)),
         "log-normal": (-process.log_snr(t) / 2, stats.norm(-1.2, 1.2)),
+        "importance": (t, stats.uniform()),  # as long as it has seen no losses
     }[density]
     # What a process cannot reach (an nsr above that of t = 1) gathers at its end: less than 2 % of the numbers.
     assert stats.kstest(variable.numpy(), law.cdf).statistic < 0.02
+
+
+def test_importance_follows_the_losses_and_keeps_their_mean():
+    """Nichol and Dhariwal 2021, equation 18, for a loss of 0.1 + 3 t**2 that is now and then four times as large."""
+    process, objective = complete(build("process", "flow")), build("objective", "v", density="importance")
+    losses = lambda t: 0.1 + 3 * t**2  # noqa: E731
+    u = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    for shift in range(10):  # each bin sees one of the hundred times
+        t = objective.times(u[shift * 20 :: 200], process)
+        objective.memory.corrected(t, losses(t) * (4 if shift == 3 else 1))
+    t = objective.times(u, process)
+    assert_close(t, t.sort().values)
+    edges = torch.linspace(0, 1, 101)
+    expected = stats.rv_histogram((losses((edges[1:] + edges[:-1]) / 2).numpy(), edges.numpy()))
+    assert stats.kstest(t.numpy(), expected.cdf).statistic < 0.005
+    assert objective.memory.density().mean().item() == pytest.approx(1)
+    twin = build("objective", "v", density="importance")
+    twin.memory.load_state_dict(objective.memory.state_dict())
+    assert torch.equal(twin.times(u, process), t)
+    corrected = objective.memory.corrected(t, losses(t))
+    assert corrected.mean().item() == pytest.approx(1.1, rel=1e-3)  # the integral over t
+    assert corrected.std() < 0.1 * losses(u).std()
+
+
+def test_importance_draws_everywhere_where_losses_vanish():
+    process, objective = complete(build("process", "flow")), build("objective", "v", density="importance")
+    u = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    for loss in (torch.zeros_like(u), (u > 0.5).double()):
+        objective.memory.corrected(u, loss)
+        t = objective.times(torch.cat([u, torch.tensor([0.0, 1 - 2**-53])]), process)
+        assert (t > 0).all()
+        assert (t < 1).all()
+    assert t.min() < 0.5
 
 
 def test_centre_and_width_of_a_density_can_be_set():

@@ -67,6 +67,18 @@ def test_stopped_and_resumed_is_the_same_to_the_last_bit(tiny_recipe, tones, tmp
     assert one == other
 
 
+def test_losses_that_a_density_follows_are_kept_for_the_resumed_run(tiny_recipe, tones, tmp_path):
+    settings = ("stages.0.objective.density='importance'", "training.batch_size=128", "training.steps=20")
+    run(tiny_recipe, tones, tmp_path / "whole", *settings)
+    for until in (3, 15, None):
+        run(tiny_recipe, tones, tmp_path / "torn", *settings, resume=True, until=until)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "torn")
+    memories = [latest_checkpoint(tmp_path / name).tensors["objective"] for name in ("whole", "torn")]
+    assert memories[0]["seen"].min() >= 10  # the density is no longer uniform
+    for name, kept in memories[0].items():
+        assert torch.equal(kept, memories[1][name])
+
+
 def test_training_touches_no_global_generator(tiny_recipe, tones, tmp_path):
     torch.manual_seed(5)
     before = torch.random.get_rng_state()

@@ -29,7 +29,8 @@ class Guidance(Protocol):
     """Wraps a conditioned denoiser into one that needs only (x, level).
 
     One that asks a trained model of its own says which by its class attribute ``guide``: ``"classifier"`` or
-    ``"denoiser"``. It is then called with that model as a further argument, see the guide on plugins.
+    ``"denoiser"``. It is then called with that model as a further argument, see the guide on plugins. One that does not
+    look at ``null`` says so by ``negative = False``; a negative prompt is then refused.
     """
 
     def wrap(self, denoise: Conditioned, cond: Cond, null: Cond):  # type: ignore[no-untyped-def]
@@ -38,7 +39,7 @@ class Guidance(Protocol):
         Args:
             denoise: takes the conditioning to use, with one row per row of x.
             cond: the conditioning asked for, tensors (batch, ...).
-            null: the conditioning that says nothing, of the same shapes.
+            null: the conditioning that says nothing, or what is not wanted, of the same shapes.
         """
 
 

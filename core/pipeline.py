@@ -24,6 +24,7 @@ from .registration.config import PipelineConfig
 from .registration.registry import current
 from .sampling import Denoise, Observer, sample
 from .stage import Stage
+from .wishes import heard
 
 __all__ = ["Made", "Pipeline", "SamplingRun"]
 
@@ -96,7 +97,8 @@ class Pipeline:
         """Make one item for each of ``conditions``, and give each as soon as it is done.
 
         Args:
-            conditions: of each item, such as ``{"labels": ("seven",)}``.
+            conditions: of each item, such as ``{"labels": ("seven",)}``; what guidance is to lead away from stands in
+                ``negative_labels`` and ``negative_text``.
             seed: of all of them.
             first: number of the first item; an item's draws depend on its number, not on which others are made.
             batch_size: items a call of the network; 1 gives the same bytes whatever else is made.
@@ -137,13 +139,8 @@ class Pipeline:
             f"generate: {self.name}: {len(conditions)} items at a time do not fit into memory; lower --batch-size"
         )
         with torch.no_grad(), memory_told(too_much):
-            raw = [
-                {name: value.to(self.device) for name, value in one.items()}
-                for one in stage.model.encode(_heard(stage, conditions))
-            ]
-            guide = None if stage.guide is None else stage.guide.bound(conditions)
+            cond, null, guide = heard(stage, conditions, self.device)
             denoise = Denoiser(stage.model.network, stage.objective.prediction, dtype=self.dtype)
-            cond, null = stage.model.condition(raw), stage.model.condition(stage.model.null(raw))
             latent = sample(
                 _guided(stage, denoise, cond, null, guide),
                 process=stage.process,
@@ -184,18 +181,6 @@ class Pipeline:
                 name: list(value) if isinstance(value, tuple) else value for name, value in condition.items()
             },
         }
-
-
-def _heard(stage: Stage, conditions: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
-    """Return the conditions without the labels that only the stage's guide listens to."""
-    if stage.guide is None:
-        return conditions
-    known = {name for one in stage.model.conditioners for name in getattr(one, "names", ())}
-    own = stage.guide.own_labels(known)
-    return [
-        {**one, "labels": tuple(label for label in one.get("labels") or () if label not in own)}  # type: ignore[attr-defined]
-        for one in conditions
-    ]
 
 
 def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond, guide: Bound | None) -> Denoise:

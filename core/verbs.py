@@ -62,6 +62,8 @@ class Verbs:
         label: str | Sequence[str] | None = None,
         labels: Sequence[str] = (),
         prompt: str | None = None,
+        negative_label: str | Sequence[str] | None = None,
+        negative_prompt: str | None = None,
         count: int = 1,
         seed: int = 0,
         first: int = 0,
@@ -83,6 +85,8 @@ class Verbs:
             label: what to make: a label, or several for a model that takes several.
             labels: the same.
             prompt: what to make, in words, for a model that takes text; empty is none.
+            negative_label: what not to make: guidance leads away from it, rather than from no label.
+            negative_prompt: the same, in words, for a model that takes text.
             count: how many.
             seed: 0 to 2**64 - 1; the same seed gives the same items.
             first: number of the first item; ``first=4`` makes what would be the fifth of a larger count.
@@ -115,7 +119,10 @@ class Verbs:
 
         Key(seed)  # refuses a seed out of bounds before anything is loaded
         wanted = (*_labels(label), *_labels(labels))
-        wishes = conditions_of(wanted, prompt, count=count, first=first, batch_size=batch_size)
+        unwanted = _labels(negative_label)
+        wishes = conditions_of(
+            wanted, prompt, unwanted, negative_prompt, count=count, first=first, batch_size=batch_size
+        )
         if isinstance(pipeline, os.PathLike):
             pipeline = os.path.join(os.curdir, os.fspath(pipeline))
         if isinstance(pipeline, str) or pipeline is None:
@@ -148,7 +155,14 @@ def _labels(given: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def conditions_of(
-    labels: Sequence[str], prompt: str | None, *, count: int, first: int = 0, batch_size: int = 1
+    labels: Sequence[str],
+    prompt: str | None,
+    negative_labels: Sequence[str] = (),
+    negative_prompt: str | None = None,
+    *,
+    count: int,
+    first: int = 0,
+    batch_size: int = 1,
 ) -> list[Mapping[str, object]]:
     """Return the conditions of ``count`` items that are all asked for alike.
 
@@ -159,8 +173,11 @@ def conditions_of(
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
             raise ConfigError(f"{name}: expected a whole number from {least} to {MAX_COUNT}, got {value!r}")
     wish: dict[str, object] = {"labels": tuple(labels)}
-    if not isinstance(prompt, str | None):
-        raise ConfigError(f"prompt: expected text, got {prompt!r:.80}")
-    if prompt:
-        wish["text"] = prompt
+    for name, text, key in (("prompt", prompt, "text"), ("negative_prompt", negative_prompt, "negative_text")):
+        if not isinstance(text, str | None):
+            raise ConfigError(f"{name}: expected text, got {text!r:.80}")
+        if text:
+            wish[key] = text
+    if negative_labels:
+        wish["negative_labels"] = tuple(negative_labels)
     return [wish] * count

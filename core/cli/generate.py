@@ -29,6 +29,10 @@ __all__ = ["generate"]
 @click.argument("pipeline", required=False)
 @click.option("--label", "labels", multiple=True, metavar="LABEL", help="What to make; give it again for more labels.")
 @click.option("--prompt", help="What to make, in words, for pipelines that take text; empty is none.")
+@click.option(
+    "--negative-label", "negative_labels", multiple=True, metavar="LABEL", help="What guidance leads away from."
+)
+@click.option("--negative-prompt", help="The same, in words, for pipelines that take text.")
 @click.option("-n", "--count", type=int, default=1, show_default=True, help="How many.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same items.")
 @click.option("--steps", type=int, help="Number of steps. [default: the pipeline's]")
@@ -53,6 +57,8 @@ def generate(
     pipeline: str | None,
     labels: tuple[str, ...],
     prompt: str | None,
+    negative_labels: tuple[str, ...],
+    negative_prompt: str | None,
     count: int,
     seed: int,
     steps: int | None,
@@ -90,7 +96,7 @@ def generate(
         from ..verbs import Verbs, conditions_of
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
-    wishes = conditions_of(labels, prompt, count=count, batch_size=batch_size)
+    wishes = conditions_of(labels, prompt, negative_labels, negative_prompt, count=count, batch_size=batch_size)
     kind = build("modality", modality)
     targets = _targets(modality, output, kind.endings, pipeline or modality, labels, seed, count)
     if sheet and Path(sheet) in targets:

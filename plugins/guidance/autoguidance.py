@@ -33,6 +33,7 @@ class Autoguidance:
     scale: Annotated[float, Ge(-1000), Le(1000)] = 2.0
 
     guide: ClassVar[str] = "denoiser"
+    negative: ClassVar[bool] = False
 
     def wrap(
         self,

@@ -40,6 +40,7 @@ class ClassifierGuidance:
     interval: tuple[Share, Share] = (0.0, 1.0)
 
     guide: ClassVar[str] = "classifier"
+    negative: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.interval[0] > self.interval[1]:

@@ -16,6 +16,8 @@ __all__ = ["NoGuidance"]
 class NoGuidance:
     """Denoises with the conditioning asked for, one call a step."""
 
+    negative = False
+
     def wrap(self, denoise: Conditioned, cond: Mapping[str, Tensor], null: Mapping[str, Tensor]) -> Denoise:
         def conditional(x: Tensor, level: Level[float]) -> Tensor:
             return denoise(x, level, cond)

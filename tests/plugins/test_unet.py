@@ -117,3 +117,21 @@ def test_attention_refuses_channels_that_do_not_split_into_heads() -> None:
 def test_attention_at_a_level_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match="levels 0 to 1, got 2"):
         build("network", "unet-2d", channels=[32, 32], attention=[2], channels_in=1)
+
+
+@pytest.mark.parametrize("name", ["unet-1d", "unet-2d"])
+def test_positions_tell_one_end_from_the_other(name):
+    """A network that is told where it is gives something else for an item turned round, even a constant one."""
+    rank = int(name[-2])
+    for positions, differs in ((0, False), (3, True)):
+        torch.manual_seed(0)
+        net = build("network", name, channels=[32, 32], positions=positions, channels_in=1, channels_out=1).eval()
+        for parameter in net.head.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        size = (400,) if rank == 1 else (33, 70)
+        with torch.no_grad():
+            y = net(torch.ones(1, 1, *size), torch.full((1,), 0.3), {})
+        assert y.shape == (1, 1, *size)
+        middle = y[..., size[-1] // 4 : 3 * size[-1] // 4]  # away from the ends, which padding tells apart
+        spread = (middle.amax(-1) - middle.amin(-1)).max() / y.abs().mean()
+        assert bool(spread > 0.05) is differs, (positions, spread)

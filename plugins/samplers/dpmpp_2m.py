@@ -41,10 +41,11 @@ class DPMpp2M:
         x0 = denoise(x, here)
         ratio = next.sigma / here.sigma
         gain = next.alpha - ratio * here.alpha  # alpha_next (1 - exp(-h)), finite at both ends of a process
-        there = torch.add(x * ratio, x0, alpha=gain)
-        if state is not None and next.sigma > 0:
-            x0_before, before = state
-            half_inverse_r = (next.log_snr - here.log_snr) / (here.log_snr - before.log_snr) / 2
-            if math.isfinite(half_inverse_r) and half_inverse_r > 0:  # 0: the step before came from alpha = 0
-                there.add_(x0 - x0_before, alpha=gain * half_inverse_r)
-        return there, (x0, here)
+        if state is None or next.sigma == 0:
+            return torch.add(x * ratio, x0, alpha=gain), (x0, here)
+        x0_before, before = state
+        half_inverse_r = (next.log_snr - here.log_snr) / (here.log_snr - before.log_snr) / 2
+        if not math.isfinite(half_inverse_r):  # the step before came from alpha = 0
+            half_inverse_r = 0.0
+        there = torch.add(x * ratio, x0, alpha=gain * (1 + half_inverse_r))
+        return there.add_(x0_before, alpha=-gain * half_inverse_r), (x0, here)

@@ -94,7 +94,7 @@ class ClassifierTask:
         targets = torch.tensor([self._model.number_of(one) for one in batch.conditions])
         yield "model", cross_entropy(scores, targets)
 
-    def exported(self, average: nn.Module) -> Mapping[str, Mapping[str, Tensor]]:
+    def exported(self, average: nn.Module, data: DataSet) -> Mapping[str, Mapping[str, Tensor]]:
         """Return the averaged weights, and beside them those of a learnt codec."""
         codec = {codec_entry(CLASSIFIER): self._trained.tensors} if self._trained is not None else {}
         return {CLASSIFIER: average.state_dict(), **codec}

@@ -103,7 +103,7 @@ class DenoisingTask:
             losses = stage.objective.loss(model.network, stage.process, x0, t, batch.eps(x0.shape[1:]), cond)
         yield "model", check_tensor(losses, batch.u.shape, of=f"{of}: loss").mean()
 
-    def exported(self, average: nn.Module) -> Mapping[str, Mapping[str, Tensor]]:
+    def exported(self, average: nn.Module, data: DataSet) -> Mapping[str, Mapping[str, Tensor]]:
         """Return the averaged weights under the stage's name, and beside them those of a learnt codec."""
         name = self._stage.config.name
         codec = {codec_entry(name): self._codec.tensors} if self._codec is not None else {}

@@ -52,7 +52,7 @@ class Task(Protocol):
     def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Give the loss of each module in turn; each is updated before the next loss is computed."""
 
-    def exported(self, average: nn.Module) -> Mapping[str, Mapping[str, Tensor]]:
+    def exported(self, average: nn.Module, data: DataSet) -> Mapping[str, Mapping[str, Tensor]]:
         """Return the tensors of the model folder, by the names of its files, for the average of ``model``."""
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:

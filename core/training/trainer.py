@@ -281,7 +281,7 @@ class _Trainer:
         tensors.update((name, module.state_dict()) for name, module in self.memory.items())
         save_checkpoint(self.folder, self.done, tensors, state, keep=self.config.keep)
         self.saved = self.done
-        exported = self.task.exported(self.average.module)
+        exported = self.task.exported(self.average.module, self.data)
         write_model_folder(
             self.folder,
             self.task.pipeline,

@@ -21,7 +21,7 @@ from .recipe import CodecRecipe
 
 __all__ = ["CodecTask"]
 
-_MEASURED = 256  # items: enough for a mean and a deviation of each channel to 1 %, and a second of work
+_MEASURED = 256  # items at most; each gives many values of every channel
 
 
 class CodecTask:

@@ -113,12 +113,20 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: object) -> None:
     try:
         _check_optimizer(optimizer, state)
         optimizer.load_state_dict(state)  # type: ignore[arg-type]
+        _lay_out(optimizer)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         why = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"checkpoint: the optimizer's state is of another model or optimizer ({why}); "
             "resume with the run's own recipe"
         ) from error
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Lay the state out in memory as its parameters are: fused updates go through both side by side, unasked."""
+    for parameter, state in optimizer.state.items():
+        for name in _SHAPED & state.keys():
+            state[name] = torch.empty_like(parameter, dtype=state[name].dtype).copy_(state[name])
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer, state: object) -> None:

@@ -154,7 +154,7 @@ class _Trainer:
         self.memory: Mapping[str, nn.Module] = getattr(self.task, "memory", {})
         self.optimizers = {
             name: torch.optim.AdamW(
-                parameter_groups(module, config.weight_decay), lr=config.learning_rate, betas=config.betas
+                parameter_groups(module, config.weight_decay), lr=config.learning_rate, betas=config.betas, fused=True
             )
             for name, module in self.task.modules.items()
         }

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.layers import Downsample, Upsample, convolution
+from ...core.layers import Convolution, Downsample, Upsample
 from ...core.media import MediaSpec
 from ...core.patches import fold, unfold
 from .reconstruction import Reconstruction
@@ -66,18 +66,18 @@ class KLVAE(nn.Module):
         self.stride = patch * 2 ** (len(channels) - 1)
         self.latent_channels = latent_channels
         self.encoder = nn.Sequential(
-            convolution(rank, media.shape[0] * cell, channels[0]),
+            Convolution(rank, media.shape[0] * cell, channels[0]),
             *_levels(rank, channels, blocks, Downsample),
             _Norm(channels[-1]),
             nn.SiLU(),
-            convolution(rank, channels[-1], 2 * latent_channels),
+            Convolution(rank, channels[-1], 2 * latent_channels),
         )
         self.decoder = nn.Sequential(
-            convolution(rank, latent_channels, channels[-1]),
+            Convolution(rank, latent_channels, channels[-1]),
             *_levels(rank, channels[::-1], blocks, Upsample),
             _Norm(channels[0]),
             nn.SiLU(),
-            convolution(rank, channels[0], media.shape[0] * cell),
+            Convolution(rank, channels[0], media.shape[0] * cell),
         )
         # How far, in positions of the latent, a decoded value sees: the convolutions of each level, by its resolution.
         reach = sum((2 * blocks + 1) / 2**level for level in range(len(channels))) + 2
@@ -95,13 +95,17 @@ class KLVAE(nn.Module):
         short = [-size % self.stride for size in x.shape[2:]]
         if any(short):
             x = functional.pad(x, [end for size in reversed(short) for end in (0, size)], mode="replicate")
-        mean, log_variance = self.encoder(fold(x, self._patch)).chunk(2, 1)
+        hidden = self.encoder(fold(x, self._patch).movedim(1, -1).contiguous())
+        mean, log_variance = hidden.movedim(-1, 1).contiguous().chunk(2, 1)
         return mean, log_variance.clamp(*_LOG_VARIANCE)
 
     def reconstruct(self, latent: Tensor, space: Sequence[int]) -> Tensor:
         """Return media in [-1, 1], not clamped, for latents that are not normalised."""
-        x = unfold(self.decoder(latent), self._patch)
-        return x[_box(slice(size) for size in space)]
+        return self._decoded(latent)[_box(slice(size) for size in space)]
+
+    def _decoded(self, latent: Tensor) -> Tensor:
+        hidden = self.decoder(latent.movedim(1, -1).contiguous())
+        return unfold(hidden.movedim(-1, 1), self._patch)
 
     def scaled(self, media: Tensor) -> Tensor:
         """Return media in [-1, 1]."""
@@ -135,7 +139,7 @@ class KLVAE(nn.Module):
     ) -> None:
         """Decode one tile with what it sees of its neighbours, and put the tile itself into its place in ``x``."""
         part = latent[_box(slice(*ends) for ends in outer)]
-        decoded = unfold(self.decoder(part), self._patch)
+        decoded = self._decoded(part)
         target, source = [], []
         for (first, last), (start, _), size in zip(inner, outer, x.shape[2:], strict=True):
             begin, end = first * self.stride, min(last * self.stride, size)
@@ -158,8 +162,8 @@ class _Norm(nn.Module):
         self.gain = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        size = torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-6)
-        return x * size * _beside(self.gain, x)
+        size = torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+        return x * size * self.gain.to(x.dtype)
 
 
 class _Block(nn.Module):
@@ -168,8 +172,8 @@ class _Block(nn.Module):
     def __init__(self, rank: int, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _Norm(channels), nn.SiLU(), convolution(rank, channels, channels),
-            _Norm(channels), nn.SiLU(), convolution(rank, channels, channels),
+            _Norm(channels), nn.SiLU(), Convolution(rank, channels, channels),
+            _Norm(channels), nn.SiLU(), Convolution(rank, channels, channels),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:

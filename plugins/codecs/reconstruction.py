@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.layers import convolution
+from ...core.layers import Convolution
 
 __all__ = ["Reconstruction"]
 
@@ -95,12 +95,13 @@ class _Discriminator(nn.Module):
         layers: list[nn.Module] = []
         now = channels_in
         for wide in (channels, 2 * channels, 4 * channels):
-            layers += [convolution(rank, now, wide, 4, stride=2), nn.LeakyReLU(0.2)]
+            layers += [Convolution(rank, now, wide, 4, stride=2), nn.LeakyReLU(0.2)]
             now = wide
-        self.body = nn.Sequential(*layers, convolution(rank, now, 1, 3))
+        self.body = nn.Sequential(*layers, Convolution(rank, now, 1, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
+        """Return verdicts (batch, \\*patches, 1) for media (batch, channels, \\*space)."""
+        return self.body(x.movedim(1, -1).contiguous())
 
 
 def _error(made: Tensor, target: Tensor, scales: int) -> Tensor:

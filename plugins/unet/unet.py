@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.errors import ConfigError
-from ...core.layers import Attention, Downsample, ResidualBlock, TimeEmbedding, Upsample, convolution, norm, zeroed
+from ...core.layers import Attention, Convolution, Downsample, Norm, ResidualBlock, TimeEmbedding, Upsample, zeroed
 from ...core.patches import fold, unfold
 
 __all__ = ["UNet", "UNet1d", "UNet2d"]
@@ -78,7 +78,7 @@ class UNet(nn.Module):
         cell = patch**rank
         self.time = TimeEmbedding(width)
         self.vector = nn.Linear(vector_width, width) if vector_width else None
-        self.stem = convolution(rank, (channels_in + extra_channels) * cell + rank * positions, channels[0])
+        self.stem = Convolution(rank, (channels_in + extra_channels) * cell + rank * positions, channels[0])
 
         block = partial(ResidualBlock, rank, embedding=width, dropout=dropout)
         attend = partial(Attention, head_width=head_width, sequence_width=sequence_width)
@@ -103,7 +103,7 @@ class UNet(nn.Module):
             if level:
                 self.up.append(_Stage(Upsample(rank, now, now)))
         self.head = nn.Sequential(
-            norm(now), nn.SiLU(), zeroed(convolution(rank, now, (channels_out or channels_in) * cell))
+            Norm(now), nn.SiLU(), zeroed(Convolution(rank, now, (channels_out or channels_in) * cell))
         )
 
     def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
@@ -128,7 +128,7 @@ class UNet(nn.Module):
         hidden = fold(_padded(x, self.multiple), self.patch)
         if self.positions:
             hidden = torch.cat([hidden, *_places(hidden, self.positions)], 1)
-        hidden = self.stem(hidden)
+        hidden = self.stem(hidden.movedim(1, -1).contiguous())
         skips = [hidden]
         for stage in self.down:
             hidden = stage(hidden, embedding, *context)
@@ -137,9 +137,9 @@ class UNet(nn.Module):
             hidden = stage(hidden, embedding, *context)
         for stage in self.up:
             if not stage.changes_size:
-                hidden = torch.cat([hidden, skips.pop()], 1)
+                hidden = torch.cat([hidden, skips.pop()], -1)
             hidden = stage(hidden, embedding, *context)
-        return _cropped(unfold(self.head(hidden), self.patch), space)
+        return _cropped(unfold(self.head(hidden).movedim(-1, 1), self.patch), space)
 
 
 class UNet1d(UNet):

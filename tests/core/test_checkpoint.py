@@ -315,6 +315,7 @@ Made = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
 OPTIMIZERS: dict[str, Made] = {
     "adamw": lambda p: torch.optim.AdamW([{"params": p[:1], "weight_decay": 0.0}, {"params": p[1:]}], lr=0.01),
     "amsgrad": lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True, betas=(0.9, 0.95)),
+    "adamw-fused": lambda p: torch.optim.AdamW(p, lr=0.01, fused=True),
     "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True),
     "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01, centered=True, momentum=0.5),
     "adafactor": lambda p: torch.optim.Adafactor(p, lr=0.01),
@@ -339,6 +340,8 @@ def fresh(made: Made, width: int = 4) -> tuple[torch.nn.Module, torch.optim.Opti
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = torch.nn.Sequential(torch.nn.Linear(3, width), torch.nn.Tanh(), torch.nn.Linear(width, 1))
+    if made is not OPTIMIZERS["lbfgs"]:  # which takes no weights that are laid out otherwise, as our convolutions' are
+        module[0].weight.data = module[0].weight.data.t().contiguous().t()
     return module, made(list(module.parameters()))
 
 

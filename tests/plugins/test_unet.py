@@ -6,7 +6,7 @@ import pytest
 import torch
 from noiseform import build
 from noiseform.core.errors import ConfigError
-from noiseform.core.layers import Attention, Pointwise, convolution
+from noiseform.core.layers import Attention, Convolution, Norm, Pointwise
 
 SIZES = {"unet-1d": [(32,), (33,), (1,), (7,)], "unet-2d": [(16, 16), (15, 9), (1, 5)]}
 CASES = [(name, size) for name, sizes in SIZES.items() for size in sizes]
@@ -99,12 +99,35 @@ def test_bytes_do_not_depend_on_the_number_of_threads(name: str) -> None:
     assert torch.equal(*outputs)
 
 
+def channels_first(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return what one of our layers, whose channels come last, gives for x (batch, channels, \\*space)."""
+    return layer(x.movedim(1, -1)).movedim(-1, 1)
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_a_pointwise_layer_is_a_convolution_of_width_one(rank: int) -> None:
-    layer, expected = Pointwise(rank, 6, 10), convolution(rank, 6, 10, 1)
-    expected.load_state_dict(layer.state_dict())
-    x = torch.randn(2, 6, *(5,) * rank, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(layer(x), expected(x))
+@pytest.mark.parametrize(("width", "stride"), [(3, 1), (3, 2), (4, 2), (1, 1)])
+def test_a_convolution_is_torchs_own_with_channels_last(rank: int, width: int, stride: int) -> None:
+    convolution = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[rank]
+    theirs = convolution(6, 10, width, stride=stride, padding=width // 2).double()
+    ours = (Pointwise(rank, 6, 10) if width == 1 else Convolution(rank, 6, 10, width, stride=stride)).double()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(
+        2, 6, *(9,) * rank, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).requires_grad_()
+    found = []
+    for layer, y in ((ours, channels_first(ours, x)), (theirs, theirs(x))):
+        found.append((y, *torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_norm_is_torchs_own_with_channels_last(rank: int) -> None:
+    ours = Norm(48)
+    torch.nn.init.normal_(ours.weight)
+    theirs = torch.nn.GroupNorm(6, 48)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 48, *(5,) * rank, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(channels_first(ours, x), theirs(x))
 
 
 def test_attention_refuses_channels_that_do_not_split_into_heads() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 
 import pytest
@@ -240,3 +241,219 @@ def test_stable_diffusion(diffusers, make, tmp_path):
         assert_close(made.pixels, torch.from_numpy(theirs.images)[0].permute(2, 0, 1), **CLOSE)
         pictures.append(made.pixels)
     assert (pictures[0] - pictures[1]).abs().max() > 1e-3  # the words matter, even to networks drawn at random
+
+
+def test_what_the_command_says(diffusers, make, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, folder = make("StableDiffusionPipeline", diffusers.PNDMScheduler(**TABLES[1], skip_prk_steps=True, steps_offset=1))
+    change(folder / "model_index.json", safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+    assert main(["convert", "theirs", "models"]) == 0
+    told = capsys.readouterr()
+    assert "noiseform generate image ./models" in told.out
+    assert "note: scheduler: PNDM becomes dpmpp-2m" in told.err
+    assert "note: safety_checker is left out" in told.err
+    assert main(["generate", "image", "./models", "--prompt", "a hat", "--steps", "2", "-o", "hat.png"]) == 0
+    (tmp_path / "models").rename(tmp_path / "elsewhere")  # nothing in it says where it was
+    assert main(["replay", "hat.png", "--pipeline", "./elsewhere"]) == 0
+
+
+def test_a_model_is_replaced_whole_and_on_demand(diffusers, make, models, tmp_path):
+    out = tmp_path / "ours"
+    _, folder = make("StableDiffusionPipeline", diffusers.DDIMScheduler(**TABLES[1], clip_sample=False))
+    convert(folder, out)
+    before = {path.name for path in out.iterdir()}
+    with pytest.raises(ConfigError, match="it exists; choose another name, or replace it with --overwrite"):
+        convert(folder, out)
+    changed = {name: tensor * 1.5 for name, tensor in load_tensors(folder / "text_encoder/model.safetensors").items()}
+    save_tensors(folder / "text_encoder/model.safetensors", changed, {"format": "pt"}, overwrite=True)
+    convert(folder, out, overwrite=True)
+    after = {path.name for path in out.iterdir()}
+    assert len(after) == len(before)
+    assert len(after - before) == 2  # the text encoder, and the weights that remember its sha256
+    image.generate(f"{out}", prompt="a hat", steps=1)
+    change(folder / "unet/config.json", cross_attention_dim=48)
+    with pytest.raises(NoiseformError):
+        convert(folder, out, overwrite=True)
+    assert {path.name for path in out.iterdir()} == after
+    image.generate(f"{out}", prompt="a hat", steps=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ours", "theirs"]
+
+
+@pytest.mark.parametrize("form", ["sharded", "variant", "pickle", "old names"])
+def test_ways_of_storing_weights(diffusers, make, models, tmp_path, form):
+    pipe, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    file = folder / "unet/diffusion_pytorch_model.safetensors"
+    convert(folder, tmp_path / "plain")
+    tensors, allow_pickle = load_tensors(file), False
+    if form == "sharded":
+        pipe.unet.save_pretrained(folder / "unet", max_shard_size="100KB")
+        assert (folder / "unet/diffusion_pytorch_model.safetensors.index.json").is_file()
+        file.unlink(missing_ok=True)
+    elif form == "variant":
+        file.rename(file.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    elif form == "pickle":
+        torch.save(tensors, file.with_suffix(".bin"))
+        file.unlink()
+        with pytest.raises(CheckpointError, match="is a pickle, which can run code .* --allow-pickle"):
+            convert(folder, tmp_path / "ours")
+        allow_pickle = True
+    else:
+        old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+        for new, name in old.items():
+            tensors = {key.replace(f".{new}.", f".{name}."): value for key, value in tensors.items()}
+        assert any(".query." in name for name in tensors)
+        save_tensors(file, tensors, overwrite=True)
+    found = convert(folder, tmp_path / "ours", allow_pickle=allow_pickle)
+    assert ("fp16" in "".join(found.notes)) == (form == "variant")
+    plain, ours = (read_model_folder(tmp_path / name) for name in ("plain", "ours"))
+    assert ours.sha256("base") == plain.sha256("base")
+
+
+SCHEDULERS = [
+    ("UniPCMultistepScheduler", {}, "UniPCMultistepScheduler cannot be translated; those that can: DDPMScheduler, DDIM"),
+    ("DDPMScheduler", {"thresholding": True}, "thresholding = True"),
+    ("DDPMScheduler", {"trained_betas": [0.1, 0.2]}, r"trained_betas = \[0.1, 0.2\]"),
+    ("DDPMScheduler", {"beta_schedule": "laplace"}, "beta_schedule = 'laplace'.* squaredcos_cap_v2, sigmoid it does"),
+    ("DDPMScheduler", {"variance_type": "learned_range"}, "variance_type = 'learned_range'"),
+    ("DDPMScheduler", {"variance_type": "fixed_large", "timestep_spacing": "trailing"}, "variance_type = 'fixed_large'"),
+    ("DDPMScheduler", {"prediction_type": "flow"}, "prediction_type = 'flow'"),
+    ("DDPMScheduler", {"num_train_timesteps": "many"}, "num_train_timesteps = 'many'"),
+    ("DDPMScheduler", {"num_train_timesteps": 1}, "num_train_timesteps = 1,"),
+    ("DDPMScheduler", {"clip_sample_range": float("nan")}, "clip_sample_range = nan"),
+    ("DDIMScheduler", {"set_alpha_to_one": False}, "set_alpha_to_one = False.* steps_offset 0"),
+    ("DDIMScheduler", {"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr = True.* prediction_type epsilon"),
+    ("DDIMScheduler", {"clip_sample": "yes"}, "clip_sample = 'yes'"),
+    ("EulerDiscreteScheduler", {"use_karras_sigmas": True}, "use_karras_sigmas = True"),
+    ("DPMSolverMultistepScheduler", {"solver_order": 3}, "solver_order = 3"),
+    ("DPMSolverMultistepScheduler", {"lambda_min_clipped": -5.1}, "lambda_min_clipped = -5.1"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "why"), SCHEDULERS)
+def test_schedulers_that_cannot_be_translated_are_named(diffusers, make, tmp_path, kind, options, why):
+    _, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    if kind == "DDPMScheduler":  # which has no such option, so that it makes no difference there
+        options = {"set_alpha_to_one": False, **options}
+    file = folder / "scheduler/scheduler_config.json"
+    change(folder / "model_index.json", scheduler=["diffusers", kind])
+    file.write_text(json.dumps({"_class_name": kind, **options}))
+    with pytest.raises(CheckpointError, match=why):
+        convert(folder, tmp_path / "ours")
+    assert not (tmp_path / "ours").exists()
+
+
+def test_what_diffusers_does_on_linspace_is_told(diffusers, make, tmp_path):
+    for kind in ("DDIM", "EulerDiscrete"):
+        _, folder = make("LDMPipeline", getattr(diffusers, f"{kind}Scheduler")(timestep_spacing="linspace"))
+        assert any("linspace" in note for note in convert(folder, tmp_path / kind).notes)
+
+
+FAULTS = {
+    "no class": ("model_index.json", lambda file: change(file, _class_name=...), 4, "names a None"),
+    "another pipeline": ("model_index.json", lambda file: change(file, _class_name="FluxPipeline"), 4, "FluxPipeline"),
+    "no unet": ("model_index.json", lambda file: change(file, unet=...), 4, "names no unet; take a whole copy"),
+    "another unet": (
+        "model_index.json",
+        lambda file: change(file, unet=["diffusers", "UNet1DModel"]),
+        4,
+        "unet is a UNet1DModel, expected UNet2DModel",
+    ),
+    "broken JSON": ("model_index.json", lambda file: file.write_text("{"), 4, "not readable as JSON"),
+    "no JSON": ("unet/config.json", lambda file: file.unlink(), 4, "unet/config.json is missing; take a whole copy"),
+    "a list": ("scheduler/scheduler_config.json", lambda file: file.write_text("[]"), 4, "a JSON object was expected"),
+    "a class embedding": ("unet/config.json", lambda file: change(file, num_class_embeds=9), 4, "num_class_embeds = 9"),
+    "no size": ("unet/config.json", lambda file: change(file, sample_size=None), 4, "sample_size is None"),
+    "other channels": ("unet/config.json", lambda file: change(file, in_channels=0), 4, "in_channels is 0"),
+    "two channels": ("unet/config.json", lambda file: change(file, in_channels=2), 2, "channels"),
+    "an unknown block": ("unet/config.json", lambda file: change(file, up_block_types=["X", "Y"]), 2, "cannot be made"),
+    "another width": (
+        "unet/config.json",
+        lambda file: change(file, block_out_channels=[16, 40]),
+        4,
+        "do not fit the network: .* has shape",
+    ),
+    "no weights": ("unet/diffusion_pytorch_model.safetensors", lambda file: file.unlink(), 4, "unet has no weights"),
+    "cut weights": (
+        "unet/diffusion_pytorch_model.safetensors",
+        lambda file: file.write_bytes(file.read_bytes()[:5000]),
+        4,
+        "weights: .*; take another copy",
+    ),
+    "a bad shard": (
+        "unet/diffusion_pytorch_model.safetensors",
+        lambda file: file.rename(file.with_name("x.safetensors"))
+        and file.with_suffix(".safetensors.index.json").write_text('{"weight_map": {"a": "../../x.safetensors"}}'),
+        4,
+        "no plain name of a safetensors file",
+    ),
+    "a bad pickle": (
+        "unet/diffusion_pytorch_model.safetensors",
+        lambda file: file.unlink() or file.with_suffix(".bin").write_bytes(b"\x80\x04cos\nsystem\n."),
+        4,
+        "cannot be read safely",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_one_line_and_leave_nothing(diffusers, make, tmp_path, capsys, fault):
+    _, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    capsys.readouterr()
+    file, change_it, code, why = FAULTS[fault]
+    change_it(folder / file)
+    assert main(["convert", f"{folder}", f"{tmp_path / 'ours'}", "--allow-pickle"]) == code
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert re.search(why, told), told
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_sources_and_targets_that_are_none(diffusers, make, tmp_path, capsys):
+    _, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/letter.txt").write_text("dear")
+    (tmp_path / "file").write_text("x")
+    ours = f"{tmp_path / 'ours'}"
+    for source, out, why in (
+        (f"{tmp_path / 'none'}", ours, "there is no such folder"),
+        (f"{tmp_path / 'file'}", ours, "is a file"),
+        (f"{tmp_path / 'full'}", ours, "no converter knows its layout; known layouts: diffusers"),
+        (f"{folder}", f"{tmp_path / 'full'}", "it exists and is no model folder"),
+        (f"{folder}", f"{tmp_path / 'no/where'}", "make the folder first"),
+        (f"{folder}", f"{tmp_path / 'file/x'}", "file"),
+    ):
+        assert main(["convert", source, out, "--overwrite"]) == 2
+        assert why in capsys.readouterr().err
+    assert (tmp_path / "full/letter.txt").read_text() == "dear"
+
+
+def test_without_diffusers_the_cure_is_told(diffusers, make, tmp_path, monkeypatch):
+    _, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    convert(folder, tmp_path / "ours")
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    for use in (lambda: convert(folder, tmp_path / "other"), lambda: image.generate(f"{tmp_path / 'ours'}", steps=1)):
+        with pytest.raises(PluginError, match=r"pip install 'noiseform\[diffusers\]'"):
+            use()
+
+
+def test_sizes_that_the_network_cannot_take_are_refused(diffusers, make, tmp_path):
+    _, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    convert(folder, tmp_path / "ours")
+    with pytest.raises(ConfigError, match="expected multiples of 2"):
+        image.generate(f"{tmp_path / 'ours'}", steps=1, settings=["media.height=9"])
+    _, folder = make("LDMPipeline", diffusers.DDIMScheduler(clip_sample=False))
+    convert(folder, tmp_path / "latent")
+    with pytest.raises(ConfigError, match="expected multiples of 2"):
+        image.load(f"{tmp_path / 'latent'}", settings=["media.height=9"])
+    assert image.generate(f"{tmp_path / 'latent'}", steps=1, settings=["media.height=20"])[0].pixels.shape == (3, 20, 16)
+
+
+def test_codecs_encode_what_they_decode(diffusers, make, models, tmp_path):
+    _, folder = make("DiTPipeline", diffusers.DDIMScheduler(clip_sample=False))
+    convert(folder, tmp_path / "ours")
+    (stage,) = image.load(f"{tmp_path / 'ours'}").stages
+    media = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        mean = models["vae"].encode(media * 2 - 1).latent_dist.mean
+    assert_close(stage.codec.encode(media), mean * 0.5, rtol=0, atol=1e-5)

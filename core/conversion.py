@@ -62,7 +62,7 @@ class Converter(Protocol):
     def reads(self, source: Path) -> bool:
         """Tell whether a folder claims to be of this layout."""
 
-    def convert(self, source: Path, *, allow_pickle: bool) -> Converted:
+    def convert(self, source: Path, *, pickles: bool) -> Converted:
         """Return the model in a folder.
 
         Raises:
@@ -80,14 +80,14 @@ def content_name(name: str, files: Mapping[str, bytes | Mapping[str, Tensor]]) -
     return f"{name}-{digest.hexdigest()[:8]}"
 
 
-def convert(source: Path, out: Path, *, overwrite: bool = False, allow_pickle: bool = False) -> Converted:
+def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool = False) -> Converted:
     """Make a model folder of a model in another layout; what stands at ``out`` stays until the new one is complete.
 
     Args:
         source: a folder that a converter reads.
         out: the model folder to write.
         overwrite: replace a model folder that is there.
-        allow_pickle: read weights from pickles too, by torch's restricted reader, which runs no code.
+        pickles: read weights from pickles too, by torch's restricted reader, which runs no code.
 
     Raises:
         ConfigError: there is no such folder, no converter reads it, or ``out`` is taken.
@@ -98,7 +98,7 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, allow_pickle: b
     replaced = _is_replaced(out, overwrite)
     doing = f"convert: {printable(source)}"
     with plugins_named(doing):
-        found = _converter_of(source).convert(source, allow_pickle=allow_pickle)
+        found = _converter_of(source).convert(source, pickles=pickles)
     config = with_defaults_named(checked(PipelineConfig, found.pipeline, what=doing))
     with temporary_folder(out) as room:
         for folder, files in found.folders.items():
@@ -128,7 +128,7 @@ def _is_replaced(out: Path, overwrite: bool) -> bool:
     """Tell whether a model folder is to be replaced, and refuse whatever else is there."""
     if not out.name or "\0" in str(out):
         raise ConfigError(f"convert: {printable(out)}: no name for a model folder; choose another")
-    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+    if not os.path.lexists(out) or _is_empty(out):
         return False
     if not is_model_folder(out):
         raise ConfigError(f"convert: {printable(out)}: it exists and is no model folder; choose another name")
@@ -137,11 +137,21 @@ def _is_replaced(out: Path, overwrite: bool) -> bool:
     return True
 
 
+def _is_empty(folder: Path) -> bool:
+    """Tell whether this is a folder without anything in it, as far as one may look."""
+    try:
+        return os.path.isdir(folder) and not os.listdir(folder)
+    except OSError:
+        return False
+
+
 def _converter_of(source: Path) -> Converter:
     """Return the converter that reads a folder."""
-    if not source.is_dir():
-        what = "is a file; name the folder of the model" if source.exists() else "there is no such folder; name a model's"
-        raise ConfigError(f"convert: {printable(source)}: {what}")
+    if not os.path.isdir(source):  # which no odd name can upset
+        cure = (
+            "is a file; name the folder of the model" if os.path.exists(source) else "there is no such folder; name one"
+        )
+        raise ConfigError(f"convert: {printable(source)}: {cure}")
     if is_model_folder(source):
         raise ConfigError(f"convert: {printable(source)}: it is a model folder of noiseform's already; use it as it is")
     names = []

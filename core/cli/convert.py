@@ -14,9 +14,11 @@ __all__ = ["convert"]
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that exists.")
-@click.option("--allow-pickle", is_flag=True, help="Read weights from .bin files too, without running what is in them.")
+@click.option(
+    "--allow-pickle", "pickles", is_flag=True, help="Read weights from .bin files too, without running what is in them."
+)
 @click.option("--quiet", is_flag=True, help="Print nothing.")
-def convert(source: Path, out: Path, overwrite: bool, allow_pickle: bool, quiet: bool) -> None:
+def convert(source: Path, out: Path, overwrite: bool, pickles: bool, quiet: bool) -> None:
     """Make a model folder OUT, which generate takes by path, of a model in the folder SOURCE.
 
     What is read are folders as diffusers writes them, and what plugins add (noiseform list converter). Nothing is
@@ -29,7 +31,7 @@ def convert(source: Path, out: Path, overwrite: bool, allow_pickle: bool, quiet:
     from ..conversion import convert as run
     from ..naming import printable
 
-    found = run(source, out, overwrite=overwrite, allow_pickle=allow_pickle)
+    found = run(source, out, overwrite=overwrite, pickles=pickles)
     if quiet:
         return
     for note in found.notes:

@@ -35,7 +35,9 @@ def parse_json_object(data: bytes, source: str, *, infinite: bool = False) -> di
         CheckpointError: when it is no UTF-8, no JSON, no object, nested too deep, or has a key twice.
     """
     try:
-        parsed = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=float if infinite else _no_constant)
+        parsed = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=float if infinite else _no_constant
+        )
     except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
         raise CheckpointError(

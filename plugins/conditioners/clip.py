@@ -27,7 +27,7 @@ class CLIPText(TextEncoder):
             The model's own where 0.
         length: largest number of tokens, at most the model's; of longer texts only the start is read, with a warning.
         outputs: "vector", "sequence" or "both".
-        padded: fill every text up to ``length``, and let the network look at what fills it up, as Stable Diffusion does.
+        padded: fill every text up to ``length``, and let the network look at what fills it up: Stable Diffusion.
 
     Source: Radford et al. 2021, arXiv 2103.00020, section 2.4.
     """

@@ -40,20 +40,21 @@ class Diffusers:
     def reads(self, source: Path) -> bool:
         return (source / INDEX).is_file()
 
-    def convert(self, source: Path, *, allow_pickle: bool) -> Converted:
+    def convert(self, source: Path, *, pickles: bool) -> Converted:
         """Return the pipeline of a folder.
 
         Raises:
             CheckpointError: a file is missing or damaged, or the pipeline cannot be translated.
             PluginError: diffusers is not installed.
         """
-        folder = SourceFolder(source, allow_pickle)
+        folder = SourceFolder(source, pickles)
         if folder.pipeline not in _PIPELINES:
             raise folder.error(
-                f"{INDEX} names a {folder.pipeline:.80}, which cannot be converted; those that can: {', '.join(_PIPELINES)}"
+                f"{INDEX} names a {folder.pipeline:.80}, which cannot be converted; those that can: "
+                f"{', '.join(_PIPELINES)}"
             )
         scheduler = folder.component("scheduler")
-        schedule = translated(scheduler.kind, scheduler.config, folder.error)
+        schedule = translated(*_as_run(folder.pipeline, scheduler), folder.error)
         media, stage, weights, folders = _PIPELINES[folder.pipeline](folder, schedule)
         stage = {
             "process": schedule.process,
@@ -70,6 +71,15 @@ class Diffusers:
             {"converted": {"layout": "diffusers", "pipeline": folder.pipeline, "version": version}},
             (*schedule.notes, *folder.notes),
         )
+
+
+def _as_run(pipeline: str, scheduler: Component) -> tuple[str, Mapping[str, object]]:
+    """Return class and configuration of a scheduler as the pipeline changes them, whatever the folder says."""
+    if pipeline == "DDIMPipeline":
+        return "DDIMScheduler", scheduler.config
+    if pipeline == "StableDiffusionPipeline":
+        return scheduler.kind, {**scheduler.config, "steps_offset": 1, "clip_sample": False}
+    return scheduler.kind, scheduler.config
 
 
 Parts = tuple[Table, Table, Weights, Folders]
@@ -158,7 +168,7 @@ def _network(folder: SourceFolder, component: Component, part: str, schedule: Sc
 
 
 def _options(component: Component, kind: str) -> Table:
-    """Return the options of a class that a configuration sets: ``config``, and ``nulls`` for those that TOML cannot say.
+    """Return the options of a class that a configuration sets: ``config``, and ``nulls``, which TOML cannot say.
 
     What the class does not know it ignores in diffusers too.
     """
@@ -187,12 +197,13 @@ def _codec(folder: SourceFolder, network: Component) -> tuple[Table, Table, Weig
 def _media(folder: SourceFolder, network: Component, channels: int, stride: int) -> Table:
     """Return the size of a picture, of which a network sees one position for each ``stride``."""
     size = network.config.get("sample_size")
-    edges = size if isinstance(size, list) else [size, size]
-    if len(edges) != 2 or not all(type(edge) is int and edge > 0 for edge in edges):
+    edges = [edge * stride for edge in (size if isinstance(size, list) else [size, size]) if type(edge) is int]
+    if len(edges) != 2 or not all(edge > 0 for edge in edges):
         raise folder.error(
-            f"{network.folder.name}: sample_size is {size!r:.80}, expected a whole number or two; write it into config.json"
+            f"{network.folder.name}: sample_size is {size!r:.80}, expected one whole number or two; "
+            "write it into config.json"
         )
-    return {"height": edges[0] * stride, "width": edges[1] * stride, "channels": channels}
+    return {"height": edges[0], "width": edges[1], "channels": channels}
 
 
 def _whole(folder: SourceFolder, component: Component, option: str, default: int) -> int:

@@ -49,13 +49,13 @@ class SourceFolder:
 
     Attributes:
         folder: where it is.
-        allow_pickle: read weights from pickles too.
+        pickles: read weights from pickles too.
         index: what model_index.json says.
         notes: what the user should know of what was read.
     """
 
     folder: Path
-    allow_pickle: bool
+    pickles: bool
     index: Mapping[str, object] = field(init=False)
     notes: list[str] = field(default_factory=list)
 
@@ -116,7 +116,9 @@ class SourceFolder:
         tensors = self._safetensors(component)
         if tensors is None:
             tensors = self._pickled(component)
-        return {_OLD.sub(lambda old: f"{old[1]}.{_RENAMED[old[2]]}.{old[3]}", name): one for name, one in tensors.items()}
+        return {
+            _OLD.sub(lambda old: f"{old[1]}.{_RENAMED[old[2]]}.{old[3]}", name): one for name, one in tensors.items()
+        }
 
     def _safetensors(self, component: Component) -> dict[str, Tensor] | None:
         folder = component.folder
@@ -160,7 +162,7 @@ class SourceFolder:
             if not path.is_file():
                 continue
             shown = printable(path.relative_to(self.folder))
-            if not self.allow_pickle:
+            if not self.pickles:
                 raise self.error(
                     f"{shown} is a pickle, which can run code when loaded; take a copy with safetensors, or allow "
                     "torch's restricted reader by --allow-pickle"
@@ -171,7 +173,9 @@ class SourceFolder:
             except (MediaError, OSError) as error:
                 raise self.error(f"{shown}: {error}") from error
             except Exception as error:  # an unpickler raises whatever the bytes lead it to
-                raise self.error(f"{shown} cannot be read safely ({reason_of(error)[:150]}); take another copy") from error
+                raise self.error(
+                    f"{shown} cannot be read safely ({reason_of(error)[:150]}); take another copy"
+                ) from error
             if not isinstance(tensors, dict) or not all(isinstance(one, Tensor) for one in tensors.values()):
                 raise self.error(f"{shown} holds something else than tensors by name; take another copy")
             return {str(name): one.contiguous() for name, one in tensors.items()}

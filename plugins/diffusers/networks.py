@@ -34,7 +34,9 @@ class _Network(nn.Module, ABC):
     """Name of the library's class."""
     conditioning: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, part: str, config: Mapping[str, object], nulls: Sequence[str], length: int, channels: int) -> None:
+    def __init__(
+        self, part: str, config: Mapping[str, object], nulls: Sequence[str], length: int, channels: int
+    ) -> None:
         super().__init__()
         self._part, self._length, self._channels = f"network {part}", length, channels
         self.model: Any = configured(self.library, self._part, config, nulls)
@@ -161,7 +163,9 @@ class DiT(_Network):
         super().__init__("diffusers-dit", config, nulls, length, channels_in)
         outputs = self.model.config["out_channels"]
         if outputs not in (None, channels_in, 2 * channels_in):
-            raise ConfigError(f"{self._part}: config: out_channels is {outputs}, expected {channels_in} or twice as many")
+            raise ConfigError(
+                f"{self._part}: config: out_channels is {outputs}, expected {channels_in} or twice as many"
+            )
         if vector_width != 1:
             raise ConfigError(f"{self._part}: it is told the number of a class; use the conditioner class-number")
 

@@ -126,7 +126,9 @@ class _Options:
     def refused(self, key: str, why: str = "") -> CheckpointError:
         """Return the error of an option."""
         shown = f"{self.kind} has {key} = {self.values[key]!r:.80}"
-        return self._error(f"scheduler: {shown}, which noiseform does not translate{why}; take another scheduler for it")
+        return self._error(
+            f"scheduler: {shown}, which noiseform does not translate{why}; take another scheduler for it"
+        )
 
     def choice(self, key: str, known: Mapping[str, str]) -> str:
         value = self.values[key]
@@ -198,12 +200,19 @@ def _grid(options: _Options) -> tuple[Table, list[str]]:
             grid["to_zero"] = False
         elif options.kind == "DDIMScheduler":  # whose last step would go nowhere
             raise options.refused("set_alpha_to_one", f" with timestep_spacing {spacing} and steps_offset {offset}")
+    if spacing == "trailing" and options.kind == "DDIMScheduler":
+        return grid, [
+            "scheduler: on trailing diffusers' DDIM steps to other times than it visits where the steps do not divide "
+            f"{options.values['num_train_timesteps']}, noiseform to those"
+        ]
     if spacing != "linspace":
         return grid, []
     if options.kind == "DDIMScheduler":
         return grid, ["scheduler: on linspace diffusers' DDIM steps to other times than it visits, noiseform to those"]
     if options.kind == "EulerDiscreteScheduler":
-        return grid, ["scheduler: the times of linspace are rounded to whole steps of the table, which diffusers does not"]
+        return grid, [
+            "scheduler: the times of linspace are rounded to whole steps of the table, which diffusers does not"
+        ]
     return grid, []
 
 

@@ -1,7 +1,7 @@
 """Measurements, side by side with the peers that are installed: ``python tests/bench [GROUP]... [--json]``.
 
-Groups: loop bare start networks convert; all of them where none is named. --rounds N takes more or fewer. Figures are medians
-over rounds in which everything that is compared takes its turn.
+Groups: loop bare start networks convert; all of them where none is named. --rounds N takes more or fewer. Figures are
+medians over rounds in which everything that is compared takes its turn.
 """
 
 from __future__ import annotations

@@ -64,7 +64,11 @@ def conversion(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
             for switch, found in runs.items():
                 script = str(Path(__file__))
                 command = [sys.executable, "-W", "ignore", script, str(source), str(model), str(rounds), switch]
-                found.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout))
+                found.append(
+                    json.loads(
+                        subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+                    )
+                )
     seconds = {
         (owner, switch): [second for run in found for second in run[owner]]
         for switch, found in runs.items()

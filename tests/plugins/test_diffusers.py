@@ -130,7 +130,9 @@ def start(loaded, steps, scheduler, seed=0):
 def same(pipe, folder, out, monkeypatch, *, steps=10, theirs=None, **wishes):
     """Compare a picture of diffusers' with ours, both from the same noise, and give how much values differ in it."""
     convert(folder, out)
-    loaded = image.load(f"{out}", steps=steps, **({} if "guidance" not in wishes else {"guidance": wishes.pop("guidance")}))
+    loaded = image.load(
+        f"{out}", steps=steps, **({} if "guidance" not in wishes else {"guidance": wishes.pop("guidance")})
+    )
     draws, calls = Draws(), iter(range(steps))
     noise = start(loaded, steps, pipe.scheduler)
 
@@ -217,12 +219,17 @@ def test_dit(diffusers, make, tmp_path, monkeypatch, guidance):
         image.generate(f"{tmp_path / 'ours'}", label="bird")
 
 
-def test_stable_diffusion(diffusers, make, tmp_path):
-    options = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False}
+@pytest.mark.parametrize("options", [{"steps_offset": 1, "clip_sample": False}, {}])
+def test_stable_diffusion(diffusers, make, tmp_path, options):
+    options = {"set_alpha_to_one": False, **options}
     pipe, folder = make("StableDiffusionPipeline", diffusers.DDIMScheduler(**TABLES[1], **options))
     convert(folder, tmp_path / "ours")
     pictures = []
-    for guidance, prompt, negative in ((7.5, "a hat", None), (3.0, "a hat", "red"), (1.0, "a very long hat " * 9, None)):
+    for guidance, prompt, negative in (
+        (7.5, "a hat", None),
+        (3.0, "a hat", "red"),
+        (1.0, "a very long hat " * 9, None),
+    ):
         loaded = image.load(f"{tmp_path / 'ours'}", guidance=guidance, steps=10)
         theirs = pipe(
             prompt,
@@ -245,7 +252,9 @@ def test_stable_diffusion(diffusers, make, tmp_path):
 
 def test_what_the_command_says(diffusers, make, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, folder = make("StableDiffusionPipeline", diffusers.PNDMScheduler(**TABLES[1], skip_prk_steps=True, steps_offset=1))
+    _, folder = make(
+        "StableDiffusionPipeline", diffusers.PNDMScheduler(**TABLES[1], skip_prk_steps=True, steps_offset=1)
+    )
     change(folder / "model_index.json", safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
     assert main(["convert", "theirs", "models"]) == 0
     told = capsys.readouterr()
@@ -284,7 +293,7 @@ def test_ways_of_storing_weights(diffusers, make, models, tmp_path, form):
     pipe, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
     file = folder / "unet/diffusion_pytorch_model.safetensors"
     convert(folder, tmp_path / "plain")
-    tensors, allow_pickle = load_tensors(file), False
+    tensors, pickles = load_tensors(file), False
     if form == "sharded":
         pipe.unet.save_pretrained(folder / "unet", max_shard_size="100KB")
         assert (folder / "unet/diffusion_pytorch_model.safetensors.index.json").is_file()
@@ -294,28 +303,36 @@ def test_ways_of_storing_weights(diffusers, make, models, tmp_path, form):
     elif form == "pickle":
         torch.save(tensors, file.with_suffix(".bin"))
         file.unlink()
-        with pytest.raises(CheckpointError, match="is a pickle, which can run code .* --allow-pickle"):
+        with pytest.raises(CheckpointError, match=r"is a pickle, which can run code .* --allow-pickle"):
             convert(folder, tmp_path / "ours")
-        allow_pickle = True
+        pickles = True
     else:
         old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
         for new, name in old.items():
             tensors = {key.replace(f".{new}.", f".{name}."): value for key, value in tensors.items()}
         assert any(".query." in name for name in tensors)
         save_tensors(file, tensors, overwrite=True)
-    found = convert(folder, tmp_path / "ours", allow_pickle=allow_pickle)
+    found = convert(folder, tmp_path / "ours", pickles=pickles)
     assert ("fp16" in "".join(found.notes)) == (form == "variant")
     plain, ours = (read_model_folder(tmp_path / name) for name in ("plain", "ours"))
     assert ours.sha256("base") == plain.sha256("base")
 
 
 SCHEDULERS = [
-    ("UniPCMultistepScheduler", {}, "UniPCMultistepScheduler cannot be translated; those that can: DDPMScheduler, DDIM"),
+    (
+        "UniPCMultistepScheduler",
+        {},
+        "UniPCMultistepScheduler cannot be translated; those that can: DDPMScheduler, DDIM",
+    ),
     ("DDPMScheduler", {"thresholding": True}, "thresholding = True"),
     ("DDPMScheduler", {"trained_betas": [0.1, 0.2]}, r"trained_betas = \[0.1, 0.2\]"),
     ("DDPMScheduler", {"beta_schedule": "laplace"}, "beta_schedule = 'laplace'.* squaredcos_cap_v2, sigmoid it does"),
     ("DDPMScheduler", {"variance_type": "learned_range"}, "variance_type = 'learned_range'"),
-    ("DDPMScheduler", {"variance_type": "fixed_large", "timestep_spacing": "trailing"}, "variance_type = 'fixed_large'"),
+    (
+        "DDPMScheduler",
+        {"variance_type": "fixed_large", "timestep_spacing": "trailing"},
+        "variance_type = 'fixed_large'",
+    ),
     ("DDPMScheduler", {"prediction_type": "flow"}, "prediction_type = 'flow'"),
     ("DDPMScheduler", {"num_train_timesteps": "many"}, "num_train_timesteps = 'many'"),
     ("DDPMScheduler", {"num_train_timesteps": 1}, "num_train_timesteps = 1,"),
@@ -340,6 +357,13 @@ def test_schedulers_that_cannot_be_translated_are_named(diffusers, make, tmp_pat
     with pytest.raises(CheckpointError, match=why):
         convert(folder, tmp_path / "ours")
     assert not (tmp_path / "ours").exists()
+
+
+def test_a_pipeline_of_ddim_is_run_by_ddim_whatever_its_scheduler(diffusers, make, tmp_path):
+    _, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    change(folder / "model_index.json", scheduler=["diffusers", "DDPMScheduler"])
+    convert(folder, tmp_path / "ours")
+    assert read_model_folder(tmp_path / "ours").pipeline["stages"][0]["sampler"] == {"use": "ddim", "clip": 1.0}
 
 
 def test_what_diffusers_does_on_linspace_is_told(diffusers, make, tmp_path):
@@ -381,8 +405,10 @@ FAULTS = {
     ),
     "a bad shard": (
         "unet/diffusion_pytorch_model.safetensors",
-        lambda file: file.rename(file.with_name("x.safetensors"))
-        and file.with_suffix(".safetensors.index.json").write_text('{"weight_map": {"a": "../../x.safetensors"}}'),
+        lambda file: (
+            file.rename(file.with_name("x.safetensors"))
+            and file.with_suffix(".safetensors.index.json").write_text('{"weight_map": {"a": "../../x.safetensors"}}')
+        ),
         4,
         "no plain name of a safetensors file",
     ),
@@ -446,7 +472,11 @@ def test_sizes_that_the_network_cannot_take_are_refused(diffusers, make, tmp_pat
     convert(folder, tmp_path / "latent")
     with pytest.raises(ConfigError, match="expected multiples of 2"):
         image.load(f"{tmp_path / 'latent'}", settings=["media.height=9"])
-    assert image.generate(f"{tmp_path / 'latent'}", steps=1, settings=["media.height=20"])[0].pixels.shape == (3, 20, 16)
+    assert image.generate(f"{tmp_path / 'latent'}", steps=1, settings=["media.height=20"])[0].pixels.shape == (
+        3,
+        20,
+        16,
+    )
 
 
 def test_codecs_encode_what_they_decode(diffusers, make, models, tmp_path):

@@ -6,7 +6,6 @@ The memory switch is the process's own, so each setting has processes of its own
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from timing import Row, rounds_of, row
+from timing import Row, ratio, rounds_of, row
 
 __all__ = ["conversion"]
 
@@ -51,7 +50,7 @@ def measure(source: Path, model: Path, rounds: int) -> dict[str, object]:
     return {"parameters": pipe.unet.num_parameters(), **rounds_of(things, rounds=rounds, warm=1)}
 
 
-def conversion(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
+def conversion(rounds: int, *, repeats: int = 2) -> Iterator[Row]:
     """Measure in processes with and without the switch, which the command line sets."""
     from noiseform.core.conversion import convert
 
@@ -69,19 +68,14 @@ def conversion(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
                         subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
                     )
                 )
-    seconds = {
-        (owner, switch): [second for run in found for second in run[owner]]
-        for switch, found in runs.items()
-        for owner in ("diffusers", "noiseform")
-    }
-    reference = statistics.median(seconds["diffusers", "off"])
     group = f"DDIM, {STEPS} steps, {runs['off'][0]['parameters'] / 1e6:.1f} M"
-    for (owner, switch), taken in seconds.items():
-        share = statistics.median(taken) / reference
-        goal = {"goal": f"< {GOAL:.0f}", "met": share < GOAL} if owner == "noiseform" else {}
-        yield row(
-            group, f"{owner}, switch {switch}", taken, "s", ratio=share, reference="diffusers, switch off", **goal
-        )
+    for switch, found in runs.items():
+        taken = {owner: [second for run in found for second in run[owner]] for owner in ("diffusers", "noiseform")}
+        for owner, seconds in taken.items():
+            share = ratio(taken, owner, "diffusers")
+            goal = {"goal": f"< {GOAL:.0f}", "met": share < GOAL} if owner == "noiseform" else {}
+            told = {"ratio": share, "reference": "diffusers, same switch", **goal}
+            yield row(group, f"{owner}, switch {switch}", seconds, "s", **told)
 
 
 if __name__ == "__main__":

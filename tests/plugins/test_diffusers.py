@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import resource
 import sys
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from noiseform import image
 from noiseform.core.cli.main import main
 from noiseform.core.conversion import convert
-from noiseform.core.errors import CheckpointError, ConfigError, NoiseformError, PluginError
+from noiseform.core.errors import CheckpointError, ConfigError, NoiseformError, PluginError, ResourceError
 from noiseform.core.noise import Draws, Key
 from noiseform.core.process import levels_at
 from noiseform.core.storage.model_folder import read_model_folder
@@ -348,7 +349,7 @@ SCHEDULERS = [
 
 @pytest.mark.parametrize(("kind", "options", "why"), SCHEDULERS)
 def test_schedulers_that_cannot_be_translated_are_named(diffusers, make, tmp_path, kind, options, why):
-    _, folder = make("DDIMPipeline", diffusers.DDIMScheduler())
+    _, folder = make("DDPMPipeline", diffusers.DDPMScheduler())
     if kind == "DDPMScheduler":  # which has no such option, so that it makes no difference there
         options = {"set_alpha_to_one": False, **options}
     file = folder / "scheduler/scheduler_config.json"
@@ -433,6 +434,32 @@ def test_faults_are_one_line_and_leave_nothing(diffusers, make, tmp_path, capsys
     assert told.count("\n") == 1
     assert re.search(why, told), told
     assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("room", [100, 1_000, 30_000, 200_000])
+def test_a_full_disk_leaves_nothing_or_the_old_model(diffusers, make, tmp_path, room):
+    _, folder = make("StableDiffusionPipeline", diffusers.DDIMScheduler(**TABLES[1]))
+    convert(folder, tmp_path / "old")
+    before = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()}
+    text = load_tensors(folder / "text_encoder/model.safetensors")
+    more = {name: one * 1.5 for name, one in text.items()}
+    save_tensors(folder / "text_encoder/model.safetensors", more, {"format": "pt"}, overwrite=True)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for out in ("new", "old"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limit[1]))
+        try:
+            with pytest.raises(ResourceError, match="file too large"):
+                convert(folder, tmp_path / out, overwrite=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "theirs"]
+    assert (
+        before.items()
+        <= {
+            path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()
+        }.items()
+    )
+    image.generate(f"{tmp_path / 'old'}", prompt="a hat", steps=1)
 
 
 def test_sources_and_targets_that_are_none(diffusers, make, tmp_path, capsys):

@@ -39,6 +39,7 @@ class _Autoencoder(nn.Module, ABC):
         super().__init__()
         self._part, self._scale, self._media = f"codec {part}", scale, media
         self.model: Any = configured(self.library, self._part, config, nulls)
+        self.model.to(memory_format=torch.channels_last)
         self.stride = 2 ** (len(self.model.config["block_out_channels"]) - 1)
         for option in ("in_channels", "out_channels"):
             found = self.model.config[option]
@@ -71,7 +72,8 @@ class _Autoencoder(nn.Module, ABC):
         """Return media (batch, \\*media_shape), held to their range."""
         low, high = self._media.low, self._media.high
         with torch.no_grad():
-            x = self.model.decode(latent / self._scale, return_dict=False)[0]
+            latent = (latent / self._scale).contiguous(memory_format=torch.channels_last)
+            x = self.model.decode(latent, return_dict=False)[0].contiguous()
         return x.clamp(-1, 1) * ((high - low) / 2) + (high + low) / 2
 
     @abstractmethod

@@ -15,7 +15,7 @@ from .library import configured
 
 __all__ = ["DiT", "UNet2D", "UNet2DCondition"]
 
-Length = Annotated[int, Ge(1), Le(1_000_000)]
+Length = Annotated[int, Ge(1), Le(100_000)]
 
 
 class _Network(nn.Module, ABC):
@@ -41,7 +41,7 @@ class _Network(nn.Module, ABC):
         self._part, self._length, self._channels = f"network {part}", length, channels
         self.model: Any = configured(self.library, self._part, config, nulls)
         self._check("in_channels", channels, "an item has")
-        # Convolutions of the library are slower the other way round, whose results they have to be turned back from.
+        # Attention takes positions one after the other, each with its channels: so laid out, nothing is turned for it.
         self.model.to(memory_format=torch.channels_last)
 
     def _check(self, option: str, wanted: int, who: str) -> None:
@@ -53,7 +53,7 @@ class _Network(nn.Module, ABC):
         """Return the output (batch, channels, height, width) for x of that shape and time (batch,)."""
         index = (time * self._length - 1).clamp(min=0)
         whole = index.round()
-        # The table's own times are whole numbers, of which float32 leaves a hundredth at most.
+        # The table's own entries are whole numbers, of which the rounding of time to float32 takes a hundredth at most.
         index = torch.where((index - whole).abs() < 0.01, whole, index)
         return self.told(x.contiguous(memory_format=torch.channels_last), index, cond).contiguous()
 

@@ -506,6 +506,18 @@ def test_sizes_that_the_network_cannot_take_are_refused(diffusers, make, tmp_pat
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["DDIMPipeline", "DiTPipeline", "StableDiffusionPipeline"])
+def test_batches_and_half_precision(diffusers, make, tmp_path, name, dtype):
+    _, folder = make(name, diffusers.DDIMScheduler(**TABLES[1], clip_sample=name == "DDIMPipeline"))
+    convert(folder, tmp_path / "ours")
+    wishes = {"DiTPipeline": {"label": "7"}, "StableDiffusionPipeline": {"prompt": "a hat"}}.get(name, {})
+    one = image.generate(f"{tmp_path / 'ours'}", count=3, steps=4, **wishes)
+    other = image.generate(f"{tmp_path / 'ours'}", count=3, steps=4, batch_size=3, dtype=dtype, **wishes)
+    for alone, among in zip(one, other, strict=True):
+        assert_close(among.pixels, alone.pixels, rtol=0, atol=1e-3 if dtype == "float32" else 0.2)
+
+
 def test_codecs_encode_what_they_decode(diffusers, make, models, tmp_path):
     _, folder = make("DiTPipeline", diffusers.DDIMScheduler(clip_sample=False))
     convert(folder, tmp_path / "ours")

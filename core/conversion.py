@@ -100,6 +100,11 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
     with plugins_named(doing):
         found = _converter_of(source).convert(source, pickles=pickles)
     config = with_defaults_named(checked(PipelineConfig, found.pipeline, what=doing))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        raise ConfigError(f"convert: {printable(out)}: cannot be made ({why}); choose another folder") from error
     with temporary_folder(out) as room:
         for folder, files in found.folders.items():
             _write_folder(room / folder, files)

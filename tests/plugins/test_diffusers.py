@@ -473,12 +473,14 @@ def test_sources_and_targets_that_are_none(diffusers, make, tmp_path, capsys):
         (f"{tmp_path / 'file'}", ours, "is a file"),
         (f"{tmp_path / 'full'}", ours, "no converter knows its layout; known layouts: diffusers"),
         (f"{folder}", f"{tmp_path / 'full'}", "it exists and is no model folder"),
-        (f"{folder}", f"{tmp_path / 'no/where'}", "make the folder first"),
-        (f"{folder}", f"{tmp_path / 'file/x'}", "file"),
+        (f"{folder}", f"{tmp_path / 'file/x'}", "cannot be made"),
     ):
         assert main(["convert", source, out, "--overwrite"]) == 2
         assert why in capsys.readouterr().err
     assert (tmp_path / "full/letter.txt").read_text() == "dear"
+    assert main(["convert", f"{folder}", f"{tmp_path / 'new/place'}", "--quiet"]) == 0
+    assert main(["convert", f"{tmp_path / 'new/place'}", ours]) == 2
+    assert "it is a model folder of noiseform's already" in capsys.readouterr().err
 
 
 def test_without_diffusers_the_cure_is_told(diffusers, make, tmp_path, monkeypatch):

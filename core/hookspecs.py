@@ -78,6 +78,11 @@ def noiseform_pipelines() -> Mapping[str, str | Mapping[str, object]]:  # type: 
 
 
 @hookspec
+def noiseform_converters() -> Factories:  # type: ignore[empty-body]
+    """Give converters: ``reads(source)`` and ``convert(source)``, which gives a model in another layout as ours."""
+
+
+@hookspec
 def noiseform_commands() -> Factories:  # type: ignore[empty-body]
     """Give subcommands of the command line: click commands."""
 

@@ -124,7 +124,7 @@ def load_pipeline(
     kind = build("modality", modality)
     with torch.random.fork_rng(devices=[]), plugins_named(f"pipeline {name!r}"):  # initial weights are drawn
         spec = kind.spec(config.media)
-        stages = [build_stage(table, spec, where=f"pipeline {name!r}") for table in config.stages]
+        stages = [build_stage(table, spec, where=f"pipeline {name!r}", folder=folder) for table in config.stages]
     refuse_untrained(config, model.pipeline, model.parts, where=f"pipeline {name!r}")
     model, weights = load_model_folder(folder, allow_nonfinite=allow_nonfinite)  # last: it takes longest
     for stage in stages:

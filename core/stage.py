@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -131,13 +132,14 @@ class Stage:
         return list(_parts(self.config))
 
 
-def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> Stage:
+def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folder: Path | None = None) -> Stage:
     """Build the parts of a stage and check that they fit together.
 
     Args:
         config: the stage's table.
         media: shape and units of what it makes.
         where: the pipeline's name, for messages.
+        folder: the model folder that it belongs to, which conditioners may keep files in.
 
     Raises:
         ConfigError: a part is unknown or wrongly set, or two parts do not go together.
@@ -151,7 +153,8 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "") -> St
     codec = build_part(config.codec, "codec", where=at, media=media)
     latent_shape = _latent_shape(codec, media, config)
     conditioners = [
-        build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape) for one in config.conditioners
+        build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape, folder=folder)
+        for one in config.conditioners
     ]
     widths = widths_of(((_name(one), one) for one in conditioners), at)
     host = {

@@ -19,7 +19,8 @@ __all__ = ["list_parts"]
 def list_parts(kind: str | None, as_json: bool) -> None:
     """List the parts of a KIND, or of all kinds.
 
-    Kinds: process objective grid sampler guidance network codec conditioner modality metric pipeline command.
+    Kinds: process objective grid sampler guidance network codec conditioner modality metric pipeline
+    converter command.
     """
     entries = _entries(current(), kind)
     if as_json:

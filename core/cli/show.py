@@ -117,7 +117,7 @@ def _example(part: Part, parameters: Sequence[object]) -> str:
     """Return a line for a recipe, with every parameter at its default."""
     from ..registration.parameters import Parameter
 
-    if part.kind in {"modality", "command", "metric"}:
+    if part.kind in {"modality", "command", "metric", "converter"}:
         return {"modality": f"noiseform generate {part.name}", "command": f"noiseform {part.name}"}.get(part.kind, "")
     settings = [f'use = "{part.name}"']
     for parameter in parameters:

@@ -65,6 +65,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind("metric", "noiseform_metrics", "compares generated with real media", ("compare",)),
         Kind("pipeline", "noiseform_pipelines", "named pipelines"),
+        Kind("converter", "noiseform_converters", "models in other layouts to ours", ("reads", "convert")),
         Kind("command", "noiseform_commands", "extra subcommands of the command line"),
     )
 }

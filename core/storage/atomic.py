@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 import time
 import zlib
@@ -21,7 +22,16 @@ from typing import BinaryIO
 from ..errors import ConfigError, NoiseformError, ResourceError
 from ..naming import printable
 
-__all__ = ["TEMPORARY_PREFIX", "check_writable", "clean_stale", "sync_folder", "whole_file", "write_whole"]
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "check_writable",
+    "clean_stale",
+    "publish_folder",
+    "sync_folder",
+    "temporary_folder",
+    "whole_file",
+    "write_whole",
+]
 
 TEMPORARY_PREFIX = ".noiseform-tmp-"
 """Start of the name of every temporary file; ``<place>-<pid>-<random><suffix>`` follows."""
@@ -38,6 +48,7 @@ _CURES = {
     errno.ENOENT: "make the folder first",
     errno.ENOTDIR: "name a folder, not a file, before the last slash",
     errno.EISDIR: "name a file, not a folder",
+    errno.ENOTEMPTY: "choose another name",
     errno.EROFS: "choose a place that can be written",
     errno.EACCES: "choose a place that you may write to",
     errno.ENAMETOOLONG: "choose a shorter name",
@@ -84,6 +95,39 @@ def whole_file(
         ) from error
 
 
+@contextmanager
+def temporary_folder(beside: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a folder in the folder of ``beside`` that is gone when the block ends, unless it was published.
+
+    Raises:
+        ConfigError: the place is missing, no folder or not writable.
+        ResourceError: the disk is full.
+    """
+    target = Path(beside)
+    temporary = _temporary_for(target)
+    clean_stale(target.parent)
+    try:
+        os.mkdir(temporary)
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise _explained(error, target) from error
+
+
+def publish_folder(temporary: Path, target: Path) -> None:
+    """Give a finished temporary folder its name in one step; what stands there, but for an empty folder, is refused.
+
+    The files in it are forced to the disk by their own writers.
+    """
+    try:
+        os.rename(temporary, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise _explained(error, target) from error
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes | str, *, overwrite: bool = False) -> None:
     """Write bytes, or text as UTF-8, to ``path``: whole or not at all. Raises what :func:`whole_file` raises."""
     with whole_file(path, overwrite=overwrite) as file:
@@ -110,7 +154,7 @@ def check_writable(*paths: str | os.PathLike[str], overwrite: bool = False) -> N
 
 
 def clean_stale(folder: str | os.PathLike[str]) -> int:
-    """Remove the temporary files in ``folder`` whose writers are dead; return how many.
+    """Remove the temporary files and folders in ``folder`` whose writers are dead; return how many.
 
     A file of this machine goes when no process has its number any more, any other when it is a day old.
     """
@@ -119,7 +163,7 @@ def clean_stale(folder: str | os.PathLike[str]) -> int:
         for entry in entries:
             if entry.name.startswith(TEMPORARY_PREFIX) and _abandoned(entry):
                 with suppress(OSError):
-                    os.unlink(entry.path)
+                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
                     removed += 1
     return removed
 

@@ -23,18 +23,21 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def parse_json_object(data: bytes, source: str) -> dict[str, object]:
+def parse_json_object(data: bytes, source: str, *, infinite: bool = False) -> dict[str, object]:
     """Parse ``data`` as one JSON object.
 
     Args:
         data: UTF-8 text; the caller bounds its length.
         source: what to call it in an error, such as ``"manifest: RUN/manifest.json"``.
+        infinite: read NaN and Infinity, which are no JSON but which other programs write.
 
     Raises:
         CheckpointError: when it is no UTF-8, no JSON, no object, nested too deep, or has a key twice.
     """
     try:
-        parsed = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        parsed = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=float if infinite else _no_constant
+        )
     except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
         raise CheckpointError(

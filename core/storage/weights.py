@@ -23,6 +23,7 @@ from .safetensors_format import CHUNK, MAX_HEADER, Header, TensorEntry, parse_he
 __all__ = [
     "assign",
     "cast_tensors",
+    "check_fit",
     "file_sha256",
     "is_finite",
     "load_tensors",
@@ -208,6 +209,24 @@ def assign(
     target = module.state_dict(keep_vars=True)
     if any(value.is_meta for value in target.values()):
         raise ValueError("assign() needs a module with memory of its own, not one on the meta device")
+    check_fit(target, tensors, allow_dtype_cast=allow_dtype_cast, source=source)
+    with torch.no_grad():
+        for name, value in target.items():
+            value.copy_(tensors[name])
+
+
+def check_fit(
+    target: Mapping[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    allow_dtype_cast: bool = False,
+    source: str = "weights",
+) -> None:
+    """Refuse ``tensors`` whose names, shapes or dtypes are not those of a module's state; as :func:`assign` does.
+
+    Raises:
+        CheckpointError: the first ten of each kind of difference are named.
+    """
     complaints = {
         "missing": sorted(target.keys() - tensors.keys()),
         "unexpected": sorted(tensors.keys() - target.keys()),
@@ -219,9 +238,6 @@ def assign(
             f"{source}: do not fit the network: {'; '.join(said)}; "
             "nothing was loaded, use the model's own configuration"
         )
-    with torch.no_grad():
-        for name, value in target.items():
-            value.copy_(tensors[name])
 
 
 def cast_tensors(tensors: Mapping[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
@@ -19,13 +20,14 @@ class CLIPText(TextEncoder):
     what is trained remembers their sha256 and refuses others.
 
     Args:
-        model: a folder with config.json, model.safetensors and a tokenizer, or a model's name on the hub, such as
-            "openai/clip-vit-large-patch14", if the local cache has it.
+        model: a folder with config.json, model.safetensors and a tokenizer, inside the model folder or elsewhere, or a
+            model's name on the hub, such as "openai/clip-vit-large-patch14", if the local cache has it.
         tokenizer: the folder of the tokenizer; the model's own where empty.
         width: of vector and sequence; zeros fill up what the model's own width lacks, so that two encoders go together.
             The model's own where 0.
         length: largest number of tokens, at most the model's; of longer texts only the start is read, with a warning.
         outputs: "vector", "sequence" or "both".
+        padded: fill every text up to ``length``, and let the network look at what fills it up: Stable Diffusion.
 
     Source: Radford et al. 2021, arXiv 2103.00020, section 2.4.
     """
@@ -40,8 +42,11 @@ class CLIPText(TextEncoder):
         width: Annotated[int, Ge(0), Le(16384)] = 0,
         length: Annotated[int, Ge(2), Le(4096)] = 77,
         outputs: Literal["both", "vector", "sequence"] = "both",
+        padded: bool = False,
+        *,
+        folder: Path | None = None,
     ) -> None:
-        super().__init__("clip", model, tokenizer, width, length, outputs)
+        super().__init__("clip", model, tokenizer, width, length, outputs, padded=padded, place=folder)
 
     def read(self, model: Any, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         told = model(input_ids=tokens, attention_mask=mask.long())

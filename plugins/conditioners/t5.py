@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
@@ -19,8 +20,8 @@ class T5Text(TextEncoder):
     what is trained remembers their sha256 and refuses others.
 
     Args:
-        model: a folder with config.json, model.safetensors and a tokenizer, or a model's name on the hub, such as
-            "google/t5-v1_1-base", if the local cache has it.
+        model: a folder with config.json, model.safetensors and a tokenizer, inside the model folder or elsewhere, or a
+            model's name on the hub, such as "google/t5-v1_1-base", if the local cache has it.
         tokenizer: the folder of the tokenizer; the model's own where empty.
         width: of vector and sequence; zeros fill up what the model's own width lacks, so that two encoders go together.
             The model's own where 0.
@@ -40,8 +41,10 @@ class T5Text(TextEncoder):
         width: Annotated[int, Ge(0), Le(16384)] = 0,
         length: Annotated[int, Ge(2), Le(4096)] = 128,
         outputs: Literal["both", "vector", "sequence"] = "both",
+        *,
+        folder: Path | None = None,
     ) -> None:
-        super().__init__("t5", model, tokenizer, width, length, outputs)
+        super().__init__("t5", model, tokenizer, width, length, outputs, place=folder)
 
     def read(self, model: Any, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         sequence = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state

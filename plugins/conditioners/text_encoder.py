@@ -56,6 +56,8 @@ class TextEncoder(nn.Module, ABC):
         width: of what is given; zeros fill up what the model's own width lacks. The model's own where 0.
         length: largest number of tokens; of longer texts only the start is read, with a warning.
         outputs: "vector", "sequence" or "both".
+        padded: fill every text up to ``length``, and let the network look at what fills it up.
+        place: the model folder that a relative path may lead into; None where there is none yet.
 
     Attributes:
         outputs: width of each.
@@ -76,11 +78,22 @@ class TextEncoder(nn.Module, ABC):
     """Name of the class of transformers that reads it."""
     model_sha256: Tensor
 
-    def __init__(self, name: str, model: str, tokenizer: str, width: int, length: int, outputs: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        tokenizer: str,
+        width: int,
+        length: int,
+        outputs: str,
+        *,
+        padded: bool = False,
+        place: Path | None = None,
+    ) -> None:
         super().__init__()
-        self._name = f"conditioner {name}"
+        self._name, self._padded = f"conditioner {name}", padded
         transformers = _library(self._name)
-        self._held = self._loaded(transformers, _folder(model, self._name), tokenizer)
+        self._held = self._loaded(transformers, _folder(model, self._name, place), tokenizer)
         own = int(self._held.model.config.hidden_size)
         if width and width < own:
             raise ConfigError(f"{self._name}: width: the model's own is {own}, got {width}; leave it out or take more")
@@ -140,7 +153,7 @@ class TextEncoder(nn.Module, ABC):
                 f"{self._name}: of texts above {self.length} tokens only the start is read; shorten them", stacklevel=2
             )
             rows = self._tokens(texts, truncation=True, max_length=self.length)
-        return self._filled(rows, max(map(len, rows), default=1))
+        return self._filled(rows, self.length if self._padded else max(map(len, rows), default=1))
 
     def _tokens(self, texts: Sequence[object], **options: object) -> list[list[int]]:
         if not texts:
@@ -150,9 +163,9 @@ class TextEncoder(nn.Module, ABC):
         return rows
 
     def _filled(self, rows: Sequence[Sequence[int]], length: int) -> dict[str, Tensor]:
-        """Return rows of tokens, filled up at their ends, and where they hold something."""
+        """Return rows of tokens, filled up at their ends, and which of them count."""
         tokens = torch.full((len(rows), length), int(self._held.tokenizer.pad_token_id))
-        mask = torch.zeros(len(rows), length, dtype=torch.bool)
+        mask = torch.full((len(rows), length), self._padded)
         for place, row in enumerate(rows):
             tokens[place, : len(row)] = torch.tensor(row)
             mask[place, : len(row)] = True
@@ -167,7 +180,9 @@ class TextEncoder(nn.Module, ABC):
         if "vector" in self.outputs:
             given["vector"] = functional.pad(vector, (0, self._fill))
         if "sequence" in self.outputs:
-            given |= {"sequence": functional.pad(sequence, (0, self._fill)), "sequence_mask": mask}
+            given["sequence"] = functional.pad(sequence, (0, self._fill))
+            if not self._padded:
+                given["sequence_mask"] = mask
         return given
 
     @abstractmethod
@@ -208,9 +223,11 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _folder(model: str, name: str) -> Path:
-    """Return the folder of a model: its own, or that of the hub's local cache."""
+def _folder(model: str, name: str, place: Path | None) -> Path:
+    """Return the folder of a model: one inside the model folder, its own, or that of the hub's local cache."""
     folder = Path(model).expanduser()
+    if place is not None and not folder.is_absolute() and (place / folder).is_dir():
+        return place / folder
     if folder.is_dir():
         return folder
     if re.fullmatch(r"[\w.-]+/[\w.-]+", model):

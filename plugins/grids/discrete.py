@@ -18,8 +18,9 @@ from ...core.process import Process
 __all__ = ["Leading", "Linspace", "Trailing"]
 
 
-def _times(indices: Tensor, length: int) -> Tensor:
-    return torch.cat([(indices.double() + 1) / length, torch.zeros(1, dtype=torch.float64)])
+def _times(indices: Tensor, length: int, *, to_zero: bool) -> Tensor:
+    end = torch.tensor([0.0 if to_zero else 1 / length], dtype=torch.float64)
+    return torch.cat([(indices.double() + 1) / length, end])
 
 
 def _length(process: Process, steps: int) -> int:
@@ -35,35 +36,55 @@ class Leading:
 
     Args:
         offset: added to each index; Stable Diffusion uses 1.
+        drop_last: thin out to one index more and leave out the last, as DPM-Solver's code does.
+        to_zero: end at t = 0; otherwise at the table's first entry, as Stable Diffusion's DDIM does.
 
     Source: Lin et al. 2024, arXiv 2305.08891, table 2.
     """
 
     offset: Annotated[int, Ge(0)] = 0
+    drop_last: bool = False
+    to_zero: bool = True
 
     def times(self, process: Process, steps: int) -> Tensor:
-        length = _length(process, steps)
-        indices = torch.arange(steps).flip(0) * (length // steps) + self.offset
-        return _times(indices.clamp(max=length - 1), length)
+        count = steps + self.drop_last
+        length = _length(process, count)
+        indices = torch.arange(count).flip(0)[:steps] * (length // count) + self.offset
+        return _times(indices.clamp(max=length - 1), length, to_zero=self.to_zero)
 
 
+@dataclass(frozen=True)
 class Trailing:
     """Indices from the last one down in steps of length / steps, rounded: starts at t = 1.
 
+    Args:
+        to_zero: end at t = 0; otherwise at the table's first entry.
+
     Source: Lin et al. 2024, arXiv 2305.08891, table 2.
     """
 
+    to_zero: bool = True
+
     def times(self, process: Process, steps: int) -> Tensor:
         length = _length(process, steps)
-        return _times((length - torch.arange(steps, dtype=torch.float64) * length / steps).round() - 1, length)
+        indices = (length - torch.arange(steps, dtype=torch.float64) * length / steps).round() - 1
+        return _times(indices, length, to_zero=self.to_zero)
 
 
+@dataclass(frozen=True)
 class Linspace:
     """Indices from the last to the first in equal steps, rounded: visits both ends of the table.
 
+    Args:
+        drop_last: spread one index more and leave out the last, as DPM-Solver's code does.
+
     Source: Lin et al. 2024, arXiv 2305.08891, table 2.
     """
 
+    drop_last: bool = False
+
     def times(self, process: Process, steps: int) -> Tensor:
-        length = _length(process, steps)
-        return _times(torch.linspace(length - 1, 0, steps, dtype=torch.float64).round(), length)
+        count = steps + self.drop_last
+        length = _length(process, count)
+        indices = torch.linspace(length - 1, 0, count, dtype=torch.float64).round()[:steps]
+        return _times(indices, length, to_zero=True)

@@ -23,11 +23,14 @@ class DDIM:
 
     Args:
         eta: 0 follows the probability-flow ODE, 1 is DDPM; above 1 more of the noise is fresh, all of it at most.
+        clip: bound that x0 is held to, -clip to clip, as models of pixels want it; eps stays what the network said of
+            x0 before. 0 is none.
 
     Source: Song et al. 2021, arXiv 2010.02502, equations 12 and 16.
     """
 
     eta: Annotated[float, Ge(0)] = 0.0
+    clip: Annotated[float, Ge(0)] = 0.0
 
     order = 1
     nfe_per_step = 1
@@ -45,7 +48,11 @@ class DDIM:
         x0 = denoise(x, here)
         fresh = self._fresh(here, next) if self.eta else 0.0
         kept = (next.sigma**2 - fresh**2) ** 0.5 / here.sigma  # factor of sigma * eps = x - alpha * x0
-        there = torch.add(x * kept, x0, alpha=next.alpha - kept * here.alpha)
+        if self.clip:
+            there = torch.add(x * kept, x0, alpha=-kept * here.alpha)
+            there.add_(x0.clamp(-self.clip, self.clip), alpha=next.alpha)
+        else:
+            there = torch.add(x * kept, x0, alpha=next.alpha - kept * here.alpha)
         return (there.add_(noise(), alpha=fresh) if fresh else there), None
 
     def _fresh(self, here: Level[float], next: Level[float]) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from ...core.level import Level
@@ -23,11 +24,13 @@ class DDPM:
     Args:
         variance: "small" is the posterior's own variance, exact for data of one point; "large" is exact for data of
             unit variance, and on variance-preserving processes that of the forward step.
+        clip: bound that x0 is held to, -clip to clip, as models of pixels want it. 0 is none.
 
     Source: Ho et al. 2020, arXiv 2006.11239, equations 6 and 7; Kingma et al. 2021, arXiv 2107.00630, appendix A.2.
     """
 
     variance: Literal["small", "large"] = "small"
+    clip: Annotated[float, Ge(0)] = 0.0
 
     order = 1
     stochastic = True
@@ -43,6 +46,8 @@ class DDPM:
         added = here.sigma**2 - (kept * next.sigma) ** 2  # variance of the forward step from next to here
         share = next.sigma**2 / here.sigma**2
         x0 = denoise(x, here)
+        if self.clip:
+            x0 = x0.clamp(-self.clip, self.clip)
         mean = torch.add(x * (kept * share), x0, alpha=next.alpha * added / here.sigma**2)
         if next.sigma == 0:
             return mean, None

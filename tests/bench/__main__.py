@@ -1,7 +1,7 @@
 """Measurements, side by side with the peers that are installed: ``python tests/bench [GROUP]... [--json]``.
 
-Groups: loop bare start networks; all of them where none is named. --rounds N takes more or fewer. Figures are medians
-over rounds in which everything that is compared takes its turn.
+Groups: loop bare start networks convert; all of them where none is named. --rounds N takes more or fewer. Figures are
+medians over rounds in which everything that is compared takes its turn.
 """
 
 from __future__ import annotations
@@ -15,12 +15,19 @@ from dataclasses import asdict
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: spinning threads disturb each other
 
+from conversion import conversion
 from loop import bare, overhead
 from networks import networks
 from startup import startup
 from timing import Row
 
-GROUPS = {"loop": (overhead, 30), "bare": (bare, 30), "start": (startup, 7), "networks": (networks, 15)}
+GROUPS = {
+    "loop": (overhead, 30),
+    "bare": (bare, 30),
+    "start": (startup, 7),
+    "networks": (networks, 15),
+    "convert": (conversion, 5),
+}
 
 
 def main(arguments: Sequence[str]) -> None:

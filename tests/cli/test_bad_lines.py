@@ -151,6 +151,8 @@ def lines(model: str) -> list[list[str]]:
         *(["train", "good.toml", "--data", name, "-o", "run"] for name in (*NAMES, "good.toml", "empty", "/dev/null")),
         *(["train", "good.toml", "--data", "data", "-o", name] for name in ("", "good.toml", "good.toml/x", "x" * 300)),
         *(["train"], ["train", "good.toml"], [*train, "more"], [*train, "--colour"]),
+        *(["convert", name, "out"] for name in (*FILES, *NAMES, "data", ".", "/dev/null")),
+        *(["convert", "data", name] for name in NAMES),
         *(["replay", name] for name in (*FILES, *NAMES, "data", ".", "/dev/null")),
         *(["--registry", name, "list"] for name in (*(f for f in FILES if f.endswith("toml")), *NAMES, "data")),
         *(["list", name] for name in NAMES),
@@ -158,7 +160,7 @@ def lines(model: str) -> list[list[str]]:
         *([name] for name in NAMES),
         *(
             [command, "--no-such-option"]
-            for command in ("generate", "train", "replay", "list", "show", "plugins", "registry")
+            for command in ("generate", "train", "convert", "replay", "list", "show", "plugins", "registry")
         ),
         *(
             ["plugins", "no-such"],

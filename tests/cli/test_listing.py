@@ -20,6 +20,7 @@ from noiseform.core.registration.registry import current
 COMMAND_LINE = {
     "generate": None,  # by modality: see the tests of generation
     "train": None,
+    "convert": ["SOURCE", "OUT", "--overwrite", "--allow-pickle", "--quiet"],
     "replay": None,
     "list": ["KIND", "--json"],
     "show": ["KIND/NAME", "--json"],
@@ -128,7 +129,7 @@ def test_show_names_bounds(capsys):
     assert main(["show", "sampler/ddim"]) == 0
     shown = capsys.readouterr().out
     assert "number >= 0" in shown
-    assert 'sampler = { use = "ddim", eta = 0.0 }' in shown
+    assert 'sampler = { use = "ddim", eta = 0.0, clip = 0.0 }' in shown
 
 
 def test_doctor(capsys, site):

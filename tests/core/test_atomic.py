@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from noiseform.core.errors import ConfigError, NoiseformError, ResourceError
 from noiseform.core.storage import atomic
-from noiseform.core.storage.atomic import TEMPORARY_PREFIX, check_writable, clean_stale, whole_file, write_whole
+from noiseform.core.storage.atomic import (
+    TEMPORARY_PREFIX,
+    check_writable,
+    clean_stale,
+    publish_folder,
+    temporary_folder,
+    whole_file,
+    write_whole,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -207,6 +215,36 @@ def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path
         assert names(tmp_path) == sorted([foreign.name, unlike.name, Path(file.name).name])
     assert clean_stale(tmp_path) == 0
     assert clean_stale(tmp_path / "missing") == 0
+
+
+def publish(target: Path, data: bytes) -> None:
+    with temporary_folder(target) as folder:
+        (folder / "x").write_bytes(data)
+        assert folder.name in names(target.parent)
+        publish_folder(folder, target)
+
+
+def test_a_folder_is_published_whole_or_gone(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    publish(target, b"whole")
+    assert names(tmp_path) == ["model"]
+    with pytest.raises(ConfigError, match="directory not empty; choose another name"):
+        publish(target, b"late")
+    assert names(target) == ["x"]
+    with pytest.raises(KeyError), temporary_folder(target):
+        raise KeyError
+    assert names(tmp_path) == ["model"]
+    with pytest.raises(ConfigError, match="make the folder first"), temporary_folder(tmp_path / "no" / "model"):
+        pass
+
+
+def test_a_folder_that_a_dead_writer_left_is_removed(tmp_path: Path) -> None:
+    place = atomic._place()
+    dead = tmp_path / f"{TEMPORARY_PREFIX}{place}-{2**22 + 1}-00000000"
+    (dead / "deep").mkdir(parents=True)
+    (dead / "deep" / "x").write_bytes(b"half")
+    assert clean_stale(tmp_path) == 1
+    assert names(tmp_path) == []
 
 
 def test_pid_of_a_temporary_file_is_read_from_its_name() -> None:

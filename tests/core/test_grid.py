@@ -62,6 +62,21 @@ def test_discrete_conventions_are_the_papers(name, settings, expected):
     assert_close(times * 1000, torch.tensor([*expected, 0], dtype=torch.float64), **CLOSE)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("leading", {"drop_last": True}, [901, 811, 721, 631, 541, 451, 361, 271, 181, 91, 0]),
+        ("linspace", {"drop_last": True}, [1000, 900, 800, 700, 600, 501, 401, 301, 201, 101, 0]),
+        ("leading", {"offset": 1, "to_zero": False}, [902, 802, 702, 602, 502, 402, 302, 202, 102, 2, 1]),
+        ("trailing", {"to_zero": False}, [1000, 900, 800, 700, 600, 500, 400, 300, 200, 100, 1]),
+    ],
+)
+def test_discrete_conventions_as_libraries_vary_them(name, settings, expected):
+    """As the schedulers of diffusers visit them; there, and so in the tables above, index i is step i + 1."""
+    times = build("grid", name, **settings).times(build("process", "discrete-vp"), 10)
+    assert_close(times * 1000, torch.tensor(expected, dtype=torch.float64), **CLOSE)
+
+
 def test_log_snr_has_equal_steps(process):
     times = build("grid", "log-snr").times(process, 12)
     log_snr = process.log_snr(times)[:-1]

@@ -15,8 +15,8 @@ from noiseform.core.verbs import Verbs
 ROOT = Path(noiseform.__file__).resolve().parent
 
 HOOKS = """
-noiseform_codecs noiseform_commands noiseform_conditioners noiseform_grids noiseform_guidances noiseform_metrics
-noiseform_modalities noiseform_networks noiseform_objectives noiseform_pipelines noiseform_processes
+noiseform_codecs noiseform_commands noiseform_conditioners noiseform_converters noiseform_grids noiseform_guidances
+noiseform_metrics noiseform_modalities noiseform_networks noiseform_objectives noiseform_pipelines noiseform_processes
 noiseform_samplers noiseform_sampling_observers noiseform_training_observers
 """
 

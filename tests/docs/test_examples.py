@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
-from noiseform import build
+from noiseform import CheckpointError, build
+from noiseform.core.conversion import convert
+from noiseform.core.loading import load_pipeline
 from noiseform.core.media import MediaSpec
 from noiseform.core.process import complete, levels_at
 from noiseform.core.registration.build import build_part
@@ -63,6 +67,20 @@ def test_guidance(own):
     guided = build("guidance", "ramp", scale=3.0).wrap(lambda x, level, cond: x + cond, 2.0, 1.0)
     (level,) = levels_at(complete(build("process", "flow")), torch.tensor([0.25]))
     assert guided(torch.zeros(1), level).item() == pytest.approx(1 + 2.5)
+
+
+def test_converter(own, tmp_path):
+    size = {"channels": 4, "depth": 1}
+    network = build("network", "conv-1d", **size, channels_in=16, channels_out=16)
+    table = {"network": size, "media": {"channels": 1, "steps": 50, "rate": 25}}
+    weights = {name: tensor.tolist() for name, tensor in network.state_dict().items()}
+    (tmp_path / "conv.json").write_text(json.dumps({**table, "weights": weights}))
+    convert(tmp_path, tmp_path / "model")
+    (stage,) = load_pipeline(f"{tmp_path / 'model'}", "series").stages
+    assert torch.equal(stage.model.network.enter.weight, network.enter.weight)
+    (tmp_path / "conv.json").write_text(json.dumps(table))
+    with pytest.raises(CheckpointError, match="damaged \\('weights'\\)"):
+        convert(tmp_path, tmp_path / "other")
 
 
 def test_metric(own):

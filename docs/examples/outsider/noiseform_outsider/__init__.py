@@ -58,6 +58,11 @@ def noiseform_metrics():
 
 
 @hookimpl
+def noiseform_converters():
+    return {"json-conv": "noiseform_outsider.converter:JsonConv"}
+
+
+@hookimpl
 def noiseform_commands():
     return {"make-waves": "noiseform_outsider.command:make_waves"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from .contract import check_tensor
 from .level import Level
 from .prediction import Prediction
+from .transition import Variance, learnt_variance
 
 __all__ = ["Cond", "Conditioned", "Denoiser", "Guidance", "Network"]
 
@@ -53,6 +55,8 @@ class Denoiser:
 
     Attributes:
         rows: network forward passes so far, one for each row of each call. NFE is rows per item.
+        learns_variance: whether the network says how uncertain a step is.
+        spread: what the last call's output says of the variance, like x; None where the network learns none.
     """
 
     def __init__(self, network: Network, prediction: Prediction, *, dtype: torch.dtype = torch.float32) -> None:
@@ -60,6 +64,8 @@ class Denoiser:
         self._prediction = prediction
         self._dtype = dtype
         self.rows = 0
+        self.learns_variance = prediction.learns_variance
+        self.spread: Tensor | None = None
 
     def __call__(self, x: Tensor, level: Level[float], cond: Cond | None = None) -> Tensor:
         prediction = self._prediction
@@ -71,9 +77,25 @@ class Denoiser:
             scaled = scaled.to(self._dtype)
         output = self._network(scaled, time, cond or {})
         if not self.rows:  # what holds for the first call holds for all
-            check_tensor(output, x.shape, of=f"network {type(self._network).__name__}", device=x.device)
+            expected = prediction.output_shape(x.shape)
+            check_tensor(output, expected, of=f"network {type(self._network).__name__}", device=x.device)
         self.rows += len(x)
+        if prediction.learns_variance:
+            output, spread = output.chunk(2, 1)
+            self.spread = spread.to(torch.promote_types(x.dtype, torch.float32))  # variances are small
         of_x, of_output = prediction.x0_factors(level)
         if output.dtype != x.dtype:
             output = output.to(x.dtype)
         return torch.add(x * of_x, output, alpha=of_output)
+
+    @property
+    def variance(self) -> Variance:
+        """``(here, next) -> variance`` (batch, \\*item) of x at ``next``, given the x last denoised, at ``here``.
+
+        Raises:
+            AttributeError: the network learns none, or has not been called yet.
+        """
+        spread = self.spread
+        if spread is None:
+            raise AttributeError("variance")
+        return partial(learnt_variance, spread)

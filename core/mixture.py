@@ -74,6 +74,16 @@ class GaussianMixture:
         means = self.means.flatten(1) + gain.unsqueeze(-1) * centred
         return (torch.softmax(log_share, 1).unsqueeze(-1) * means).sum(1).reshape(x.shape).to(x.dtype)
 
+    def posterior_variance(self, x: Tensor, level: AnyLevel) -> Tensor:
+        """Return Var[x0 | x_t = x] of each value of an item, for ``x`` (batch, \\*item), in x's dtype."""
+        alpha, sigma = _per_item(level.alpha, x), _per_item(level.sigma, x)
+        centred, variance, log_share = self._posterior(x, alpha, sigma)
+        gain, share = alpha * self.widths.square() / variance, torch.softmax(log_share, 1).unsqueeze(-1)
+        means = self.means.flatten(1) + gain.unsqueeze(-1) * centred
+        within = (sigma.square() * self.widths.square() / variance).unsqueeze(-1)
+        between = (means - (share * means).sum(1, keepdim=True)).square()
+        return (share * (within + between)).sum(1).reshape(x.shape).to(x.dtype)
+
     def score(self, x: Tensor, level: AnyLevel) -> Tensor:
         """Return the gradient of log p_t at ``x`` (batch, \\*item)."""
         alpha, sigma = _per_item(level.alpha, x), _per_item(level.sigma, x)
@@ -91,7 +101,7 @@ class GaussianMixture:
         """Return x minus each component's noisy mean, each noisy variance, and log w_k N(x; ...)."""
         if tuple(x.shape[1:]) != self.shape:
             raise ConfigError(f"mixture: expected items of shape {self.shape}, got {tuple(x.shape[1:])}; reshape x")
-        rows = x.double().reshape(len(x), 1, -1)
+        rows = x.double().flatten(1).unsqueeze(1)
         centred = rows - alpha.unsqueeze(-1) * self.means.flatten(1)
         variance = (alpha * self.widths).square() + sigma.square()
         size = rows.shape[-1]

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from .contract import check_tensor
-from .denoiser import Cond, Denoiser
-from .errors import NumericError, PluginError
+from .denoiser import Denoiser
+from .errors import NumericError
 from .exhaustion import memory_told
-from .guide import Bound
-from .level import Level
+from .guided import Guided
 from .media import MediaSpec
 from .memory import refuse_too_much
 from .modality import Media, Modality
@@ -22,7 +21,7 @@ from .noise import Key
 from .registration.attribution import plugins_named
 from .registration.config import PipelineConfig
 from .registration.registry import current
-from .sampling import Denoise, Observer, sample
+from .sampling import Observer, sample
 from .stage import Stage
 from .wishes import heard
 
@@ -141,8 +140,10 @@ class Pipeline:
         with torch.no_grad(), memory_told(too_much):
             cond, null, guide = heard(stage, conditions, self.device)
             denoise = Denoiser(stage.model.network, stage.objective.prediction, dtype=self.dtype)
+            given = {} if guide is None else {"guide": guide}
+            of = f"guidance {stage.config.guidance.use!r}"
             latent = sample(
-                _guided(stage, denoise, cond, null, guide),
+                Guided(stage.guidance, denoise, cond, null, of=of, given=given),
                 process=stage.process,
                 sampler=stage.sampler,
                 grid=stage.grid,
@@ -181,33 +182,3 @@ class Pipeline:
                 name: list(value) if isinstance(value, tuple) else value for name, value in condition.items()
             },
         }
-
-
-def _guided(stage: Stage, denoise: Denoiser, cond: Cond, null: Cond, guide: Bound | None) -> Denoise:
-    """Return the guided denoiser; what it gives is held against the contract at its first call."""
-    of = f"guidance {stage.config.guidance.use!r}"
-    given = {} if guide is None else {"guide": guide}
-    guided = stage.guidance.wrap(denoise, cond, null, **given)
-    if not callable(guided):
-        raise PluginError(f"{of}: wrap gave a {type(guided).__name__}, expected denoise(x, level) -> x0; fix the part")
-    first = True
-
-    def checked(x: Tensor, level: Level[float]) -> Tensor:
-        nonlocal first
-        writes = _writes(x)
-        x0: Tensor = guided(x, level)
-        if first:
-            check_tensor(x0, x.shape, of=of, device=x.device)
-            first = False
-        if _writes(x) != writes:
-            raise PluginError(
-                f"{of}, or the network under it, changed the items it was given; fix it to work on copies"
-            )
-        return x0
-
-    return checked
-
-
-def _writes(x: Tensor) -> int:
-    """Return how often a tensor was written to, which torch counts except in its inference mode."""
-    return 0 if x.is_inference() else x._version

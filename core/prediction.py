@@ -8,7 +8,7 @@ them all and no conversion is written by hand.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,12 +30,19 @@ class Prediction:
         scale: level -> factor on x_t before it enters the network; 1 / sqrt(alpha**2 + sigma**2) brings data of
             unit variance to unit variance at every level, and is 1 for variance-preserving processes.
         time: level -> the time that the network is told.
+        learns_variance: whether the output has twice the channels of an item, of which the second half says how
+            uncertain a step is, see :func:`~.transition.share_of`.
     """
 
     name: str
     factors: Callable[[Level[Scalar]], tuple[Scalar, Scalar]]
     scale: Callable[[Level[Scalar]], Scalar] = lambda level: (level.alpha**2 + level.sigma**2) ** -0.5
     time: Callable[[Level[Scalar]], Scalar] = lambda level: level.t
+    learns_variance: bool = False
+
+    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of the network's output for items ``shape`` (batch, channels, \\*space)."""
+        return (shape[0], shape[1] * (2 if self.learns_variance else 1), *shape[2:])
 
     def target(self, x0: Tensor, eps: Tensor, level: Level[Tensor]) -> Tensor:
         """Return what the network should say of ``x0`` and ``eps`` (batch, \\*item) at a level that broadcasts."""

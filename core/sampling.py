@@ -18,10 +18,13 @@ from .limits import MAX_STEPS
 from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .registration.kinds import kind_of
+from .transition import Variance
 
 __all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "sample"]
 
 Denoise = Callable[[Tensor, Level[float]], Tensor]
+"""``(x_t, level) -> x0``. One of a model that learns the variance has ``variance(here, next)`` as well: that of x at
+``next`` (batch, \\*item) given the x last denoised, at ``here``."""
 
 
 class Noise(Protocol):
@@ -44,6 +47,7 @@ class Sampler(Protocol):
         order: order of convergence of the final sample in the step size; for stochastic ones, in distribution.
         stochastic: whether it asks for noise.
         nfe_per_step: calls of ``denoise`` in a step (the last step may take fewer).
+        needs_variance: True where it asks for ``denoise.variance``, which only some models have; it may be left out.
     """
 
     order: int
@@ -236,3 +240,9 @@ class _Watched:
     def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
         self.x0 = self._denoise(x, level)
         return self.x0
+
+    @property
+    def variance(self) -> Variance:
+        """That of the denoiser, if it has one."""
+        variance: Variance = self._denoise.variance  # type: ignore[attr-defined]
+        return variance

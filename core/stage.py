@@ -157,11 +157,14 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
         for one in config.conditioners
     ]
     widths = widths_of(((_name(one), one) for one in conditioners), at)
+    _, channels_out, *_ = objective.prediction.output_shape((1, *latent_shape))
     host = {
         "channels_in": latent_shape[0],
-        "channels_out": latent_shape[0],
+        "channels_out": channels_out,
         **{parameter: widths.get(kind, 0) for kind, parameter in KINDS.items()},
     }
+    sampler = build_part(config.sampler, "sampler", where=at)
+    _check_variance(objective, sampler, config, at)
     with torch.device("meta"):
         trial = build_part(config.network, "network", where=at, **host)
     refuse_unheard(widths, _heard(trial, config.network), config.network.use, at)
@@ -188,7 +191,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
         Model(build_part(config.network, "network", where=at, **host), conditioners),
         codec,
         build_part(config.guidance.without_weights, "guidance", where=at),
-        build_part(config.sampler, "sampler", where=at),
+        sampler,
         build_part(config.grid, "grid", where=at),
     )
 
@@ -223,13 +226,35 @@ def _refuse_blind(process: CompleteProcess, objective: Objective, config: StageC
         )
 
 
+def _check_variance(objective: Objective, sampler: Sampler, config: StageConfig, at: str) -> None:
+    """Refuse a network that cannot say a variance where it is to learn one, and a sampler that asks for none learnt."""
+    learns = objective.prediction.learns_variance
+    if learns and not _takes(config.network, "channels_out"):
+        raise ConfigError(
+            f"{at}: network {config.network.use!r} cannot give two outputs for each value, as objective "
+            f"{config.objective.use!r} asks: it takes no channels_out; use another network, or an objective that "
+            "learns no variance, such as eps"
+        )
+    if getattr(sampler, "needs_variance", False) and not learns:
+        raise ConfigError(
+            f"{at}: sampler {config.sampler.use!r} asks for a learnt variance, which objective "
+            f"{config.objective.use!r} does not teach; set another variance of the sampler, or use a model trained "
+            "with an objective that does, such as hybrid-vlb"
+        )
+
+
+def _takes(table: PartConfig, *parameters: str) -> list[str]:
+    """Return those of the host's parameters that a network asks for."""
+    asked = host_parameters(find("network", table.use, owners=table.owners).load())  # type: ignore[arg-type]
+    return [parameter for parameter in parameters if parameter in asked or "**" in asked]
+
+
 def _heard(network: Any, table: PartConfig) -> Iterable[str]:
     """Return the kinds of conditioning that a network takes: those it declares, or those whose width it asks for."""
     declared = getattr(network, "conditioning", None)
     if declared is not None:
         return declared
-    asked = host_parameters(find("network", table.use, owners=table.owners).load())  # type: ignore[arg-type]
-    return [kind for kind, parameter in KINDS.items() if parameter in asked or "**" in asked]
+    return [kind for kind, parameter in KINDS.items() if _takes(table, parameter)]
 
 
 def _parts(config: StageConfig) -> Iterable[RequiredPart]:

@@ -8,4 +8,5 @@ from ...core.hookspecs import hookimpl
 @hookimpl
 def noiseform_objectives() -> dict[str, str]:
     names = ("eps", "x0", "v", "score", "velocity", "edm")
-    return {name: f"{__name__}.predictions:{name}" for name in names}
+    regressions = {name: f"{__name__}.predictions:{name}" for name in names}
+    return {**regressions, "hybrid-vlb": f"{__name__}.hybrid_vlb:hybrid_vlb"}

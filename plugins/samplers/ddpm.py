@@ -9,8 +9,10 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from ...core.errors import ConfigError
 from ...core.level import Level
 from ...core.sampling import Denoise, Noise
+from ...core.transition import Variance, transition
 
 __all__ = ["DDPM"]
 
@@ -23,18 +25,24 @@ class DDPM:
 
     Args:
         variance: "small" is the posterior's own variance, exact for data of one point; "large" is exact for data of
-            unit variance, and on variance-preserving processes that of the forward step.
+            unit variance, and on variance-preserving processes that of the forward step; "learned" is what the model
+            says, between the two and for each value of an item, if its objective taught it to.
         clip: bound that x0 is held to, -clip to clip, as models of pixels want it. 0 is none.
 
-    Source: Ho et al. 2020, arXiv 2006.11239, equations 6 and 7; Kingma et al. 2021, arXiv 2107.00630, appendix A.2.
+    Source: Ho et al. 2020, arXiv 2006.11239, equations 6 and 7; Kingma et al. 2021, arXiv 2107.00630, appendix A.2;
+    Nichol and Dhariwal 2021, arXiv 2102.09672, section 3.1 (learned variance) and section 4 (of longer steps).
     """
 
-    variance: Literal["small", "large"] = "small"
+    variance: Literal["small", "large", "learned"] = "small"
     clip: Annotated[float, Ge(0)] = 0.0
 
     order = 1
     stochastic = True
     nfe_per_step = 1
+
+    @property
+    def needs_variance(self) -> bool:
+        return self.variance == "learned"
 
     def init(self, x: Tensor) -> None:
         return None
@@ -42,16 +50,25 @@ class DDPM:
     def step(
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
-        kept = here.alpha / next.alpha
-        added = here.sigma**2 - (kept * next.sigma) ** 2  # variance of the forward step from next to here
-        share = next.sigma**2 / here.sigma**2
+        step = transition(here, next)
         x0 = denoise(x, here)
         if self.clip:
             x0 = x0.clamp(-self.clip, self.clip)
-        mean = torch.add(x * (kept * share), x0, alpha=next.alpha * added / here.sigma**2)
+        mean = torch.add(x * step.of_x, x0, alpha=step.of_x0)
         if next.sigma == 0:
             return mean, None
-        if self.variance == "large":  # of x_next given x, if the data were N(0, 1); on VP processes that is `added`
-            share = (next.alpha**2 + next.sigma**2) / (here.alpha**2 + here.sigma**2)
-        variance = added * share
+        if self.variance == "learned":
+            deviation = _learnt(denoise)(here, next).sqrt().to(x.dtype)
+            return mean.addcmul_(noise(), deviation), None
+        variance = step.large if self.variance == "large" else step.small
         return mean.add_(noise(), alpha=max(variance, 0.0) ** 0.5), None
+
+
+def _learnt(denoise: Denoise) -> Variance:
+    variance: Variance | None = getattr(denoise, "variance", None)
+    if variance is None:
+        raise ConfigError(
+            'sampler/ddpm: variance = "learned": the denoiser has none; use "small" or "large", or a model whose '
+            "objective learns the variance, such as hybrid-vlb"
+        )
+    return variance

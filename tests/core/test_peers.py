@@ -15,6 +15,7 @@ from itertools import pairwise
 import pytest
 import torch
 from noiseform import build
+from noiseform.core.denoiser import Denoiser
 from noiseform.core.process import complete, levels_at
 from torch.testing import assert_close
 
@@ -176,6 +177,40 @@ def test_ddpm_with_the_larger_variance(diffusers, start):
     levels = levels_at(process, build("grid", "leading").times(process, 20))
     peer = theirs(scheduler, start, generator=torch.Generator().manual_seed(0))
     agree(ours(process, build("sampler", "ddpm", variance="large"), levels, start), peer)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace"])  # to "trailing" diffusers adds noise in the last step
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("steps", [5, 20, 100])
+def test_ddpm_with_learned_variance(diffusers, start, table, spacing, steps):
+    scheduler = diffusers.DDPMScheduler(
+        **TABLES[table], variance_type="learned_range", clip_sample=False, timestep_spacing=spacing
+    )
+    scheduler.set_timesteps(steps)
+    process = build("process", "discrete-vp", schedule=table)
+    nodes = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
+    scheduler.alphas_cumprod = process.alpha(nodes) ** 2  # its own, in float32, lose more than the steps may differ
+    levels = levels_at(process, build("grid", spacing).times(process, steps))
+    prediction, calls, generator = build("objective", "hybrid-vlb").prediction, [], torch.Generator().manual_seed(0)
+
+    def both(x, call):
+        return torch.cat([network(x, call), torch.cos(3 * x + call)], 1)
+
+    def counted(x, time, cond):
+        calls.append(x)
+        return both(x, len(calls) - 1)
+
+    sampler, denoise = build("sampler", "ddpm", variance="learned"), Denoiser(counted, prediction, dtype=torch.float64)
+    x, made, peer, state = start, [], [], sampler.init(start)
+    for here, there in pairwise(levels):
+        noise = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+        x, state = sampler.step(x, here, there, denoise, lambda noise=noise: noise, state)
+        made.append(x)
+    x, generator = start, torch.Generator().manual_seed(0)
+    for call, timestep in enumerate(scheduler.timesteps):
+        x = scheduler.step(both(x.double(), call), timestep, x, generator=generator).prev_sample.double()
+        peer.append(x)
+    agree(made, peer, tolerance=1e-6)
 
 
 def under_edm(sigmas):

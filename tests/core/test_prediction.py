@@ -134,15 +134,16 @@ def test_times_told_at_the_ends_are_finite(process, objective):
         assert math.isfinite(objective.prediction.time(level))
 
 
-def test_who_is_blind_in_pure_noise(process, objective, objective_name):
+def test_who_is_blind_in_pure_noise(process, objective):
+    prediction = objective.prediction
     ends_in_noise = process.alpha(torch.ones(1, dtype=torch.float64)).item() == 0
-    blind = objective.prediction.blindness(process)
-    assert (blind is not None) == (ends_in_noise and objective_name in ("eps", "score"))
+    blind = prediction.blindness(process)
+    assert (blind is not None) == (ends_in_noise and prediction.name in ("eps", "score"))
     if blind:
-        assert objective_name in blind
+        assert prediction.name in blind
         return
     (start,) = levels_at(process, torch.ones(1, dtype=torch.float64))
-    assert all(map(math.isfinite, objective.prediction.x0_factors(start)))
+    assert all(map(math.isfinite, prediction.x0_factors(start)))
 
 
 def test_a_velocity_that_stands_still_is_blind():
@@ -162,10 +163,12 @@ def test_denoiser_reads_the_network_and_counts(process, objective, normal):
 
     def network(x, time, cond):
         seen.append((x, time, cond))
-        return 0.3 * x + 0.1
+        output = 0.3 * x + 0.1
+        return torch.cat([output, output - 5], 1) if prediction.learns_variance else output
 
     denoise = Denoiser(network, prediction, dtype=torch.float64)
     x = normal(3, 2, 5)
+    assert denoise.spread is None
     for calls, level in enumerate(levels_at(process, INSIDE), start=1):
         x0 = denoise(x, level, {"vector": x})
         given, time, cond = seen[-1]
@@ -173,6 +176,9 @@ def test_denoiser_reads_the_network_and_counts(process, objective, normal):
         assert (time.shape, time.dtype) == ((3,), torch.float32)
         assert cond["vector"] is x
         assert_close(x0, prediction.x0(0.3 * given + 0.1, x, level), rtol=1e-9, atol=1e-9)
+        assert (denoise.spread is None) != prediction.learns_variance
+        if denoise.spread is not None:
+            assert_close(denoise.spread, 0.3 * given - 4.9)
         assert denoise.rows == 3 * calls
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -73,9 +74,10 @@ def pretrained_codec(table: PartConfig) -> Pretrained | None:
     folder: Path = resolve_weights(table.weights)
     model, weights = load_model_folder(folder)
     shown = printable(folder)
-    if CODEC not in weights:
+    entry, found = _codec_of(model.pipeline, weights)
+    if entry is None:
         raise CheckpointError(f"codec {table.use!r}: {shown} holds no codec; name a folder that a codec's recipe made")
-    trained = checked(PartConfig, model.pipeline.get(CODEC, {}), what=f"codec of {shown}")  # type: ignore[arg-type]
+    trained = checked(PartConfig, found, what=f"codec of {shown}")
     if trained.use != table.use:
         raise ConfigError(f"codec {table.use!r}: {shown} holds a codec {trained.use!r}; write use = {trained.use!r}")
     changed = {key: value for key, value in table.params.items() if trained.params.get(key, value) != value}
@@ -86,4 +88,14 @@ def pretrained_codec(table: PartConfig) -> Pretrained | None:
             "leave it out"
         )
     config = PartConfig.model_validate({"use": trained.use, **trained.params, **table.params})
-    return Pretrained(config, weights[CODEC], f"weights: {shown}", model.sha256(CODEC))
+    return Pretrained(config, weights[entry], f"weights: {shown}", model.sha256(entry))
+
+
+def _codec_of(pipeline: Mapping[str, Any], weights: Mapping[str, object]) -> tuple[str | None, Any]:
+    """Return the entry and the table of the codec in a model folder: its own, or that of the first stage with one."""
+    if CODEC in weights:
+        return CODEC, pipeline.get(CODEC, {})
+    for stage in pipeline.get("stages", ()):
+        if codec_entry(stage["name"]) in weights:
+            return codec_entry(stage["name"]), stage["codec"]
+    return None, {}

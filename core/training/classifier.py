@@ -40,6 +40,7 @@ class ClassifierTask:
     """
 
     conditioners = 0
+    entry = CLASSIFIER
 
     def __init__(self, recipe: ClassifierRecipe, modality: Modality) -> None:
         config = recipe.classifier
@@ -97,7 +98,7 @@ class ClassifierTask:
     def exported(self, average: nn.Module, data: DataSet) -> Mapping[str, Mapping[str, Tensor]]:
         """Return the averaged weights, and beside them those of a learnt codec."""
         codec = {codec_entry(CLASSIFIER): self._trained.tensors} if self._trained is not None else {}
-        return {CLASSIFIER: average.state_dict(), **codec}
+        return {self.entry: average.state_dict(), **codec}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
         """Draw items from all over the data, each with its label and how probable it is, told from the clean item."""

@@ -38,6 +38,7 @@ class CodecTask:
     """
 
     conditioners = 0
+    entry = CODEC
 
     def __init__(self, recipe: CodecRecipe, modality: Modality) -> None:
         self._recipe, self._modality = recipe, modality
@@ -77,7 +78,7 @@ class CodecTask:
         codec: Any = average.eval()
         with torch.no_grad():
             codec.measure([codec.posterior(media)[0] for media in _spread(data, _MEASURED)])
-        return {CODEC: average.state_dict()}
+        return {self.entry: average.state_dict()}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
         """Draw items of the data, each beside what the codec makes of it."""

@@ -65,6 +65,7 @@ class DenoisingTask:
         memory = getattr(self._stage.objective, "memory", None)
         self.memory: Mapping[str, nn.Module] = {} if memory is None else {"objective": memory}
         self.conditioners = len(self._stage.model.conditioners)
+        self.entry = name
         self.pipeline = recipe.model_copy(update={"stages": list(stages.values())}).pipeline
         self.parts = self._stage.parts
 
@@ -105,9 +106,8 @@ class DenoisingTask:
 
     def exported(self, average: nn.Module, data: DataSet) -> Mapping[str, Mapping[str, Tensor]]:
         """Return the averaged weights under the stage's name, and beside them those of a learnt codec."""
-        name = self._stage.config.name
-        codec = {codec_entry(name): self._codec.tensors} if self._codec is not None else {}
-        return {name: average.state_dict(), **codec}
+        codec = {codec_entry(self.entry): self._codec.tensors} if self._codec is not None else {}
+        return {self.entry: average.state_dict(), **codec}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
         """Make a few items, of labels that occur in the data, and draw them on one sheet."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..data.dataset import DataConfig
 from ..modality import DataSet
-from .recipe import AnyRecipe
+from .recipe import AnyRecipe, TrainingConfig
 from .task import Task
 
 __all__ = ["differences", "identity_of"]
@@ -30,18 +31,21 @@ def identity_of(recipe: AnyRecipe, task: Task, data: DataSet) -> dict[str, objec
 def differences(before: object, now: object, path: str = "") -> list[str]:
     """Return, for people, where two nested values differ: ``training.steps: was 100, is 200``.
 
-    A key of ``[data]`` that an older version did not know counts as having been at its default.
+    A key of ``[data]`` or ``[training]`` that an older version did not know counts as having been at its default.
     """
     return list(_differences(_completed(before), now, path))
 
 
 def _completed(before: object) -> object:
-    if not isinstance(before, dict) or not isinstance(before.get("data"), dict):
+    if not isinstance(before, dict):
         return before
-    try:
-        return {**before, "data": DataConfig.model_validate(before["data"]).model_dump(mode="json")}
-    except ValidationError:
-        return before
+    tables: dict[str, type[BaseModel]] = {"data": DataConfig, "training": TrainingConfig}
+    completed = dict(before)
+    for key, table in tables.items():
+        if isinstance(before.get(key), dict):
+            with suppress(ValidationError):
+                completed[key] = table.model_validate(before[key]).model_dump(mode="json", exclude=_FREE)
+    return completed
 
 
 def _differences(before: object, now: object, path: str) -> Iterator[str]:

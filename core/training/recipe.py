@@ -31,6 +31,8 @@ class TrainingConfig(BaseModel):
 
     Attributes:
         stage: which stage of the pipeline is trained; the first if omitted.
+        start: a model folder, or ``package.module:folder``, whose weights the training starts from in the place of
+            random ones; its network has to be the same.
         seed: of weights, order, noise and times.
         steps: optimizer steps in all.
         batch_size: items a step.
@@ -54,6 +56,7 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     stage: Name | None = None
+    start: str | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     steps: Count = 10_000
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32

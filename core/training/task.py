@@ -30,6 +30,10 @@ class Task(Protocol):
         """
 
     @property
+    def entry(self) -> str:
+        """The name that the weights of ``model`` have in the model folder."""
+
+    @property
     def pipeline(self) -> Mapping[str, object]:
         """The tables of the model folder's ``pipeline.toml``."""
 

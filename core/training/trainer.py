@@ -41,6 +41,7 @@ from .log import LossLog, write_skipped
 from .optimization import parameter_groups, rate_at
 from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe
 from .run_folder import check_run_folder
+from .start import start_from
 from .task import Task
 
 __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
@@ -172,6 +173,8 @@ class _Trainer:
         )
         self.identity = identity_of(self.recipe, self.task, data)
         self.done = self.saved = self._resume(override) if resume else 0
+        if config.start is not None and not self.done:
+            start_from(config.start, self.task.entry, self.task.modules["model"])
         self.log = LossLog(self.folder / "log.jsonl", after=self.done)
         write_skipped(self.folder / "skipped.jsonl", data.skipped)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from noiseform import audio
 from noiseform.core.data.dataset import DataConfig
-from noiseform.core.errors import ConfigError, ResourceError
+from noiseform.core.errors import CheckpointError, ConfigError, ResourceError
 from noiseform.core.registration.build import build
 from noiseform.core.storage.checkpoint import latest_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder
@@ -101,6 +101,33 @@ def test_resume_of_a_finished_run_does_nothing(tiny_recipe, tones, tmp_path):
     assert run(tiny_recipe, tones, tmp_path / "run", "training.steps=5", resume=True) == []
     after = {path: path.read_bytes() for path in (tmp_path / "run").glob("*.*")}
     assert before == after
+
+
+def test_training_starts_from_the_model_that_is_named(tiny_recipe, tones, tmp_path):
+    run(tiny_recipe, tones, tmp_path / "first", "training.steps=60", "training.learning_rate=3e-3")
+    rest = (
+        f"training.start='{tmp_path / 'first'}'",
+        "training.steps=6",
+        "training.checkpoint_every=3",
+        "training.seed=5",
+    )
+    run(tiny_recipe, tones, tmp_path / "whole", *rest, "training.warmup=1000")
+    before, after = (load_model_folder(tmp_path / name)[1]["base"] for name in ("first", "whole"))
+    assert all(torch.allclose(after[name], tensor, atol=2e-4) for name, tensor in before.items())
+    for until in (2, None):  # what is resumed goes on from its own weights
+        run(tiny_recipe, tones, tmp_path / "torn", *rest, "training.warmup=1000", resume=True, until=until)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "torn")
+
+
+def test_a_start_of_another_kind_is_refused(tiny_recipe, tones, tmp_path):
+    run(tiny_recipe, tones, tmp_path / "first", "training.steps=2")
+    start = f"training.start='{tmp_path / 'first'}'"
+    with pytest.raises(CheckpointError, match=r"training\.start: .*first"):
+        run(tiny_recipe, tones, tmp_path / "wider", start, "stages.0.network.channels=[24, 24]")
+    with pytest.raises(CheckpointError, match="no weights of 'other', only of base"):
+        run(tiny_recipe, tones, tmp_path / "other", start, "stages.0.name='other'")
+    with pytest.raises(ConfigError, match="there is no such folder"):
+        run(tiny_recipe, tones, tmp_path / "none", "training.start='nowhere'")
 
 
 def test_learning_rate_warms_up_and_falls():

@@ -175,6 +175,12 @@ def test_pipeline_in_its_latents(trained, tones, tiny_recipe, tmp_path):
     assert torch.equal(one.samples, same.samples)
     assert one.record["weights"].keys() == {"base", "base.codec"}
 
+    setting = f"stages.0.codec={{use='kl-vae', weights='{tmp_path / 'run'}'}}"  # the whole model gives its codec too
+    start = f"training.start='{tmp_path / 'run'}'"
+    run(tiny_recipe, tones, tmp_path / "next", setting, start, "stages.0.network.patch=1", "training.steps=1")
+    _, after = load_model_folder(tmp_path / "next")
+    assert all(torch.equal(after["base.codec"][name], value) for name, value in weights["base.codec"].items())
+
 
 def test_what_a_recipe_may_not_say_of_a_codec(trained, tones, tiny_recipe, tiny_model, tmp_path):
     wrong = {

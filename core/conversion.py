@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .errors import ConfigError
+from .errors import ConfigError, NoiseformError
 from .naming import printable
 from .pretrained import codec_entry, has_weights
 from .registration.attribution import plugins_named
@@ -24,7 +24,7 @@ from .registration.defaults import with_defaults_named
 from .registration.registry import current
 from .stage import Stage, build_stage
 from .storage.atomic import publish_folder, temporary_folder, write_whole
-from .storage.model_folder import is_model_folder, write_model_folder
+from .storage.model_folder import is_model_folder, read_model_folder, write_model_folder
 from .storage.model_parts import RequiredPart
 from .storage.safetensors_format import tensor_chunks
 from .storage.weights import check_fit, save_tensors
@@ -118,11 +118,12 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
                 parts |= {*stage.parts}
         model = (config.model_dump(exclude_none=True), weights, sorted(parts, key=str), found.facts)
         if replaced:
+            before = _folders_named_in(out)
             for folder in found.folders:
                 if not (out / folder).exists():
                     os.rename(room / folder, out / folder)
             write_model_folder(out, *model)
-            _prune(out, found.folders)
+            _prune(out, before - found.folders.keys())
         else:
             write_model_folder(room, *model)
             publish_folder(room, out)
@@ -166,7 +167,8 @@ def _converter_of(source: Path) -> Converter:
             return converter
         names.append(part.name)
     raise ConfigError(
-        f"convert: {printable(source)}: no converter knows its layout; known layouts: {', '.join(names) or 'none'}"
+        f"convert: {printable(source)}: no converter knows its layout; known layouts: {', '.join(names) or 'none'}; "
+        "name the folder itself that holds the model (for diffusers: the one with model_index.json)"
     )
 
 
@@ -193,8 +195,28 @@ def _fitted(
         yield name, given
 
 
-def _prune(out: Path, kept: Collection[str]) -> None:
-    """Remove the folders of the model that was replaced; nothing else in the folder is ours."""
-    for path in out.iterdir():
-        if _FOLDER.fullmatch(path.name) and path.name not in kept and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+def _folders_named_in(out: Path) -> set[str]:
+    """Return the folders that the tables of a model name, as :func:`content_name` calls them."""
+    try:
+        tables = read_model_folder(out).pipeline
+    except NoiseformError:
+        return set()  # it is damaged: what belonged to it cannot be known, so it stays
+
+    def texts(value: object) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            for one in value.values():
+                yield from texts(one)
+        elif isinstance(value, list | tuple):
+            for one in value:
+                yield from texts(one)
+
+    return {text for text in texts(tables) if _FOLDER.fullmatch(text)}
+
+
+def _prune(out: Path, folders: Collection[str]) -> None:
+    """Remove the folders of the model that was replaced; what else is in the folder is the user's."""
+    for name in folders:
+        if (out / name).is_dir() and not (out / name).is_symlink():
+            shutil.rmtree(out / name, ignore_errors=True)

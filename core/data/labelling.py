@@ -24,7 +24,9 @@ def unlabelled(name: str) -> tuple[str, ...]:
 def by_folder(name: str) -> tuple[str, ...] | str:
     """Return the name of the folder that the file lies in."""
     parts = name.split("/")
-    return (parts[-2],) if len(parts) > 1 else "lies in no folder that could name it"
+    return (
+        (parts[-2],) if len(parts) > 1 else 'lies in no folder that could be its label; without labels: labels = "none"'
+    )
 
 
 def parse_pattern(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:

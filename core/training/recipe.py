@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..classifier import CLASSIFIER, ClassifierConfig
 from ..data.dataset import DataConfig
@@ -90,6 +90,11 @@ class Recipe(PipelineConfig):
         )
 
 
+def _unlabelled(table: object) -> object:
+    """Expect no labels in ``[data]`` unless they are asked for: a codec has no use for them."""
+    return {"labels": "none", **table} if isinstance(table, dict) else table
+
+
 class CodecRecipe(BaseModel):
     """The recipe of a codec, which is trained before the pipelines that use it.
 
@@ -99,7 +104,7 @@ class CodecRecipe(BaseModel):
         media: shape and units of an item, as in a pipeline.
         codec: the codec.
         loss: what it learns by; the codec says which keys there are.
-        data: as in a pipeline's recipe.
+        data: as in a pipeline's recipe, but without labels.
         training: the same; ``stage`` and ``dropout`` mean nothing here.
     """
 
@@ -110,7 +115,7 @@ class CodecRecipe(BaseModel):
     media: dict[str, object] = {}
     codec: PartConfig
     loss: dict[str, object] = {}
-    data: DataConfig = DataConfig()
+    data: Annotated[DataConfig, BeforeValidator(_unlabelled)] = DataConfig(labels="none")
     training: TrainingConfig = TrainingConfig()
 
     @property

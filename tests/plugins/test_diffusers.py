@@ -274,12 +274,16 @@ def test_a_model_is_replaced_whole_and_on_demand(diffusers, make, models, tmp_pa
     before = {path.name for path in out.iterdir()}
     with pytest.raises(ConfigError, match="it exists; choose another name, or replace it with --overwrite"):
         convert(folder, out)
+    mine = out / "samples-20261121" / "mine.txt"  # which could be one of ours by its name
+    mine.parent.mkdir()
+    mine.touch()
     changed = {name: tensor * 1.5 for name, tensor in load_tensors(folder / "text_encoder/model.safetensors").items()}
     save_tensors(folder / "text_encoder/model.safetensors", changed, {"format": "pt"}, overwrite=True)
     convert(folder, out, overwrite=True)
+    assert mine.exists()
     after = {path.name for path in out.iterdir()}
-    assert len(after) == len(before)
-    assert len(after - before) == 2  # the text encoder, and the weights that remember its sha256
+    assert len(after) == len(before) + 1
+    assert len(after - before) == 3  # the text encoder, the weights that remember its sha256, and what is the user's
     image.generate(f"{out}", prompt="a hat", steps=1)
     change(folder / "unet/config.json", cross_attention_dim=48)
     with pytest.raises(NoiseformError):

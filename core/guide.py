@@ -105,7 +105,7 @@ class DenoiserGuide:
         except ConfigError as error:
             raise ConfigError(f"guidance: the weaker model: {error}") from error
         cond = model.condition([{name: value.to(self.device) for name, value in one.items()} for one in raw])
-        return _Weaker(Denoiser(model.network, self.stage.objective.prediction, dtype=self.dtype), cond)
+        return _Weaker(Denoiser(self.stage.network, self.stage.objective.prediction, dtype=self.dtype), cond)
 
 
 class _Weaker:

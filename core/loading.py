@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .classifier import CLASSIFIER
+from .compiled import Compiler
 from .errors import CheckpointError, ConfigError
 from .guide_loading import guide_entry, load_guide
 from .limits import MAX_STEPS
@@ -85,6 +86,7 @@ def load_pipeline(
     parts: Sequence[RequiredPart] = (),
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    compiler: Compiler | None = None,
     allow_nonfinite: bool = False,
 ) -> Pipeline:
     """Return a pipeline with its weights.
@@ -97,6 +99,7 @@ def load_pipeline(
         parts: what that configuration was made with.
         device: where the networks run.
         dtype: what they compute in.
+        compiler: of the networks; None runs them as they are.
         allow_nonfinite: accept weights that are not finite.
 
     Raises:
@@ -132,14 +135,18 @@ def load_pipeline(
     digests = {name: model.sha256(name) for name in model.stages}
 
     def beside(folder: str) -> Pipeline:
-        return load_pipeline(folder, modality, device=device, dtype=dtype, allow_nonfinite=allow_nonfinite)
+        return load_pipeline(
+            folder, modality, device=device, dtype=dtype, compiler=compiler, allow_nonfinite=allow_nonfinite
+        )
 
     for number, stage in enumerate(stages):
         guide = load_guide(stage, beside, where=f"pipeline {name!r}", device=device)
         if guide is not None:
             stages[number] = replace(stage, guide=guide)
             digests[guide_entry(stage.config.name)] = guide.sha256
-    return Pipeline(name, config, kind, spec, tuple(stages), digests, device, dtype)
+    if compiler is not None:
+        stages = [replace(stage, compiled=compiler.of(stage.model.network)) for stage in stages]
+    return Pipeline(name, config, kind, spec, tuple(stages), digests, device, dtype, compiler)
 
 
 def _fill(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .compiled import Compiler
 from .contract import check_tensor
 from .denoiser import Denoiser
 from .errors import NumericError
@@ -73,6 +74,7 @@ class Pipeline:
         spec: shape and units of an item.
         stages: its stages.
         digests: sha256 of each stage's weights.
+        compiler: of their networks; None where they run as they are.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Pipeline:
     digests: Mapping[str, str]
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+    compiler: Compiler | None = None
 
     def make(
         self,
@@ -113,13 +116,13 @@ class Pipeline:
         for start in range(0, len(conditions), batch_size):
             some = conditions[start : start + batch_size]
             keys = tuple(Key(seed, item=first + start + place) for place in range(len(some)))
-            begun = time.perf_counter()
+            begun, compiled = time.perf_counter(), self._compiled_calls
             with plugins_named(f"generate: {self.name}"):
                 tensors, rows = self._run(stage, some, keys, observers)
             seconds = (time.perf_counter() - begun) / len(some)
             for key, condition, tensor in zip(keys, some, tensors, strict=True):
                 nfe = rows // len(some)
-                record = self._record(key, condition, nfe)
+                record = self._record(key, condition, nfe, compiled=self._compiled_calls > compiled)
                 with plugins_named(f"generate: {self.name}"):
                     media = self.modality.wrap(tensor, self.spec, record)
                 yield Made(media, key.item, nfe, seconds)
@@ -139,7 +142,7 @@ class Pipeline:
         )
         with torch.no_grad(), memory_told(too_much):
             cond, null, guide = heard(stage, conditions, self.device)
-            denoise = Denoiser(stage.model.network, stage.objective.prediction, dtype=self.dtype)
+denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
             given = {} if guide is None else {"guide": guide}
             of = f"guidance {stage.config.guidance.use!r}"
             latent = sample(
@@ -163,7 +166,11 @@ class Pipeline:
             )
         return media, denoise.rows + (0 if guide is None else guide.rows)
 
-    def _record(self, key: Key, condition: Mapping[str, object], nfe: int) -> dict[str, object]:
+    @property
+    def _compiled_calls(self) -> int:
+        return 0 if self.compiler is None else self.compiler.calls
+
+    def _record(self, key: Key, condition: Mapping[str, object], nfe: int, *, compiled: bool) -> dict[str, object]:
         """Return how an item was made: enough to make it again, and nothing of this machine."""
         from .. import __version__
 
@@ -177,6 +184,7 @@ class Pipeline:
             "seed": key.seed,
             "item": key.item,
             "dtype": str(self.dtype).removeprefix("torch."),
+            **({"compile": True} if compiled else {}),
             "nfe": nfe,
             "conditions": {
                 name: list(value) if isinstance(value, tuple) else value for name, value in condition.items()

@@ -26,6 +26,7 @@ class _Record(BaseModel):
     seed: int = Field(ge=0, le=MAX_SEED)
     item: int = Field(ge=0)
     dtype: str = "float32"
+    compile: bool = False
     conditions: dict[str, object] = {}
     parts: list[str] = []
 
@@ -42,6 +43,7 @@ class Record:
         seed: of the run.
         item: number of the item.
         dtype: what the network computed in.
+        compile: whether it ran compiled.
         conditions: what was asked for.
         version: the noiseform that made it.
     """
@@ -53,6 +55,7 @@ class Record:
     seed: int
     item: int
     dtype: str
+    compile: bool
     conditions: Mapping[str, object]
     version: str
 
@@ -77,4 +80,15 @@ def read(table: Mapping[str, object], *, where: str) -> Record:
         for name, value in raw.conditions.items()
     }
     parts = tuple(filter(None, map(parsed, raw.parts)))
-    return Record(raw.pipeline, config, parts, raw.weights, raw.seed, raw.item, raw.dtype, conditions, raw.noiseform)
+    return Record(
+        raw.pipeline,
+        config,
+        parts,
+        raw.weights,
+        raw.seed,
+        raw.item,
+        raw.dtype,
+        raw.compile,
+        conditions,
+        raw.noiseform,
+    )

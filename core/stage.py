@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .conditioning import KINDS, combined, refuse_unheard, widths_of
 from .contract import check_rows, check_tensor
-from .denoiser import Guidance
+from .denoiser import Guidance, Network
 from .errors import ConfigError, PluginError, ResourceError, nearest
 from .media import MediaSpec
 from .memory import available_bytes
@@ -112,6 +112,7 @@ class Stage:
         latent_shape: shape of an item as the network sees it (channels, \\*space).
         model: network and conditioners; their weights are random until loaded.
         guide: the trained model that the guidance asks beside this one.
+        compiled: what is called in the place of the model's network.
     """
 
     config: StageConfig
@@ -125,6 +126,12 @@ class Stage:
     sampler: Sampler
     grid: Grid
     guide: Guide | None = None
+    compiled: Network | None = None
+
+    @property
+    def network(self) -> Network:
+        """Return what sampling calls: the compiled network, or the model's own."""
+        return self.compiled or self.model.network
 
     @property
     def parts(self) -> list[RequiredPart]:

@@ -41,8 +41,10 @@ class Verbs:
         settings: Sequence[str] = (),
         device: str = "cpu",
         dtype: str = "float32",
+        compile: bool = False,
     ) -> Pipeline:
         """Return a pipeline with its weights, to make media with it many times; arguments as for ``generate``."""
+        from .compiled import Compiler
         from .devices import checked_device, checked_dtype
         from .loading import Changes, load_pipeline
 
@@ -50,9 +52,15 @@ class Verbs:
             raise ConfigError(
                 f"settings: expected several texts path=value, got {settings!r:.80}; write [{settings!r:.80}]"
             )
-        changes = Changes(steps, sampler, grid, guidance, tuple(settings))
+        if not isinstance(compile, bool):
+            raise ConfigError(f"compile: expected True or False, got {compile!r:.80}")
         return load_pipeline(
-            pipeline, self.modality, changes=changes, device=checked_device(device), dtype=checked_dtype(dtype)
+            pipeline,
+            self.modality,
+            changes=Changes(steps, sampler, grid, guidance, tuple(settings)),
+            device=checked_device(device),
+            dtype=checked_dtype(dtype),
+            compiler=Compiler() if compile else None,
         )
 
     def generate(
@@ -75,6 +83,7 @@ class Verbs:
         batch_size: int = 1,
         device: str = "cpu",
         dtype: str = "float32",
+        compile: bool = False,
         observers: Sequence[Observer] = (),
     ) -> list[Any]:
         """Make media out of noise.
@@ -99,6 +108,8 @@ class Verbs:
                 on a GPU, with differences up to 1e-3.
             device: where the network runs, such as ``cpu`` or ``cuda``.
             dtype: what it computes in: ``float32``, ``bfloat16`` or ``float16``.
+            compile: run a compiled form of the network, compared with the network itself before it is used. The first
+                call with items of a size takes minutes.
             observers: watch the steps, see ``core.sampling.Observer``.
 
         Returns:
@@ -135,12 +146,18 @@ class Verbs:
                 settings=settings,
                 device=device,
                 dtype=dtype,
+                compile=compile,
             )
         elif not hasattr(pipeline, "make"):
             raise ConfigError(f"pipeline: expected a name, a path or what load() gave, got {pipeline!r:.80}")
-        elif (steps, sampler, grid, guidance, device, dtype) != (None, None, None, None, "cpu", "float32") or settings:
+        elif (
+            (steps, sampler, grid, guidance, device, dtype) != (None, None, None, None, "cpu", "float32")
+            or settings
+            or compile
+        ):
             raise ConfigError(
-                "generate: steps, sampler, grid, guidance, settings, device and dtype are load()'s, with the pipeline"
+                "generate: steps, sampler, grid, guidance, settings, device, dtype and compile are load()'s, "
+                "with the pipeline"
             )
         made = pipeline.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
         return [one.media for one in made]

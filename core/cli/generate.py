@@ -43,6 +43,7 @@ __all__ = ["generate"]
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Items a call of the network; 1 = exact.")
 @click.option("--device", default="cpu", show_default=True, help="Where the network runs.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16 or float16.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network; the first time takes minutes.")
 @click.option("-o", "--output", metavar="OUT", help="File or folder. Several items get numbers: OUT-0000.wav, …")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--previews", metavar="DIR", help="Also write pictures of the steps into this folder.")
@@ -69,6 +70,7 @@ def generate(
     batch_size: int,
     device: str,
     dtype: str,
+    compiled: bool,
     output: str | None,
     overwrite: bool,
     previews: str | None,
@@ -114,12 +116,15 @@ def generate(
         settings=settings,
         device=device,
         dtype=dtype,
+        compile=compiled,
     )
     kind.check_output(targets[0], loaded.spec)
     observers = [_previews(loaded, Path(previews))] if previews else []
     made_all = []
     with _progress(loaded, count, quiet=quiet or as_json) as progress:
         watching = [*observers, *progress.observers]
+        if loaded.compiler is not None:
+            loaded.compiler.tell = progress.say
         for made, target in zip(
             loaded.make(wishes, seed=seed, batch_size=batch_size, observers=watching), targets, strict=True
         ):
@@ -186,6 +191,9 @@ class _Telling(Protocol):
 
     observers: Sequence[Observer]
 
+    def say(self, line: str) -> None:
+        """Say what is being done that takes long."""
+
     def tell(self, made: Made, target: Path) -> None:
         """Say that an item is there."""
 
@@ -195,12 +203,18 @@ class _Quiet:
 
     observers: Sequence[Observer] = ()
 
+    def say(self, line: str) -> None:
+        """Say what is being done that takes long."""
+
     def tell(self, made: Made, target: Path) -> None:
         """Say that an item is there."""
 
 
 class _Lines(_Quiet):
     """One line for each file."""
+
+    def say(self, line: str) -> None:
+        click.echo(line, err=True)
 
     def tell(self, made: Made, target: Path) -> None:
         click.echo(f"{printable(target)}  (item {made.item}, {made.nfe} NFE, {made.seconds:.2f} s)")

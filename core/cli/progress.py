@@ -30,6 +30,10 @@ class _Bar:
     def __call__(self, step: SamplingStep) -> None:
         self._progress.advance(self._task, len(step.x))
 
+    def say(self, line: str) -> None:
+        """Say what is being done that takes long."""
+        self._progress.console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
+
     def tell(self, made: Made, target: Path) -> None:
         """Say that an item is there."""
         line = f"{printable(target)}  [dim]item {made.item}, {made.nfe} NFE, {made.seconds:.2f} s[/dim]"

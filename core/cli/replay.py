@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def _modality_of(file: Path) -> Modality:
 
 def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
     """Return the pipeline of a record, with the weights that it names."""
+    from ..compiled import Compiler
     from ..devices import checked_dtype
     from ..loading import load_pipeline
 
@@ -88,6 +90,7 @@ def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
             config=record.config,
             parts=record.parts,
             dtype=checked_dtype(record.dtype),
+            compiler=Compiler(partial(click.echo, err=True)) if record.compile else None,
         )
     except PluginError:
         raise

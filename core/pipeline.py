@@ -142,7 +142,7 @@ class Pipeline:
         )
         with torch.no_grad(), memory_told(too_much):
             cond, null, guide = heard(stage, conditions, self.device)
-denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
+            denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
             given = {} if guide is None else {"guide": guide}
             of = f"guidance {stage.config.guidance.use!r}"
             latent = sample(

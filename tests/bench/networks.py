@@ -1,6 +1,7 @@
 """Forward and training step of our U-Nets and diffusers' of the same size, with and without the memory switch.
 
-The switch is the process's own, so each setting has processes of its own, which take turns.
+The switch is the process's own, so each setting has processes of its own, which take turns. With the switch on, ours is
+measured compiled too, as `generate --compile` runs it. Each trains with the optimizer that its library's training uses.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from timing import Row, rounds_of, row
 from torch import nn
 
 __all__ = ["networks"]
+
+COMPILED = "noiseform compiled"
 
 # Resolution, batch in sampling and in training, and the goals of forward (times faster) and training (share of time).
 CASES = {
@@ -66,8 +69,8 @@ def _unzeroed(network: nn.Module) -> nn.Module:
     return network
 
 
-def measure(name: str, rounds: int) -> dict[str, object]:
-    """Return seconds of forward and training step, ours and theirs, in turns."""
+def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
+    """Return seconds of forward and training step, ours and theirs, in turns; with ours compiled, or without."""
     case = CASES[name]
     torch.manual_seed(0)
     networks = {"noiseform": ours(name), "diffusers": theirs(name)}
@@ -78,6 +81,12 @@ def measure(name: str, rounds: int) -> dict[str, object]:
     x, t = torch.randn(case["batch"], case["channels"], *case["space"]), torch.full((case["batch"],), 0.5)
     batch, times = torch.randn(case["training"], case["channels"], *case["space"]), torch.rand(case["training"])
 
+    if compiled:
+        from noiseform.core.compiled import Compiler
+
+        form = Compiler().of(networks["noiseform"])
+        calls[COMPILED] = lambda x, t: form(x, t, {})
+
     def forward(owner: str) -> Callable[[], object]:
         def run() -> object:
             with torch.no_grad():
@@ -86,7 +95,8 @@ def measure(name: str, rounds: int) -> dict[str, object]:
         return run
 
     def step(owner: str) -> Callable[[], object]:
-        optimizer = torch.optim.AdamW(networks[owner].parameters(), lr=1e-5)
+        fused = owner == "noiseform"  # as core/training/trainer.py has it; scripts of diffusers' take torch's default
+        optimizer = torch.optim.AdamW(networks[owner].parameters(), lr=1e-5, fused=fused or None)
 
         def run() -> None:
             optimizer.zero_grad()
@@ -96,8 +106,13 @@ def measure(name: str, rounds: int) -> dict[str, object]:
         return run
 
     result: dict[str, object] = {f"{owner} parameters": _count(one) for owner, one in networks.items()}
-    for kind, make, count in (("forward", forward, rounds), ("training step", step, max(3, rounds // 3))):
-        result[kind] = rounds_of({owner: make(owner) for owner in networks}, rounds=count)
+    result["forward"] = rounds_of({owner: forward(owner) for owner in calls}, rounds=rounds)
+    if compiled:
+        with torch.no_grad():
+            own, other = calls["noiseform"](x, t), calls[COMPILED](x, t)
+        result["off"] = ((own - other).abs().max() / own.abs().max()).item()
+    # Last, since a compiled network's weights must not change any more.
+    result["training step"] = rounds_of({owner: step(owner) for owner in networks}, rounds=max(3, rounds // 3))
     return result
 
 
@@ -117,24 +132,29 @@ def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
         group = f"{name} ({sizes[0]:.2f} M, diffusers {sizes[1]:.2f} M)"
         for kind in ("forward", "training step"):
             seconds = {
-                (owner, switch): [second for run in found for second in run[kind][owner]]
+                (owner, switch): [second for run in found for second in run[kind].get(owner, ())]
+                for owner in ("noiseform", COMPILED, "diffusers")
                 for switch, found in runs.items()
-                for owner in ("noiseform", "diffusers")
             }
             reference = statistics.median(seconds["diffusers", "off"])
             for (owner, switch), taken in seconds.items():
+                if not taken:
+                    continue
                 share, goal = statistics.median(taken) / reference, {}
-                if (owner, switch) == ("noiseform", "on"):
+                if (owner, switch) in {("noiseform", "on"), (COMPILED, "on")}:
                     bound = 1 / case["forward_goal"] if kind == "forward" else case["step_goal"]
                     goal = {"goal": f"<= {bound:.2f}", "met": share <= bound}
                 label = f"{kind}, {owner}, switch {switch}"
+                if owner == COMPILED:
+                    label += f" (off by {max(run['off'] for run in runs[switch]):.0e})"
                 told = {"ratio": share, "reference": "diffusers, switch off", **goal}
                 yield row(group, label, taken, "ms", each=1e3, **told)
 
 
 if __name__ == "__main__":
-    if sys.argv[3] == "on":
+    on = sys.argv[3] == "on"
+    if on:
         from noiseform.core.memory import keep_large_blocks
 
         keep_large_blocks()
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), compiled=on)))

@@ -19,6 +19,9 @@ __version__ = "0.1.0"
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 if TYPE_CHECKING:
+    from .core.diffusion.level import Level as Level
+    from .core.diffusion.mixture import GaussianMixture as GaussianMixture
+    from .core.diffusion.sampling import sample as sample
     from .core.errors import CheckpointError as CheckpointError
     from .core.errors import ConfigError as ConfigError
     from .core.errors import MediaError as MediaError
@@ -27,11 +30,8 @@ if TYPE_CHECKING:
     from .core.errors import PluginError as PluginError
     from .core.errors import ResourceError as ResourceError
     from .core.hookspecs import hookimpl as hookimpl
-    from .core.level import Level as Level
     from .core.media import MediaSpec as MediaSpec
-    from .core.mixture import GaussianMixture as GaussianMixture
     from .core.registration.build import build as build
-    from .core.sampling import sample as sample
     from .modalities import audio as audio
     from .modalities import image as image
 
@@ -46,14 +46,14 @@ _ERRORS = (
 )
 _LAZY = {
     **{name: f".core.errors:{name}" for name in _ERRORS},
-    "GaussianMixture": ".core.mixture:GaussianMixture",
-    "Level": ".core.level:Level",
+    "GaussianMixture": ".core.diffusion.mixture:GaussianMixture",
+    "Level": ".core.diffusion.level:Level",
     "MediaSpec": ".core.media:MediaSpec",
     "audio": ".modalities.audio",
     "build": ".core.registration.build:build",
     "hookimpl": ".core.hookspecs:hookimpl",
     "image": ".modalities.image",
-    "sample": ".core.sampling:sample",
+    "sample": ".core.diffusion.sampling:sample",
 }
 
 __all__ = [
@@ -89,8 +89,8 @@ def __getattr__(name: str) -> object:
 
 def _plugin_modality(name: str) -> object:
     """Return the verbs of a modality that a plugin brings."""
+    from .core.pipeline.verbs import Verbs
     from .core.registration.registry import current
-    from .core.verbs import Verbs
 
     if name.startswith("_") or all(part.name != name for part in current().plugins.parts("modality")):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

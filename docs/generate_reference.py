@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from noiseform.core.classifier import ClassifierConfig
 from noiseform.core.cli.lazy_group import common_options
 from noiseform.core.cli.main import COMMANDS
 from noiseform.core.data.dataset import DataConfig
+from noiseform.core.pipeline.classifier import ClassifierConfig
 from noiseform.core.registration.config import PartConfig, PipelineConfig, StageConfig
 from noiseform.core.registration.kinds import KINDS, Kind
 from noiseform.core.registration.parameters import Parameter, describe, in_words

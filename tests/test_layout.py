@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for top in ("core", "plugins", "modalities") for path in (ROOT / top).rglob("*.py"))
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|manager|stuff|base|tools)(_|$)")
+ROOMS = ["", "registration", "machine", "storage", "networks", "diffusion", "data", "pipeline", "training", "cli"]
 OWN = {"core", "plugins", "modalities", "noiseform"}
 
 
@@ -51,6 +52,19 @@ def test_imports(path: Path) -> None:
         assert there in (here, "core") or (there == "root" and target == ("__version__",)), (line, target)
     for line, name in absolute(path):
         assert name.split(".")[0] not in OWN, f"line {line}: import {name} relatively"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.is_relative_to(ROOT / "core")], ids=str)
+def test_rooms_of_core_import_downwards(path: Path) -> None:
+    """Hold the order of ROOMS: each may import those before it. The first is core's own files."""
+
+    def level(parts: tuple[str, ...]) -> int:
+        name = parts[1] if len(parts) > 1 and (ROOT / "core" / parts[1]).is_dir() else ""
+        return ROOMS.index(name)
+
+    here = level(path.relative_to(ROOT).parts)
+    above = [(line, target) for line, target in imports(path) if target[0] == "core" and level(target) > here]
+    assert above == []
 
 
 def test_names_say_what_is_inside() -> None:

@@ -12,7 +12,7 @@ import click
 from .rows import print_json, print_rows
 
 if TYPE_CHECKING:
-    from ..compat import Combination
+    from ..pipeline.compat import Combination
 
 __all__ = ["compat"]
 
@@ -26,7 +26,7 @@ def compat(steps: int, as_json: bool) -> None:
     Every combination of process, objective, grid, sampler and guidance runs on a small problem whose ideal network is
     known; it works if what comes out is finite and near the data.
     """
-    from ..compat import combinations
+    from ..pipeline.compat import combinations
 
     tried = list(combinations(steps=steps))
     if as_json:

@@ -28,8 +28,8 @@ def convert(source: Path, out: Path, overwrite: bool, pickles: bool, quiet: bool
     noiseform convert downloads/ddpm-cifar10-32 models/cifar10
     noiseform generate image ./models/cifar10 --steps 50
     """
-    from ..conversion import convert as run
     from ..naming import printable
+    from ..pipeline.conversion import convert as run
 
     found = run(source, out, overwrite=overwrite, pickles=pickles)
     if quiet:

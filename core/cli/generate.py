@@ -18,8 +18,8 @@ from ..naming import printable
 from ..registration.attribution import plugins_named
 
 if TYPE_CHECKING:
-    from ..pipeline import Made, Pipeline
-    from ..sampling import Observer
+    from ..diffusion.sampling import Observer
+    from ..pipeline.pipeline import Made, Pipeline
 
 __all__ = ["generate"]
 
@@ -89,13 +89,13 @@ def generate(
     noiseform generate audio --label seven -o seven.wav
     noiseform generate audio spoken-digits --label three --label george -n 4 -o three.flac
     """
-    from ..memory import keep_large_blocks, uncollected
+    from ..machine.memory import keep_large_blocks, uncollected
 
     with uncollected():
-        from ..noise import Key
+        from ..diffusion.noise import Key
+        from ..pipeline.verbs import Verbs, conditions_of
         from ..registration.build import build
         from ..storage.atomic import check_writable
-        from ..verbs import Verbs, conditions_of
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     wishes = conditions_of(labels, prompt, negative_labels, negative_prompt, count=count, batch_size=batch_size)
@@ -181,7 +181,7 @@ def _report(made: Made, target: Path, seed: int) -> dict[str, object]:
 
 def _previews(pipeline: Pipeline, folder: Path) -> Observer:
     """Return an observer that draws what the denoiser sees, about eight times a run."""
-    from ..previews import Previews
+    from ..pipeline.previews import Previews
 
     return Previews(pipeline, folder)
 

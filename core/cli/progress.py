@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from ..diffusion.sampling import Observer, SamplingStep
 from ..naming import printable
-from ..pipeline import Made, Pipeline
-from ..sampling import Observer, SamplingStep
+from ..pipeline.pipeline import Made, Pipeline
 
 __all__ = ["bar"]
 

@@ -17,9 +17,9 @@ from ..naming import printable
 from ..registration.attribution import plugins_named
 
 if TYPE_CHECKING:
-    from ..modality import Modality
-    from ..pipeline import Pipeline
-    from ..record import Record
+    from ..pipeline.modality import Modality
+    from ..pipeline.pipeline import Pipeline
+    from ..pipeline.record import Record
 
 __all__ = ["replay"]
 
@@ -36,8 +36,8 @@ def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: boo
     Ends with 0 where both are the same, with 7 where they differ (another version of torch, another processor, or
     items that were made several at a time), and with 4 where the model is no longer the same.
     """
-    from ..memory import keep_large_blocks
-    from ..record import read
+    from ..machine.memory import keep_large_blocks
+    from ..pipeline.record import read
 
     keep_large_blocks()
     modality = _modality_of(file)
@@ -78,9 +78,9 @@ def _modality_of(file: Path) -> Modality:
 
 def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:
     """Return the pipeline of a record, with the weights that it names."""
-    from ..compiled import Compiler
-    from ..devices import checked_dtype
-    from ..loading import load_pipeline
+    from ..machine.devices import checked_dtype
+    from ..pipeline.compiled import Compiler
+    from ..pipeline.loading import load_pipeline
 
     name = wanted or record.pipeline
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..modality import DataSet
+    from ..pipeline.modality import DataSet
     from ..training.trainer import TrainingStep
 
 __all__ = ["train"]
@@ -54,7 +54,7 @@ def train(
     noiseform generate audio ./runs/digits --label seven
     """
     from ..errors import ConfigError
-    from ..memory import keep_large_blocks
+    from ..machine.memory import keep_large_blocks
     from ..naming import printable
     from ..registration.build import build
     from ..registration.registry import current

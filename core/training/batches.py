@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..modality import DataSet
-from ..noise import Draws, Key
+from ..diffusion.noise import Draws, Key
+from ..pipeline.modality import DataSet
 
 __all__ = ["Batch", "Batches"]
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..classifier import CLASSIFIER, Classifier
 from ..contract import check_tensor
+from ..diffusion.process import level_at, levels_at
 from ..errors import ConfigError
-from ..memory import refuse_too_much
-from ..modality import DataSet, Modality
+from ..machine.memory import refuse_too_much
 from ..naming import printable
-from ..pretrained import codec_entry, has_weights, pretrained_codec
-from ..process import level_at, levels_at
+from ..pipeline.classifier import CLASSIFIER, Classifier
+from ..pipeline.modality import DataSet, Modality
+from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
 from ..registration.build import build_part, find
 from ..storage.model_parts import RequiredPart
 from .batches import Batch

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..memory import refuse_too_much
-from ..modality import DataSet, Modality
-from ..pretrained import CODEC
+from ..machine.memory import refuse_too_much
+from ..pipeline.modality import DataSet, Modality
+from ..pipeline.pretrained import CODEC
 from ..registration.build import build_part, find
 from ..registration.parameters import check_parameters
 from ..storage.model_parts import RequiredPart

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from ..contract import check_tensor
 from ..errors import ConfigError, NumericError
-from ..memory import refuse_too_much
-from ..modality import DataSet, Modality
+from ..machine.memory import refuse_too_much
 from ..naming import printable
-from ..pipeline import Pipeline
-from ..pretrained import codec_entry, has_weights, pretrained_codec
-from ..stage import Model, build_stage
+from ..pipeline.modality import DataSet, Modality
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
+from ..pipeline.stage import Model, build_stage
 from .batches import Batch
 from .recipe import Recipe
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pydantic import BaseModel, ValidationError
 
 from ..data.dataset import DataConfig
-from ..modality import DataSet
+from ..pipeline.modality import DataSet
 from .recipe import AnyRecipe, TrainingConfig
 from .task import Task
 

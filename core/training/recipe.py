@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..classifier import CLASSIFIER, ClassifierConfig
 from ..data.dataset import DataConfig
+from ..diffusion.noise import MAX_SEED
 from ..errors import ConfigError
 from ..naming import printable
-from ..noise import MAX_SEED
+from ..pipeline.classifier import CLASSIFIER, ClassifierConfig
 from ..registration.config import Name, PartConfig, PipelineConfig, checked
 from ..registration.defaults import with_defaults_named
 from ..registration.registry_layer import value_at

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from ..modality import DataSet
+from ..pipeline.modality import DataSet
 from ..storage.model_parts import RequiredPart
 from .batches import Batch
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ..errors import ConfigError, NumericError
-from ..exhaustion import memory_told
-from ..memory import refuse_too_many_parameters
-from ..modality import DataSet, Modality
+from ..machine.exhaustion import memory_told
+from ..machine.memory import refuse_too_many_parameters
 from ..naming import printable
+from ..pipeline.modality import DataSet, Modality
 from ..registration.attribution import plugins_named
 from ..registration.plugins import Plugins
 from ..storage.checkpoint import (

@@ -106,7 +106,7 @@ def draw_peer(peer: Peer, count: int) -> Tensor:
 def run(name: str, data: Path, out: Path, *, minutes: float, count: int, steps: int) -> None:
     """Train one of them, draw, and leave its figures and pictures in a folder."""
     from noiseform import image
-    from noiseform.core.memory import keep_large_blocks
+    from noiseform.core.machine.memory import keep_large_blocks
 
     keep_large_blocks()  # as `noiseform train` does; for all of them
     torch.set_num_threads(1)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import torch
 
 from ...core.errors import MediaError, NoiseformError, ResourceError
-from ...core.interrupts import interrupts_held
+from ...core.machine.interrupts import interrupts_held
 from ...core.naming import printable
-from ...core.record_text import parse_record
+from ...core.pipeline.record_text import parse_record
 from ...core.storage.regular_file import open_regular
 from . import mp3, ogg, riff
 from .clip import Audio

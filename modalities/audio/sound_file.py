@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...core.interrupts import interrupts_held
+from ...core.machine.interrupts import interrupts_held
 
 if TYPE_CHECKING:
     from soundfile import SoundFile

@@ -12,9 +12,9 @@ from typing import BinaryIO
 import torch
 
 from ...core.errors import ConfigError, NumericError
-from ...core.interrupts import interrupts_held
+from ...core.machine.interrupts import interrupts_held
 from ...core.naming import printable
-from ...core.record_text import format_record
+from ...core.pipeline.record_text import format_record
 from ...core.storage.atomic import whole_file
 from .clip import Audio
 from .ogg import set_serial

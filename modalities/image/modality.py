@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
-from ...core.modality import DataSet
+from ...core.pipeline.modality import DataSet
 from ...core.registration.config import checked
 from .dataset import ImageDataset
 from .idx import IdxDataset, holds_idx

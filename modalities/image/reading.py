@@ -20,7 +20,7 @@ from PIL import ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from ...core.errors import MediaError, NoiseformError, ResourceError
 from ...core.naming import printable
-from ...core.record_text import parse_record
+from ...core.pipeline.record_text import parse_record
 from ...core.storage.regular_file import open_regular
 from . import jpeg, png, webp
 from .colour import plain, upright

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 from ...core.errors import ConfigError, NumericError
 from ...core.naming import printable
-from ...core.record_text import format_record
+from ...core.pipeline.record_text import format_record
 from ...core.storage.atomic import whole_file
 from .jpeg import with_comment
 from .picture import Image

@@ -12,9 +12,9 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.layers import Convolution, Downsample, Upsample
 from ...core.media import MediaSpec
-from ...core.patches import fold, unfold
+from ...core.networks.layers import Convolution, Downsample, Upsample
+from ...core.networks.patches import fold, unfold
 from .reconstruction import Reconstruction
 
 __all__ = ["KLVAE"]

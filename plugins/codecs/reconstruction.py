@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.layers import Convolution
+from ...core.networks.layers import Convolution
 
 __all__ = ["Reconstruction"]
 

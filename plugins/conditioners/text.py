@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...core.errors import ConfigError
 from ...core.naming import printable
-from ...core.transformer import FeedForward, SelfAttention, check_heads, spread, waves
+from ...core.networks.transformer import FeedForward, SelfAttention, check_heads, spread, waves
 
 __all__ = ["Text"]
 

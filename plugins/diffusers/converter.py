@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...core.conversion import Converted, content_name
+from ...core.pipeline.conversion import Converted, content_name
 from .folder import INDEX, Component, SourceFolder
 from .library import known_options
 from .schedule import Schedule, translated

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from ...core.layers import zeroed
-from ...core.transformer import CrossAttention, FeedForward, SelfAttention, spread
+from ...core.networks.layers import zeroed
+from ...core.networks.transformer import CrossAttention, FeedForward, SelfAttention, spread
 from .frame import Frame, modulated, plain_norm
 
 __all__ = ["DiT"]

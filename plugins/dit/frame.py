@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.layers import TimeEmbedding, zeroed
-from ...core.transformer import spread
+from ...core.networks.layers import TimeEmbedding, zeroed
+from ...core.networks.transformer import spread
 from .tokens import from_tokens, positions, to_tokens
 
 __all__ = ["Frame", "modulated", "plain_norm"]

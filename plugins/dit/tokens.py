@@ -10,8 +10,8 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
-from ...core.patches import fold, unfold
-from ...core.transformer import waves
+from ...core.networks.patches import fold, unfold
+from ...core.networks.transformer import waves
 
 __all__ = ["from_tokens", "positions", "to_tokens"]
 

@@ -12,8 +12,8 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from ...core.diffusion.process import Process
 from ...core.errors import ConfigError
-from ...core.process import Process
 
 __all__ = ["Leading", "Linspace", "Trailing"]
 

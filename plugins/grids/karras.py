@@ -9,8 +9,8 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
+from ...core.diffusion.process import Process, complete
 from ...core.errors import ConfigError
-from ...core.process import Process, complete
 
 __all__ = ["Karras"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...core.diffusion.process import Process, complete
 from ...core.errors import ConfigError
-from ...core.process import Process, complete
 
 __all__ = ["LogSNR"]
 

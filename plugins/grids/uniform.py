@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...core.process import Process
+from ...core.diffusion.process import Process
 
 __all__ = ["Uniform"]
 

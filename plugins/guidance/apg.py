@@ -10,9 +10,9 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from ...core.denoiser import Conditioned
-from ...core.level import Level
-from ...core.sampling import Denoise
+from ...core.diffusion.denoiser import Conditioned
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise
 
 __all__ = ["AdaptiveProjected"]
 

@@ -10,10 +10,10 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from ...core.denoiser import Conditioned
+from ...core.diffusion.denoiser import Conditioned
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise
 from ...core.errors import ConfigError
-from ...core.level import Level
-from ...core.sampling import Denoise
 
 __all__ = ["ClassifierGuidance"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ...core.denoiser import Conditioned
-from ...core.level import Level
-from ...core.sampling import Denoise
+from ...core.diffusion.denoiser import Conditioned
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise
 
 __all__ = ["NoGuidance"]
 

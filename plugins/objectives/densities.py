@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...core.objective import Density
-from ...core.process import CompleteProcess
+from ...core.diffusion.objective import Density
+from ...core.diffusion.process import CompleteProcess
 from .importance import Importance
 
 __all__ = ["DensityName", "density"]

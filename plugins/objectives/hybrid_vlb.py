@@ -11,13 +11,13 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
-from ...core import prediction
 from ...core.contract import check_tensor
-from ...core.level import expand
-from ...core.objective import Adaptive, Density, Weighting
-from ...core.prediction import Prediction
-from ...core.process import CompleteProcess, level_at
-from ...core.transition import share_of, transition
+from ...core.diffusion import prediction
+from ...core.diffusion.level import expand
+from ...core.diffusion.objective import Adaptive, Density, Weighting
+from ...core.diffusion.prediction import Prediction
+from ...core.diffusion.process import CompleteProcess, level_at
+from ...core.diffusion.transition import share_of, transition
 from .densities import DensityName
 from .densities import density as density_named
 from .likelihood import log_density, log_probability
@@ -38,8 +38,8 @@ class HybridObjective:
 
     Attributes:
         prediction: what the network predicts; it learns the variance too.
-        weighting: of the squared error, see :data:`~noiseform.core.objective.Weighting`.
-        density: of t, see :data:`~noiseform.core.objective.Density`.
+        weighting: of the squared error, see :data:`~noiseform.core.diffusion.objective.Weighting`.
+        density: of t, see :data:`~noiseform.core.diffusion.objective.Density`.
         length: number of steps of the bound.
         vlb_weight: lambda of the paper.
         values: how many values a number of an item may have, or 0 where it is continuous.
@@ -92,7 +92,7 @@ class HybridObjective:
             process: how data is destroyed.
             x0: the clean items (batch, \\*item).
             predicted: what they are taken for, given x_t.
-            spread: what the network says of the variance, of the same shape; see ``core.transition.share_of``.
+            spread: what the network says of the variance, of that shape; see ``core.diffusion.transition.share_of``.
             t: times (batch,), float64. Summed over ``t + k / length``, k = 0 to length - 1, for any one t of at most
                 1 / length, the terms are the bound, but for what is left of the data in pure noise.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...core.process import CompleteProcess
+from ...core.diffusion.process import CompleteProcess
 
 __all__ = ["Importance"]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from ...core import prediction
-from ...core.objective import PredictionObjective
+from ...core.diffusion import prediction
+from ...core.diffusion.objective import PredictionObjective
 from .densities import DensityName
 from .densities import density as density_named
 from .weightings import WeightingName

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...core.level import Level
-from ...core.objective import Weighting
-from ...core.prediction import SCORE, Prediction
+from ...core.diffusion.level import Level
+from ...core.diffusion.objective import Weighting
+from ...core.diffusion.prediction import SCORE, Prediction
 
 __all__ = ["WeightingName", "weighting"]
 

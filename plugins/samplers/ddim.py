@@ -9,8 +9,8 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from ...core.level import Level
-from ...core.sampling import Denoise, Noise
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise, Noise
 
 __all__ = ["DDIM"]
 

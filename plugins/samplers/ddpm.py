@@ -9,10 +9,10 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise, Noise
+from ...core.diffusion.transition import Variance, transition
 from ...core.errors import ConfigError
-from ...core.level import Level
-from ...core.sampling import Denoise, Noise
-from ...core.transition import Variance, transition
 
 __all__ = ["DDPM"]
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from ...core.level import Level
-from ...core.sampling import Denoise, Noise
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise, Noise
 
 __all__ = ["DPMpp2M"]
 

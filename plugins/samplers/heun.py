@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...core.level import Level
-from ...core.sampling import Denoise, Noise
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise, Noise
 
 __all__ = ["Heun"]
 

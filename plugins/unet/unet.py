@@ -13,8 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.errors import ConfigError
-from ...core.layers import Attention, Convolution, Downsample, Norm, ResidualBlock, TimeEmbedding, Upsample, zeroed
-from ...core.patches import fold, unfold
+from ...core.networks.layers import (
+    Attention,
+    Convolution,
+    Downsample,
+    Norm,
+    ResidualBlock,
+    TimeEmbedding,
+    Upsample,
+    zeroed,
+)
+from ...core.networks.patches import fold, unfold
 
 __all__ = ["UNet", "UNet1d", "UNet2d"]
 

@@ -52,7 +52,7 @@ def measure(source: Path, model: Path, rounds: int) -> dict[str, object]:
 
 def conversion(rounds: int, *, repeats: int = 2) -> Iterator[Row]:
     """Measure in processes with and without the switch, which the command line sets."""
-    from noiseform.core.conversion import convert
+    from noiseform.core.pipeline.conversion import convert
 
     runs: dict[str, list[dict]] = {"off": [], "on": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def conversion(rounds: int, *, repeats: int = 2) -> Iterator[Row]:
 
 if __name__ == "__main__":
     if sys.argv[4] == "on":
-        from noiseform.core.memory import keep_large_blocks
+        from noiseform.core.machine.memory import keep_large_blocks
 
         keep_large_blocks()
     print(json.dumps(measure(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))))

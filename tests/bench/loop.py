@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from noiseform import build, sample
-from noiseform.core.denoiser import Denoiser
+from noiseform.core.diffusion.denoiser import Denoiser
 from noiseform.core.registration.registry import current
 from timing import Row, ratio, rounds_of, row
 from torch import Tensor, nn

@@ -82,7 +82,7 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
     batch, times = torch.randn(case["training"], case["channels"], *case["space"]), torch.rand(case["training"])
 
     if compiled:
-        from noiseform.core.compiled import Compiler
+        from noiseform.core.pipeline.compiled import Compiler
 
         form = Compiler().of(networks["noiseform"])
         calls[COMPILED] = lambda x, t: form(x, t, {})
@@ -154,7 +154,7 @@ def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
 if __name__ == "__main__":
     on = sys.argv[3] == "on"
     if on:
-        from noiseform.core.memory import keep_large_blocks
+        from noiseform.core.machine.memory import keep_large_blocks
 
         keep_large_blocks()
     print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), compiled=on)))

@@ -13,10 +13,10 @@ __all__ = ["startup"]
 
 GENERATE = """
 from noiseform.core.cli import generate
-from noiseform.core.memory import uncollected
+from noiseform.core.machine.memory import uncollected
 with uncollected():
-    from noiseform.core import noise, verbs
-from noiseform.core import pipeline
+    from noiseform.core.diffusion import noise, verbs
+from noiseform.core.pipeline import pipeline
 from noiseform.core.cli import progress
 from noiseform.core.registration.registry import current
 registry = current()

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import torch
 from noiseform import GaussianMixture, build
-from noiseform.core.level import Level
-from noiseform.core.noise import Draws, Key
-from noiseform.core.process import CompleteProcess, complete
+from noiseform.core.diffusion.level import Level
+from noiseform.core.diffusion.noise import Draws, Key
+from noiseform.core.diffusion.process import CompleteProcess, complete
 from noiseform.core.registration.registry import current
 from scipy.integrate import solve_ivp
 from torch import Tensor

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import noiseform
 from noiseform.core import hookspecs
+from noiseform.core.pipeline.verbs import Verbs
 from noiseform.core.registration.kinds import KINDS
-from noiseform.core.verbs import Verbs
 
 ROOT = Path(noiseform.__file__).resolve().parent
 

@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 from noiseform import CheckpointError, build
-from noiseform.core.conversion import convert
-from noiseform.core.loading import load_pipeline
+from noiseform.core.diffusion.process import complete, levels_at
 from noiseform.core.media import MediaSpec
-from noiseform.core.process import complete, levels_at
+from noiseform.core.pipeline.conversion import convert
+from noiseform.core.pipeline.loading import load_pipeline
 from noiseform.core.registration.build import build_part
 from noiseform.core.registration.kinds import KINDS
 from noiseform.core.registration.registry import current

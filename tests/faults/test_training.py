@@ -311,7 +311,7 @@ def test_memory_that_runs_out_is_told(trainer, site):
 
 
 def test_network_too_large_to_train_is_refused_first(trainer, monkeypatch):
-    monkeypatch.setattr("noiseform.core.memory.available_bytes", lambda: 20_000)
+    monkeypatch.setattr("noiseform.core.machine.memory.available_bytes", lambda: 20_000)
     assert trainer() == 6
     assert "gradients, moments and average of" in (said := trainer.said)
     assert "GiB are free; make the network smaller" in said

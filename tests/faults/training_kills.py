@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from noiseform.core.cli.main import main as noiseform
-from noiseform.core.loading import load_pipeline
+from noiseform.core.pipeline.loading import load_pipeline
 from noiseform.core.registration.build import build
 from noiseform.core.storage.model_folder import is_model_folder, read_model_folder
 from noiseform.core.training.recipe import read_recipe

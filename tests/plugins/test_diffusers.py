@@ -12,10 +12,10 @@ import pytest
 import torch
 from noiseform import image
 from noiseform.core.cli.main import main
-from noiseform.core.conversion import convert
+from noiseform.core.diffusion.noise import Draws, Key
+from noiseform.core.diffusion.process import levels_at
 from noiseform.core.errors import CheckpointError, ConfigError, NoiseformError, PluginError, ResourceError
-from noiseform.core.noise import Draws, Key
-from noiseform.core.process import levels_at
+from noiseform.core.pipeline.conversion import convert
 from noiseform.core.storage.model_folder import read_model_folder
 from noiseform.core.storage.weights import load_tensors, save_tensors
 from torch.testing import assert_close

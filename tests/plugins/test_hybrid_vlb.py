@@ -11,13 +11,13 @@ import pytest
 import torch
 from noiseform import GaussianMixture, audio, build, image
 from noiseform.core.cli.main import main
+from noiseform.core.diffusion.noise import Draws, Key
+from noiseform.core.diffusion.process import complete, level_at
+from noiseform.core.diffusion.transition import transition
 from noiseform.core.media import MediaSpec
-from noiseform.core.noise import Draws, Key
-from noiseform.core.process import complete, level_at
 from noiseform.core.registration.registry import current
 from noiseform.core.storage.checkpoint import latest_checkpoint
 from noiseform.core.storage.model_folder import read_model_folder
-from noiseform.core.transition import transition
 from noiseform.plugins.objectives.likelihood import log_density, log_probability
 from scipy import stats
 from torch import nn

@@ -8,7 +8,7 @@ import pytest
 import torch
 from noiseform import ConfigError, MediaSpec, audio, build
 from noiseform.core.errors import CheckpointError
-from noiseform.core.pretrained import pretrained_codec
+from noiseform.core.pipeline.pretrained import pretrained_codec
 from noiseform.core.registration.build import build_part
 from noiseform.core.registration.config import PartConfig
 from noiseform.core.registration.toml_file import read_toml

@@ -6,7 +6,7 @@ import pytest
 import torch
 from noiseform import build
 from noiseform.core.errors import ConfigError
-from noiseform.core.stage import Model
+from noiseform.core.pipeline.stage import Model
 
 
 @pytest.fixture

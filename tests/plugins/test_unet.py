@@ -6,7 +6,7 @@ import pytest
 import torch
 from noiseform import build
 from noiseform.core.errors import ConfigError
-from noiseform.core.layers import Attention, Convolution, Norm, Pointwise
+from noiseform.core.networks.layers import Attention, Convolution, Norm, Pointwise
 
 SIZES = {"unet-1d": [(32,), (33,), (1,), (7,)], "unet-2d": [(16, 16), (15, 9), (1, 5)]}
 CASES = [(name, size) for name, sizes in SIZES.items() for size in sizes]

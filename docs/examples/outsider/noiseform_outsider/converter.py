@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from noiseform import CheckpointError
-from noiseform.core.conversion import Converted
+from noiseform.core.pipeline.conversion import Converted
 
 
 class JsonConv:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import torch
 from annotated_types import Gt
-from noiseform.core.prediction import V
-from noiseform.core.process import level_at
+from noiseform.core.diffusion.prediction import V
+from noiseform.core.diffusion.process import level_at
 
 
 class Huber:

@@ -1,0 +1,1 @@
+"""The mathematics: processes, predictions, objectives, denoiser, the one loop, keyed noise, and an exact test bench."""

@@ -1,0 +1,80 @@
+"""A model under guidance, as the loop calls it: ``(x, level) -> x0``, held against the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import Tensor
+
+from ..contract import check_tensor
+from ..errors import PluginError
+from .denoiser import Cond, Denoiser, Guidance
+from .level import Level
+from .transition import Variance, learnt_variance
+
+__all__ = ["Guided"]
+
+
+class Guided:
+    """A denoiser wrapped by a guidance; what the two give is checked where it can be wrong.
+
+    Guidance moves the mean of a step. Its variance, where the network learns one, is that of the model under the
+    condition asked for: of the first rows of the first call that the guidance makes.
+
+    Args:
+        guidance: wraps the denoiser.
+        denoise: the model.
+        cond: the conditioning asked for, see :class:`~.denoiser.Guidance`.
+        null: the conditioning that says nothing.
+        of: the guidance, for messages.
+        given: what else the guidance is to be given, such as its guide.
+
+    Raises:
+        PluginError: the guidance breaks its contract.
+    """
+
+    def __init__(
+        self, guidance: Guidance, denoise: Denoiser, cond: Cond, null: Cond, *, of: str, given: Mapping[str, object]
+    ) -> None:
+        self._denoise, self._of = denoise, of
+        self._checked, self._first_call = False, True
+        self._spread: Tensor | None = None
+        self._rows = 0
+        conditioned = self._remembering if denoise.learns_variance else denoise
+        self._guided = guidance.wrap(conditioned, cond, null, **given)
+        if not callable(self._guided):
+            raise PluginError(
+                f"{of}: wrap gave a {type(self._guided).__name__}, expected denoise(x, level) -> x0; fix the part"
+            )
+
+    def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
+        writes, self._first_call, self._rows = _writes(x), True, len(x)
+        x0: Tensor = self._guided(x, level)
+        if not self._checked:  # what holds for the first call holds for all
+            check_tensor(x0, x.shape, of=self._of, device=x.device)
+            self._checked = True
+        if _writes(x) != writes:
+            raise PluginError(
+                f"{self._of}, or the network under it, changed the items it was given; fix it to work on copies"
+            )
+        return x0
+
+    @property
+    def variance(self) -> Variance:
+        """See :class:`~.denoiser.Denoiser`."""
+        if self._spread is None:
+            raise AttributeError("variance")
+        return partial(learnt_variance, self._spread)
+
+    def _remembering(self, x: Tensor, level: Level[float], cond: Cond | None = None) -> Tensor:
+        x0 = self._denoise(x, level, cond)
+        if self._first_call:
+            spread = self._denoise.spread
+            self._spread, self._first_call = None if spread is None else spread[: self._rows], False
+        return x0
+
+
+def _writes(x: Tensor) -> int:
+    """Return how often a tensor was written to, which torch counts except in its inference mode."""
+    return 0 if x.is_inference() else x._version

@@ -1,0 +1,248 @@
+"""The loop: from noise to data, step by step. It exists once, here, for every sampler and modality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..contract import check_tensor
+from ..errors import ConfigError, NumericError, PluginError
+from ..limits import MAX_STEPS
+from ..registration.kinds import kind_of
+from .level import Level
+from .noise import Draws, Key, keys_of
+from .process import Process, complete, levels_at
+from .transition import Variance
+
+__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "sample"]
+
+Denoise = Callable[[Tensor, Level[float]], Tensor]
+"""``(x_t, level) -> x0``. One of a model that learns the variance has ``variance(here, next)`` as well: that of x at
+``next`` (batch, \\*item) given the x last denoised, at ``here``."""
+
+
+class Noise(Protocol):
+    """Standard normal numbers like x, keyed by each row's seed, the purpose and the step."""
+
+    def __call__(self, purpose: str = "step") -> Tensor: ...
+
+
+class Grid(Protocol):
+    """Which times are visited."""
+
+    def times(self, process: Process, steps: int) -> Tensor:
+        """Return float64 times (steps + 1,), strictly decreasing, the last one 0."""
+
+
+class Sampler(Protocol):
+    """How one step is made.
+
+    Attributes:
+        order: order of convergence of the final sample in the step size; for stochastic ones, in distribution.
+        stochastic: whether it asks for noise.
+        nfe_per_step: calls of ``denoise`` in a step (the last step may take fewer).
+        needs_variance: True where it asks for ``denoise.variance``, which only some models have; it may be left out.
+    """
+
+    order: int
+    stochastic: bool
+    nfe_per_step: int
+
+    def init(self, x: Tensor) -> object:
+        """Return the state before the first step: any value."""
+
+    def step(
+        self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: object
+    ) -> tuple[Tensor, object]:
+        """Return (x at ``next``, new state), given x (batch, \\*item) at ``here``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingStep:
+    """What an observer is shown after a step.
+
+    Attributes:
+        index: number of the step, from 0.
+        steps: how many there are.
+        here: level before the step.
+        next: level after it.
+        x: the items at ``next`` (batch, \\*item).
+        x0: the clean items as the step's last call of the denoiser saw them, for observers with ``needs_x0``.
+    """
+
+    index: int
+    steps: int
+    here: Level[float]
+    next: Level[float]
+    x: Tensor
+    x0: Tensor | None
+
+
+class Observer(Protocol):
+    """Watches a run and changes nothing.
+
+    Attributes:
+        every: called after each so many steps, and after the last one.
+        needs_x0: whether it wants the predicted clean items.
+    """
+
+    every: int
+    needs_x0: bool
+
+    def __call__(self, step: SamplingStep) -> None: ...
+
+
+def sample(
+    denoise: Denoise,
+    *,
+    process: Process | str,
+    sampler: Sampler | str,
+    grid: Grid | str,
+    steps: int,
+    shape: Sequence[int] | None = None,
+    seeds: Sequence[int | Key] | None = None,
+    x: Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    observers: Sequence[Observer] = (),
+) -> Tensor:
+    """Return samples ``(rows, *shape)`` made from noise by one run of a sampler.
+
+    Args:
+        denoise: ``(x_t, level) -> x0``, the ideal clean items for noisy ones.
+        process: how data was destroyed: a process or its name, as with the following.
+        sampler: how one step is made.
+        grid: which times are visited.
+        steps: number of steps, at least 1.
+        shape: shape of one item, where no ``x`` is given.
+        seeds: a seed or :class:`Key` for each row; its draws depend on nothing else. If omitted with ``x``: 0, 1, 2, …
+        x: items at the grid's first time to start from, one row per seed, instead of drawn noise.
+        dtype: of the items, where no ``x`` is given.
+        device: likewise.
+        observers: see :class:`Observer`.
+
+    Raises:
+        ConfigError: steps, shape, seeds and x do not fit together, the grid's times do not fall, or there is no part of
+            such a name.
+        NumericError: a step gave NaN or infinite values; the message names the step.
+        PluginError: a step gave another shape or dtype than it got.
+
+    Example:
+        >>> mixture = GaussianMixture([[-1.0], [1.0]], [0.1, 0.1])
+        >>> x0 = sample(mixture, process="vp-linear", sampler=build("sampler", "ddim", eta=0.5), grid="log-snr",
+        ...             steps=20, shape=(1,), seeds=[0, 1, 2])
+    """
+    levels = _levels(_part("process", process), _part("grid", grid), steps)
+    method: Sampler = _part("sampler", sampler)
+    draws = Draws()
+    if x is None:
+        if shape is None or seeds is None:
+            raise ConfigError("sample: give x, or shape and seeds")
+        keys = keys_of(seeds)
+        noise_at_start = draws.normal(keys, shape, purpose="prior", dtype=dtype, device=device)
+        x = noise_at_start * levels[0].sigma
+    else:
+        keys = keys_of(range(len(x)) if seeds is None else seeds)
+        if len(keys) != len(x):
+            raise ConfigError(f"sample: x has {len(x)} rows but there are {len(keys)} seeds; give one for each row")
+    noise = _StepNoise(draws, keys, x)
+    watched = _Watched(denoise) if any(getattr(one, "needs_x0", False) for one in observers) else None
+    seen = denoise if watched is None else watched
+    like = (x.shape, x.dtype, x.device)
+    with torch.no_grad():
+        state = method.init(x)
+        for index, (here, next) in enumerate(pairwise(levels)):
+            noise.step = index
+            made = method.step(x, here, next, seen, noise, state)
+            if type(made) is not tuple or len(made) != 2 or not isinstance(made[0], Tensor):
+                raise PluginError(
+                    f"sampler {type(method).__name__}: step {index + 1} gave a {type(made).__name__}, "
+                    "expected (x, state); fix the sampler"
+                )
+            x, state = made
+            # What holds after the first step and after the last holds between them.
+            if (index == 0 or index == steps - 1) and (x.shape, x.dtype, x.device) != like:
+                raise PluginError(
+                    f"sampler {type(method).__name__}: step {index + 1} gave {tuple(x.shape)} {x.dtype} on "
+                    f"{x.device}, expected {tuple(like[0])} {like[1]} on {like[2]}; fix the sampler or the denoiser"
+                )
+            # One reduction tells: a sum holds every NaN and infinity. float32 keeps half precision from overflow.
+            if not math.isfinite(x.sum(dtype=torch.float32).item()):
+                raise NumericError(_not_finite(method, index, steps, here))
+            for observer in observers:
+                if (index + 1) % getattr(observer, "every", 1) == 0 or index + 1 == len(levels) - 1:
+                    # Copies: an observer watches, and what it does to its tensors changes nothing.
+                    x0 = None if watched is None or watched.x0 is None else watched.x0.clone()
+                    observer(SamplingStep(index, steps, here, next, x.clone(), x0))
+    return x
+
+
+def _part(kind: str, given: Any) -> Any:
+    """Return a part that is given as itself or by its name."""
+    if isinstance(given, str):
+        from ..registration.build import build  # the loop itself needs no registry
+
+        return build(kind, given)
+    missing = [name for name in kind_of(kind).contract if not hasattr(given, name)]
+    if missing:
+        raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
+    return given
+
+
+def _levels(process: Process, grid: Grid, steps: int) -> tuple[Level[float], ...]:
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
+        raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {steps!r}")
+    process = complete(process)
+    times = check_tensor(grid.times(process, steps), (steps + 1,), of=f"grid {type(grid).__name__}: {steps} steps")
+    falling = bool((times.diff() < 0).all())
+    if not (falling and times[-1] >= 0 and times[0] <= 1):
+        raise ConfigError(
+            f"grid {type(grid).__name__}: {steps} steps gave times that do not fall strictly within [0, 1]: "
+            f"{[round(t, 6) for t in times.flatten().tolist()[:6]]}…; choose another number of steps or another grid"
+        )
+    return levels_at(process, times)
+
+
+def _not_finite(sampler: Sampler, index: int, steps: int, here: Level[float]) -> str:
+    return (
+        f"sampling: step {index + 1} of {steps} (t = {here.t:.4g}) of sampler {type(sampler).__name__} gave values "
+        "that are not finite; try more steps, less guidance or float32"
+    )
+
+
+class _StepNoise:
+    """The noise of the step that the loop stands at."""
+
+    def __init__(self, draws: Draws, keys: Sequence[Key], x: Tensor) -> None:
+        self._draws, self._keys, self._shape = draws, keys, tuple(x.shape[1:])
+        self._dtype, self._device = x.dtype, ("cpu" if x.device.type == "cpu" else x.device)
+        self.step = 0
+
+    def __call__(self, purpose: str = "step") -> Tensor:
+        return self._draws.normal(
+            self._keys, self._shape, purpose=purpose, step=self.step, dtype=self._dtype, device=self._device
+        )
+
+
+class _Watched:
+    """A denoiser that remembers what it last said, for observers."""
+
+    def __init__(self, denoise: Denoise) -> None:
+        self._denoise = denoise
+        self.x0: Tensor | None = None
+
+    def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
+        self.x0 = self._denoise(x, level)
+        return self.x0
+
+    @property
+    def variance(self) -> Variance:
+        """That of the denoiser, if it has one."""
+        variance: Variance = self._denoise.variance  # type: ignore[attr-defined]
+        return variance

@@ -1,0 +1,37 @@
+"""Devices and dtypes by name, as users write them."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import ConfigError, nearest
+
+__all__ = ["checked_device", "checked_dtype"]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def checked_device(name: str) -> str:
+    """Return a device's name if torch can use it here.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        if torch.empty(0, device=name).is_meta:
+            raise RuntimeError("it computes nothing")
+    except Exception as error:  # every backend that is not there fails in its own way
+        why = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise ConfigError(f"device: {name!r} cannot be used here ({why}); use cpu") from error
+    return name
+
+
+def checked_dtype(name: str) -> torch.dtype:
+    """Return the dtype of a name.
+
+    Raises:
+        ConfigError: there is no such dtype.
+    """
+    if name not in _DTYPES:
+        raise ConfigError(f"dtype: unknown dtype {name!r}; {nearest(name, _DTYPES)}")
+    return _DTYPES[name]

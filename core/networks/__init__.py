@@ -1,0 +1,1 @@
+"""What networks are built of: layers of any rank, patches, transformer blocks."""

@@ -1,0 +1,93 @@
+"""What a modality is to the core: how its media become tensors, files and pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from ..data.dataset import DataConfig
+from ..media import MediaSpec
+
+__all__ = ["DataSet", "Media", "Modality"]
+
+
+class Media(Protocol):
+    """One item that a person sees or hears: ``Audio``, ``Image``, ``Video``, or a plugin's own."""
+
+    @property
+    def record(self) -> Mapping[str, object] | None:
+        """How it was made, or None."""
+
+
+class DataSet(Protocol):
+    """Items of training data, all of one shape.
+
+    Attributes:
+        skipped: name and reason of what could not be used, in training too.
+    """
+
+    skipped: list[tuple[str, str]]
+
+    def __len__(self) -> int: ...
+
+    def item(self, index: int, *, start: float) -> Tensor:
+        """Return an item (channels, \\*space); ``start`` in [0, 1) says which part of one that is too large."""
+
+    def conditions(self, index: int) -> Mapping[str, object]:
+        """Return what describes the item, such as ``{"labels": ("seven", "george")}``."""
+
+    def name(self, index: int) -> str:
+        """Return the name of its file, for messages."""
+
+    @property
+    def vocabulary(self) -> tuple[tuple[str, ...], ...]:
+        """Return the labels that occur, for each field of labels."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash that changes when the data does."""
+
+
+class Modality(Protocol):
+    """A kind of media.
+
+    Attributes:
+        name: as in ``noiseform generate NAME``.
+        endings: endings of its files, the default one first.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+
+    def spec(self, media: Mapping[str, object]) -> MediaSpec:
+        """Return shape and units for the ``[media]`` table of a pipeline.
+
+        Raises:
+            ConfigError: a key is unknown, missing or out of bounds.
+        """
+
+    def wrap(self, tensor: Tensor, spec: MediaSpec, record: Mapping[str, object] | None) -> Media:
+        """Return a tensor of ``spec.shape`` as a medium."""
+
+    def dataset(self, place: str | os.PathLike[str], spec: MediaSpec, config: DataConfig) -> DataSet:
+        """Return the training data of a folder or archive."""
+
+    def write(self, item: Media, path: str | os.PathLike[str], *, record: bool, overwrite: bool) -> None:
+        """Write a file, whole or not at all; its ending chooses the format."""
+
+    def check_output(self, path: str | os.PathLike[str], spec: MediaSpec) -> None:
+        """Raise ConfigError before any work is done if a file of this name and shape could not be written."""
+
+    def read_record(self, path: str | os.PathLike[str]) -> Mapping[str, object] | None:
+        """Return the record inside a file, or None."""
+
+    def sheet(
+        self, items: Sequence[Media], captions: Sequence[str], path: str | os.PathLike[str], *, overwrite: bool
+    ) -> None:
+        """Write one picture (PNG) that shows several items."""
+
+    def warnings(self, item: Media) -> list[str]:
+        """Return what looks wrong with an item, such as silence, with the figure that says so."""

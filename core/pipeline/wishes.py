@@ -1,0 +1,85 @@
+"""What items are asked to be, and not to be, as the networks of a stage hear it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ..diffusion.denoiser import Cond
+from ..errors import ConfigError
+from .guide import Bound
+from .stage import Raw, Stage
+
+__all__ = ["heard"]
+
+_NEGATIVE = {"negative_labels": "labels", "negative_text": "text"}
+
+
+def heard(
+    stage: Stage, conditions: Sequence[Mapping[str, object]], device: str
+) -> tuple[dict[str, Tensor], Cond, Bound | None]:
+    """Return the conditioning asked for, what guidance leads away from, and the guide bound to the items.
+
+    Guidance leads away from the null condition, or in its place from an item's ``negative_labels`` and
+    ``negative_text``.
+
+    Raises:
+        ConfigError: the model, its guide or its guidance does not take what is asked for.
+    """
+    model = stage.model
+    wanted = [{name: value for name, value in one.items() if name not in _NEGATIVE} for one in conditions]
+    unwanted = [{_NEGATIVE[name]: value for name, value in one.items() if name in _NEGATIVE} for one in conditions]
+    guide = None if stage.guide is None else stage.guide.bound(wanted)
+    wanted = _without_own_labels(stage, wanted)
+    if not any(unwanted):
+        raw = _on(device, model.encode(wanted))
+        return model.condition(raw), model.condition(model.null(raw)), guide
+    _check_negative(stage, unwanted)
+    # Encoded together, texts are filled up to one length.
+    both = _on(device, model.encode([*wanted, *unwanted]))
+    raw, negative = ([{name: one[name][rows] for name in one} for one in both] for rows in _halves(len(wanted)))
+    given = torch.tensor([bool(one) for one in unwanted], device=device)
+    null = [
+        {name: torch.where(_beside(given, one[name]), one[name], nothing[name]) for name in one}
+        for one, nothing in zip(negative, model.null(raw), strict=True)
+    ]
+    return model.condition(raw), model.condition(null), guide
+
+
+def _check_negative(stage: Stage, unwanted: Sequence[Mapping[str, object]]) -> None:
+    """Refuse negative wishes that the model does not understand, or that its guidance would not look at."""
+    try:
+        stage.model.encode(unwanted)
+    except ConfigError as error:
+        raise ConfigError(f"negative {error}") from error
+    if not getattr(stage.guidance, "negative", True):
+        raise ConfigError(
+            f"negative prompt or label: guidance {stage.config.guidance.use!r} does not lead away from anything asked "
+            "for; leave it out, or use guidance cfg or apg"
+        )
+
+
+def _without_own_labels(stage: Stage, wanted: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return the conditions without the labels that only the stage's guide listens to."""
+    if stage.guide is None:
+        return wanted
+    known = {name for one in stage.model.conditioners for name in getattr(one, "names", ())}
+    own = stage.guide.own_labels(known)
+    return [
+        {**one, "labels": tuple(label for label in one.get("labels") or () if label not in own)}  # type: ignore[attr-defined]
+        for one in wanted
+    ]
+
+
+def _on(device: str, raw: Raw) -> Raw:
+    return [{name: value.to(device) for name, value in one.items()} for one in raw]
+
+
+def _halves(count: int) -> tuple[slice, slice]:
+    return slice(count), slice(count, None)
+
+
+def _beside(mask: Tensor, value: Tensor) -> Tensor:
+    return mask.reshape(-1, *(1,) * (value.ndim - 1))

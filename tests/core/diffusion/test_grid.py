@@ -1,0 +1,127 @@
+"""Grids: times that fall to 0, and each the formula or the table that its name promises."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from noiseform import build
+from noiseform.core.diffusion.process import complete
+from noiseform.core.errors import ConfigError
+from torch.testing import assert_close
+
+CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 50, 999, 1000])
+def test_times_fall_to_zero(process, grid, grid_name, steps):
+    times = grid.times(process, steps)
+    assert (times.shape, times.dtype) == ((steps + 1,), torch.float64)
+    assert (times.diff() < 0).all()
+    assert times[-1].item() == 0
+    assert 0 < times[0].item() <= 1
+    if grid_name != "leading":
+        assert times[0].item() == 1
+
+
+def test_takes_a_process_that_has_only_alpha_and_sigma(grid, process):
+    class Bare:
+        alpha, sigma = process.alpha, process.sigma
+
+    if hasattr(process, "length"):
+        Bare.length = process.length
+    assert_close(grid.times(Bare(), 7), grid.times(process, 7), **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["leading", "trailing", "linspace"])
+def test_a_table_has_only_so_many_times(name):
+    with pytest.raises(ConfigError, match=r"1000.*1001"):
+        build("grid", name).times(build("process", "flow"), 1001)
+    with pytest.raises(ConfigError, match=r"50.*51"):
+        build("grid", name).times(build("process", "discrete-vp", length=50), 51)
+
+
+def test_uniform_is_uniform():
+    times = build("grid", "uniform").times(build("process", "flow"), 4)
+    assert_close(times, torch.tensor([1, 0.75, 0.5, 0.25, 0], dtype=torch.float64), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("leading", {}, [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]),
+        ("leading", {"offset": 1}, [902, 802, 702, 602, 502, 402, 302, 202, 102, 2]),
+        ("trailing", {}, [1000, 900, 800, 700, 600, 500, 400, 300, 200, 100]),
+        ("linspace", {}, [1000, 889, 778, 667, 556, 445, 334, 223, 112, 1]),
+    ],
+)
+def test_discrete_conventions_are_the_papers(name, settings, expected):
+    """Table 2 of Lin et al. 2024, T = 1000, S = 10; steps there count from 1, so step k stands at k / T."""
+    times = build("grid", name, **settings).times(build("process", "discrete-vp"), 10)
+    assert_close(times * 1000, torch.tensor([*expected, 0], dtype=torch.float64), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("leading", {"drop_last": True}, [901, 811, 721, 631, 541, 451, 361, 271, 181, 91, 0]),
+        ("linspace", {"drop_last": True}, [1000, 900, 800, 700, 600, 501, 401, 301, 201, 101, 0]),
+        ("leading", {"offset": 1, "to_zero": False}, [902, 802, 702, 602, 502, 402, 302, 202, 102, 2, 1]),
+        ("trailing", {"to_zero": False}, [1000, 900, 800, 700, 600, 500, 400, 300, 200, 100, 1]),
+    ],
+)
+def test_discrete_conventions_as_libraries_vary_them(name, settings, expected):
+    """As the schedulers of diffusers visit them; there, and so in the tables above, index i is step i + 1."""
+    times = build("grid", name, **settings).times(build("process", "discrete-vp"), 10)
+    assert_close(times * 1000, torch.tensor(expected, dtype=torch.float64), **CLOSE)
+
+
+def test_log_snr_has_equal_steps(process):
+    times = build("grid", "log-snr").times(process, 12)
+    log_snr = process.log_snr(times)[:-1]
+    inner = log_snr[1:]
+    assert_close(inner.diff(), inner.diff()[:1].expand(len(inner) - 1), rtol=1e-7, atol=0)
+    start = max(-9.0, process.log_snr(torch.ones(1, dtype=torch.float64)).item())
+    last = 1 / process.length if hasattr(process, "length") else 0.0
+    end = min(10.0, process.log_snr(torch.tensor([last], dtype=torch.float64)).item())
+    assert_close(inner[-1].item(), end, rtol=1e-9, atol=1e-9)
+    assert_close(inner[0].item(), start + (end - start) / 11, rtol=1e-9, atol=1e-9)
+
+
+def test_karras_is_edms_formula():
+    """Equation 5 of Karras et al. 2022, in EDM's own process."""
+    process, steps = complete(build("process", "edm")), 18
+    ramp = torch.arange(steps, dtype=torch.float64) / (steps - 1)
+    known = (80 ** (1 / 7) + ramp * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    sigma = process.sigma(build("grid", "karras").times(process, steps))
+    assert_close(sigma, torch.cat([known, known.new_zeros(1)]), rtol=1e-9, atol=0)
+
+
+def test_karras_has_equal_steps_of_a_root_under_every_process(process):
+    times = build("grid", "karras", rho=3.0).times(process, 12)
+    root = torch.exp(-process.log_snr(times[1:-1]) / 2) ** (1 / 3)
+    assert_close(root.diff(), root.diff()[:1].expand(len(root) - 1), rtol=1e-7, atol=0)
+
+
+@pytest.mark.parametrize("name", ["karras", "log-snr"])
+def test_a_table_is_not_left_at_its_data_end(name):
+    """The last time before 0 is the first entry of the table, or later: below it no network was trained."""
+    table = build("process", "discrete-vp")
+    last = build("grid", name).times(table, 20)[-2].item()
+    assert math.isclose(last, 1 / 1000, rel_tol=1e-9) or last > 1 / 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("karras", {"nsr_min": 90.0}),
+        ("karras", {"rho": 0.0}),
+        ("karras", {"sigma_min": 0.1}),
+        ("log-snr", {"low": 11.0}),
+        ("leading", {"offset": -1}),
+    ],
+)
+def test_wrong_parameters_are_refused(name, settings):
+    with pytest.raises(ConfigError):
+        build("grid", name, **settings)

@@ -1,0 +1,281 @@
+"""Our samplers and grids against diffusers' schedulers and k-diffusion's samplers, step by step.
+
+Both sides run freely from the same noise; at each step each hands its own x to the same network, a smooth function of
+x and of the number of the step, so a deviation anywhere shows. Everything is float64 but what the peer does in
+float32: diffusers' tables and sigmas.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from itertools import pairwise
+
+import pytest
+import torch
+from noiseform import build
+from noiseform.core.diffusion.denoiser import Denoiser
+from noiseform.core.diffusion.process import complete, levels_at
+from torch.testing import assert_close
+
+# The peers' own: numpy 2 warns of how diffusers turns tensors into arrays.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+TABLES = {
+    "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
+    "scaled-linear": {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
+    "cosine": {"beta_schedule": "squaredcos_cap_v2"},
+}
+PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
+SHAPE = (2, 3, 4)
+
+
+@pytest.fixture(scope="module")
+def diffusers():
+    return pytest.importorskip("diffusers", reason="diffusers, a peer, is not installed (pip install noiseform[dev])")
+
+
+@pytest.fixture(scope="module")
+def k_diffusion():
+    """Return k-diffusion's samplers alone: its package imports a dozen others, none of which they need."""
+    package = importlib.util.find_spec("k_diffusion")
+    if package is None:
+        pytest.skip("k-diffusion, a peer, is not installed (pip install --no-deps k-diffusion==0.1.1)")
+    pytest.importorskip("tqdm", reason="k-diffusion's samplers import tqdm")
+    lent = {name: types.ModuleType(name) for name in ("torchdiffeq", "torchsde", "k_diffusion", "k_diffusion.utils")}
+    lent["torchdiffeq"].odeint = None
+    lent["k_diffusion"].utils = lent["k_diffusion.utils"]
+    lent["k_diffusion.utils"].append_dims = lambda x, ndim: x.reshape(*x.shape, *(1,) * (ndim - x.ndim))
+    before = {name: sys.modules.get(name) for name in lent}
+    sys.modules.update(lent)
+    try:
+        spec = importlib.util.spec_from_file_location(
+            "k_diffusion.sampling", f"{package.submodule_search_locations[0]}/sampling.py"
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        for name, old in before.items():
+            sys.modules.pop(name) if old is None else sys.modules.update({name: old})
+    return module
+
+
+def network(x, call):
+    """Say something smooth of x, another thing at each call."""
+    return torch.sin(1.3 * x / (1 + x.abs().mean()) + 0.7 * call) - 0.2 * torch.cos(x + call)
+
+
+def ours(process, sampler, levels, x, *, use="eps", seed=0):
+    """Return x after each step; noise comes from torch's generator, in the order in which the steps ask for it."""
+    prediction, generator, calls, made = build("objective", use).prediction, torch.Generator().manual_seed(seed), 0, []
+
+    def denoise(x, level):
+        nonlocal calls
+        calls += 1
+        return prediction.x0(network(x, calls - 1), x, level)
+
+    def noise(purpose="step"):
+        return torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+
+    state = sampler.init(x)
+    for here, there in pairwise(levels):
+        x, state = sampler.step(x, here, there, denoise, noise, state)
+        made.append(x)
+    return made
+
+
+def theirs(scheduler, x, **options):
+    """Return x after each call of a scheduler."""
+    made = []
+    for call, timestep in enumerate(scheduler.timesteps):
+        x = scheduler.step(network(x.double(), call), timestep, x, **options).prev_sample.double()
+        made.append(x)
+    return made
+
+
+def agree(one, other, *, tolerance=1e-5):
+    """Compare step by step, relative to how large x is at the step."""
+    assert len(one) == len(other)
+    for x, peer in zip(one, other, strict=True):
+        assert_close(x, peer, rtol=0, atol=tolerance * max(1.0, peer.abs().max().item()))
+
+
+@pytest.fixture
+def start(normal):
+    return normal(*SHAPE)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("steps", [1, 2, 4, 7, 10, 25, 30, 50, 333, 1000])
+def test_discrete_grids_visit_the_same_times(diffusers, spacing, steps):
+    scheduler = diffusers.DDIMScheduler(timestep_spacing=spacing)
+    scheduler.set_timesteps(steps)
+    times = build("grid", spacing).times(build("process", "discrete-vp"), steps)[:-1]
+    expected = scheduler.timesteps[:steps]  # its arange gives one too many where 1000 / steps is no whole number
+    if spacing == "linspace" and steps == 1:
+        expected = torch.tensor([999])  # there numpy starts at the data
+    assert torch.equal((times * 1000).round().long() - 1, expected)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_the_same(diffusers, table):
+    scheduler = diffusers.DDPMScheduler(**TABLES[table])
+    nodes = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
+    alpha_bar = build("process", "discrete-vp", schedule=table).alpha(nodes) ** 2
+    assert_close(alpha_bar, scheduler.alphas_cumprod.double(), rtol=2e-4, atol=1e-7)  # theirs is a product in float32
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("table", ["linear", "scaled-linear"])
+def test_ddim(diffusers, start, table, spacing, eta, prediction):
+    scheduler = diffusers.DDIMScheduler(
+        **TABLES[table], timestep_spacing=spacing, prediction_type=prediction, clip_sample=False
+    )
+    scheduler.set_timesteps(20)
+    process = build("process", "discrete-vp", schedule=table)
+    levels = levels_at(process, build("grid", spacing).times(process, 20))
+    peer = theirs(scheduler, start, eta=eta, generator=torch.Generator().manual_seed(0))
+    agree(ours(process, build("sampler", "ddim", eta=eta), levels, start, use=PREDICTIONS[prediction]), peer)
+
+
+@pytest.mark.parametrize("table", ["linear", "scaled-linear"])
+def test_ddim_on_linspace(diffusers, start, table):
+    """There diffusers visits 999, 946, 894, ... but steps to t - 50 each time. Ours, told so, does the same."""
+    scheduler = diffusers.DDIMScheduler(**TABLES[table], timestep_spacing="linspace", clip_sample=False)
+    scheduler.set_timesteps(20)
+    process, x = build("process", "discrete-vp", schedule=table), start
+    for call, timestep in enumerate(scheduler.timesteps.tolist()):
+        times = torch.tensor([timestep + 1, max(timestep + 1 - 50, 0)], dtype=torch.float64) / 1000
+        peer = scheduler.step(network(x, call), timestep, x).prev_sample
+        here, there = levels_at(process, times)
+        x0 = build("objective", "eps").prediction.x0(network(x, call), x, here)
+        x, _ = build("sampler", "ddim").step(x, here, there, lambda x, level, x0=x0: x0, None, None)
+        agree([x], [peer])
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("table", ["linear", "scaled-linear"])
+def test_ddpm(diffusers, start, table, spacing, prediction):
+    scheduler = diffusers.DDPMScheduler(
+        **TABLES[table], timestep_spacing=spacing, prediction_type=prediction, clip_sample=False
+    )
+    scheduler.set_timesteps(20)
+    process = build("process", "discrete-vp", schedule=table)
+    levels = levels_at(process, build("grid", spacing).times(process, 20))
+    peer = theirs(scheduler, start, generator=torch.Generator().manual_seed(0))
+    agree(ours(process, build("sampler", "ddpm"), levels, start, use=PREDICTIONS[prediction]), peer)
+
+
+def test_ddpm_with_the_larger_variance(diffusers, start):
+    scheduler = diffusers.DDPMScheduler(variance_type="fixed_large", clip_sample=False, timestep_spacing="leading")
+    scheduler.set_timesteps(20)
+    process = build("process", "discrete-vp")
+    levels = levels_at(process, build("grid", "leading").times(process, 20))
+    peer = theirs(scheduler, start, generator=torch.Generator().manual_seed(0))
+    agree(ours(process, build("sampler", "ddpm", variance="large"), levels, start), peer)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace"])  # to "trailing" diffusers adds noise in the last step
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("steps", [5, 20, 100])
+def test_ddpm_with_learned_variance(diffusers, start, table, spacing, steps):
+    scheduler = diffusers.DDPMScheduler(
+        **TABLES[table], variance_type="learned_range", clip_sample=False, timestep_spacing=spacing
+    )
+    scheduler.set_timesteps(steps)
+    process = build("process", "discrete-vp", schedule=table)
+    nodes = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
+    scheduler.alphas_cumprod = process.alpha(nodes) ** 2  # its own, in float32, lose more than the steps may differ
+    levels = levels_at(process, build("grid", spacing).times(process, steps))
+    prediction, calls, generator = build("objective", "hybrid-vlb").prediction, [], torch.Generator().manual_seed(0)
+
+    def both(x, call):
+        return torch.cat([network(x, call), torch.cos(3 * x + call)], 1)
+
+    def counted(x, time, cond):
+        calls.append(x)
+        return both(x, len(calls) - 1)
+
+    sampler, denoise = build("sampler", "ddpm", variance="learned"), Denoiser(counted, prediction, dtype=torch.float64)
+    x, made, peer, state = start, [], [], sampler.init(start)
+    for here, there in pairwise(levels):
+        noise = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+        x, state = sampler.step(x, here, there, denoise, lambda noise=noise: noise, state)
+        made.append(x)
+    x, generator = start, torch.Generator().manual_seed(0)
+    for call, timestep in enumerate(scheduler.timesteps):
+        x = scheduler.step(both(x.double(), call), timestep, x, generator=generator).prev_sample.double()
+        peer.append(x)
+    agree(made, peer, tolerance=1e-6)
+
+
+def under_edm(sigmas):
+    """Return EDM's process and its levels at given noise levels, of which the last is 0."""
+    process = complete(build("process", "edm", sigma_max=200.0))
+    return process, levels_at(process, sigmas.double() / 200)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("table", ["linear", "scaled-linear"])
+@pytest.mark.parametrize("karras", [False, True])
+def test_dpmpp_2m_on_a_table(diffusers, start, table, spacing, karras):
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        **TABLES[table], timestep_spacing=spacing, use_karras_sigmas=karras, final_sigmas_type="zero"
+    )
+    scheduler.set_timesteps(20)
+    process = build("process", "discrete-vp", schedule=table)
+    times = process.t_of_log_snr(-2 * scheduler.sigmas.double().log())
+    assert times[-1].item() == 0
+    agree(ours(process, build("sampler", "dpmpp-2m"), levels_at(process, times), start), theirs(scheduler, start))
+
+
+@pytest.mark.parametrize("table", ["linear", "scaled-linear"])
+@pytest.mark.parametrize("karras", [False, True])
+def test_euler(diffusers, start, table, karras):
+    scheduler = diffusers.EulerDiscreteScheduler(**TABLES[table], use_karras_sigmas=karras)
+    scheduler.set_timesteps(20)
+    process, levels = under_edm(scheduler.sigmas)
+    x = start * scheduler.sigmas[0].item()
+    agree(ours(process, build("sampler", "euler"), levels, x), theirs(scheduler, x))
+
+
+@pytest.mark.parametrize("table", ["linear", "scaled-linear"])
+@pytest.mark.parametrize("karras", [False, True])
+def test_heun(diffusers, start, table, karras):
+    scheduler = diffusers.HeunDiscreteScheduler(**TABLES[table], use_karras_sigmas=karras)
+    scheduler.set_timesteps(20)
+    process, levels = under_edm(torch.cat([scheduler.sigmas[:1], scheduler.sigmas[1::2]]))
+    x = start * scheduler.sigmas[0].item()
+    peer = theirs(scheduler, x)
+    agree(ours(process, build("sampler", "heun"), levels, x), [*peer[1:-1:2], peer[-1]])
+
+
+def test_euler_on_a_flow(diffusers, start):
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    scheduler.set_timesteps(20)
+    process = build("process", "flow")
+    levels = levels_at(process, scheduler.sigmas.double())
+    agree(ours(process, build("sampler", "euler"), levels, start, use="velocity"), theirs(scheduler, start))
+
+
+@pytest.mark.parametrize("name", ["euler", "heun", "dpmpp-2m"])
+@pytest.mark.parametrize("steps", [2, 5, 18, 40])
+def test_k_diffusion_on_karras_sigmas(k_diffusion, start, name, steps):
+    process = complete(build("process", "edm"))
+    levels = levels_at(process, build("grid", "karras").times(process, steps))
+    sigmas = k_diffusion.get_sigmas_karras(steps, 0.002, 80.0)
+    assert_close(torch.tensor([level.sigma for level in levels]), sigmas, rtol=1e-5, atol=0)
+    sigmas, calls, seen = torch.tensor([level.sigma for level in levels], dtype=torch.float64), 0, []
+
+    def denoise(x, sigma):
+        nonlocal calls
+        calls += 1
+        return x - sigma.reshape(-1, 1, 1) * network(x, calls - 1)
+
+    sampler = getattr(k_diffusion, f"sample_{name.replace('-', '_')}")
+    last = sampler(denoise, 80 * start, sigmas, disable=True, callback=lambda step: seen.append(step["x"]))
+    agree(ours(process, build("sampler", name), levels, 80 * start), [*seen[1:], last], tolerance=1e-10)

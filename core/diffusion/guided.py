@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from ..contract import check_tensor
@@ -20,7 +21,8 @@ class Guided:
     """A denoiser wrapped by a guidance; what the two give is checked where it can be wrong.
 
     Guidance moves the mean of a step. Its variance, where the network learns one, is that of the model under the
-    condition asked for: of the first rows of the first call that the guidance makes.
+    condition asked for: of the rows whose conditioning is that one, or of the first rows of the first call where the
+    guidance asks under none such.
 
     Args:
         guidance: wraps the denoiser.
@@ -38,7 +40,8 @@ class Guided:
         self, guidance: Guidance, denoise: Denoiser, cond: Cond, null: Cond, *, of: str, given: Mapping[str, object]
     ) -> None:
         self._denoise, self._of = denoise, of
-        self._checked, self._first_call = False, True
+        self._cond = cond
+        self._checked, self._sure = False, False
         self._spread: Tensor | None = None
         self._rows = 0
         conditioned = self._remembering if denoise.learns_variance else denoise
@@ -49,7 +52,7 @@ class Guided:
             )
 
     def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
-        writes, self._first_call, self._rows = _writes(x), True, len(x)
+        writes, self._spread, self._sure, self._rows = _writes(x), None, False, len(x)
         x0: Tensor = self._guided(x, level)
         if not self._checked:  # what holds for the first call holds for all
             check_tensor(x0, x.shape, of=self._of, device=x.device)
@@ -69,10 +72,22 @@ class Guided:
 
     def _remembering(self, x: Tensor, level: Level[float], cond: Cond | None = None) -> Tensor:
         x0 = self._denoise(x, level, cond)
-        if self._first_call:
-            spread = self._denoise.spread
-            self._spread, self._first_call = None if spread is None else spread[: self._rows], False
+        if not self._sure and self._denoise.spread is not None:
+            place = self._place(cond or {})
+            if place is not None or self._spread is None:
+                first = place or 0
+                self._spread = self._denoise.spread[first : first + self._rows]
+            self._sure = place is not None
         return x0
+
+    def _place(self, cond: Cond) -> int | None:
+        """Return the first of the rows that are conditioned as was asked for."""
+        if cond.keys() != self._cond.keys():
+            return None
+        asked, rows = self._cond, self._rows
+        batch = min((len(value) for value in cond.values()), default=rows)
+        places = range(0, batch - rows + 1, rows)
+        return next((at for at in places if all(torch.equal(cond[k][at : at + rows], asked[k]) for k in asked)), None)
 
 
 def _writes(x: Tensor) -> int:

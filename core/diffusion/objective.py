@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -13,7 +13,10 @@ from .level import Level
 from .prediction import Prediction
 from .process import CompleteProcess, level_at
 
-__all__ = ["Adaptive", "Density", "Objective", "PredictionObjective", "Weighting"]
+__all__ = ["EDGE", "Adaptive", "Answer", "Density", "Objective", "PredictionObjective", "Weighting"]
+
+EDGE = 1e-6
+"""How far from both ends of a process training stays: weights and derivatives may be infinite there."""
 
 Weighting = Callable[[Prediction, Level[Tensor]], Tensor]
 """(prediction, level of (batch,) tensors) -> weight (batch,) of the squared error of the network's output."""
@@ -56,6 +59,22 @@ class Objective(Protocol):
         """Return the loss of each item (batch,), for clean items and noise (batch, \\*item) and times (batch,)."""
 
 
+class Answer(NamedTuple):
+    """What a network was shown in training, and what it said.
+
+    Attributes:
+        x: items with noise (batch, \\*item).
+        level: of each, broadcast to it.
+        said: the prediction, like x.
+        spread: what is said of the variance, like x; None where the network learns none.
+    """
+
+    x: Tensor
+    level: Level[Tensor]
+    said: Tensor
+    spread: Tensor | None
+
+
 @dataclass(frozen=True)
 class PredictionObjective:
     """Regression on a prediction: ``weight(t) * mean((network(x_t, t) - target)**2)``.
@@ -87,11 +106,31 @@ class PredictionObjective:
         eps: Tensor,
         cond: Mapping[str, Tensor],
     ) -> Tensor:
+        losses, _ = self.regression(network, process, x0, t, eps, cond)
+        return self.corrected(t, losses)
+
+    def regression(
+        self,
+        network: nn.Module,
+        process: CompleteProcess,
+        x0: Tensor,
+        t: Tensor,
+        eps: Tensor,
+        cond: Mapping[str, Tensor],
+    ) -> tuple[Tensor, Answer]:
+        """Return the weighted squared error of each item (batch,), and what the network said."""
         exact = level_at(process, t)
         level = exact.like(x0)
         x = level.alpha * x0 + level.sigma * eps
         output = network(x * self.prediction.scale(level), self.prediction.time(exact).to(x0.dtype), cond)
-        check_tensor(output, x.shape, of=f"network {type(network).__name__}", device=x.device)
-        error = (output.to(x0.dtype) - self.prediction.target(x0, eps, level)) ** 2
-        losses = error.flatten(1).mean(1) * self.weighting(self.prediction, exact).to(x0)
+        expected = self.prediction.output_shape(x.shape)
+        check_tensor(output, expected, of=f"network {type(network).__name__}", device=x.device)
+        output = output.to(x0.dtype)
+        said, spread = output.chunk(2, 1) if self.prediction.learns_variance else (output, None)
+        error = (said - self.prediction.target(x0, eps, level)) ** 2
+        weight = self.weighting(self.prediction, exact).to(x0)
+        return error.flatten(1).mean(1) * weight, Answer(x, level, said, spread)
+
+    def corrected(self, t: Tensor, losses: Tensor) -> Tensor:
+        """Return losses (batch,) at times (batch,), divided by the density of those times where it follows them."""
         return self.density.corrected(t, losses) if isinstance(self.density, Adaptive) else losses

@@ -7,15 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...core.diffusion.objective import Density
+from ...core.diffusion.objective import EDGE, Density
 from ...core.diffusion.process import CompleteProcess
 from .importance import Importance
 
 __all__ = ["DensityName", "density"]
 
 DensityName = Literal["uniform", "logit-normal", "log-normal", "importance"]
-
-_EDGE = 1e-6  # keeps training off the very ends of a process, where weights and derivatives may be infinite
 
 
 def density(name: DensityName, mean: float | None, std: float | None) -> Density:
@@ -36,7 +34,7 @@ def density(name: DensityName, mean: float | None, std: float | None) -> Density
 
     def normal(u: Tensor, usual_mean: float, usual_std: float) -> Tensor:
         centre = usual_mean if mean is None else mean
-        return centre + (usual_std if std is None else std) * torch.special.ndtri(u.clamp(_EDGE, 1 - _EDGE))
+        return centre + (usual_std if std is None else std) * torch.special.ndtri(u.clamp(EDGE, 1 - EDGE))
 
     def times(u: Tensor, process: CompleteProcess) -> Tensor:
         u = u.to(torch.float64)
@@ -46,6 +44,6 @@ def density(name: DensityName, mean: float | None, std: float | None) -> Density
             t = torch.sigmoid(normal(u, 0.0, 1.0))
         else:
             t = process.t_of_log_snr(-2 * normal(u, -1.2, 1.2))
-        return t.clamp(_EDGE, 1 - _EDGE)
+        return t.clamp(EDGE, 1 - EDGE)
 
     return times

@@ -11,11 +11,9 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
-from ...core.contract import check_tensor
 from ...core.diffusion import prediction
 from ...core.diffusion.level import expand
-from ...core.diffusion.objective import Adaptive, Density, Weighting
-from ...core.diffusion.prediction import Prediction
+from ...core.diffusion.objective import EDGE, PredictionObjective
 from ...core.diffusion.process import CompleteProcess, level_at
 from ...core.diffusion.transition import share_of, transition
 from .densities import DensityName
@@ -29,11 +27,10 @@ __all__ = ["HybridObjective", "hybrid_vlb"]
 Positive = Annotated[float, Gt(0)]
 
 _PREDICTIONS = {"eps": prediction.EPS, "v": prediction.V, "velocity": prediction.VELOCITY}
-_EDGE = 1e-6  # what is closer to the data than training ever looks is data
 
 
 @dataclass(frozen=True)
-class HybridObjective:
+class HybridObjective(PredictionObjective):
     """``weight(t) * mean(error**2) + vlb_weight * length * bound(t)``, for a network with two outputs for each value.
 
     Attributes:
@@ -46,21 +43,10 @@ class HybridObjective:
         reach: the largest of them; they lie evenly from ``-reach`` to ``reach``.
     """
 
-    prediction: Prediction
-    weighting: Weighting
-    density: Density
     length: int
     vlb_weight: float
     values: int
     reach: float
-
-    @property
-    def memory(self) -> nn.Module | None:
-        """What the density has learnt of the losses, if it is one that learns."""
-        return self.density if isinstance(self.density, nn.Module) else None
-
-    def times(self, u: Tensor, process: CompleteProcess) -> Tensor:
-        return self.density(u, process)
 
     def loss(
         self,
@@ -71,19 +57,12 @@ class HybridObjective:
         eps: Tensor,
         cond: Mapping[str, Tensor],
     ) -> Tensor:
-        exact = level_at(process, t)
-        level = exact.like(x0)
-        x = level.alpha * x0 + level.sigma * eps
-        output = network(x * self.prediction.scale(level), self.prediction.time(exact).to(x0.dtype), cond)
-        expected = self.prediction.output_shape(x.shape)
-        check_tensor(output, expected, of=f"network {type(network).__name__}", device=x.device)
-        said, spread = output.to(x0.dtype).chunk(2, 1)
-        error = (said - self.prediction.target(x0, eps, level)) ** 2
-        simple = error.flatten(1).mean(1) * self.weighting(self.prediction, exact).to(x0)
+        simple, answer = self.regression(network, process, x0, t, eps, cond)
+        assert answer.spread is not None, "a prediction that learns variance gives it"
         # The bound teaches the variance alone: it sees the predicted item, but moves it not.
-        bound = self.bound(process, x0, self.prediction.x0(said.detach(), x, level), spread, t)
-        losses = simple + self.vlb_weight * self.length * bound
-        return self.density.corrected(t, losses) if isinstance(self.density, Adaptive) else losses
+        predicted = self.prediction.x0(answer.said.detach(), answer.x, answer.level)
+        bound = self.bound(process, x0, predicted, answer.spread, t)
+        return self.corrected(t, simple + self.vlb_weight * self.length * bound)
 
     def bound(self, process: CompleteProcess, x0: Tensor, predicted: Tensor, spread: Tensor, t: Tensor) -> Tensor:
         """Return the term of the variational bound at each item's time, in bits for each number of an item (batch,).
@@ -96,7 +75,7 @@ class HybridObjective:
             t: times (batch,), float64. Summed over ``t + k / length``, k = 0 to length - 1, for any one t of at most
                 1 / length, the terms are the bound, but for what is left of the data in pure noise.
         """
-        last = t < 1 / self.length + _EDGE
+        last = t < 1 / self.length + EDGE
         nats = torch.zeros_like(t, dtype=x0.dtype)
         for rows, term in ((~last, self._divergence), (last, self._decoded)):
             if bool(rows.any()):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...core.diffusion.objective import EDGE
 from ...core.diffusion.process import CompleteProcess
 
 __all__ = ["Importance"]
-
-_EDGE = 1e-6  # as in the other densities
 
 
 class Importance(nn.Module):
@@ -49,7 +48,7 @@ class Importance(nn.Module):
         ends = density.cumsum(0) / bins
         index = torch.searchsorted(ends, u, right=True).clamp(max=bins - 1)
         inside = 1 - (ends[index] - u) * bins / density[index]
-        return ((index + inside.clamp(0, 1)) / bins).clamp(_EDGE, 1 - _EDGE)
+        return ((index + inside.clamp(0, 1)) / bins).clamp(EDGE, 1 - EDGE)
 
     def corrected(self, t: Tensor, losses: Tensor) -> Tensor:
         """Return ``losses`` (batch,) over the density that ``t`` (batch,) was drawn by, and take note of them."""

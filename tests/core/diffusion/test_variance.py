@@ -110,13 +110,36 @@ def test_guidance_leaves_the_variance_to_the_condition(guidance, normal):
     assert (guided.variance(HERE, NEXT) / denoise.variance(HERE, NEXT) - 1).abs().min() > 1e-4
 
 
-def test_a_guidance_that_calls_twice_asks_for_the_condition_first(normal):
-    class Twice:
-        def wrap(self, denoise, cond, null):
-            return lambda x, level: 2 * denoise(x, level, cond) - denoise(x, level, null)
+class Twice:
+    """Calls for the condition and for none, one after the other."""
+
+    def wrap(self, denoise, cond, null):
+        return lambda x, level: 2 * denoise(x, level, cond) - denoise(x, level, null)
+
+
+class NullFirst:
+    def wrap(self, denoise, cond, null):
+        return lambda x, level: -denoise(x, level, null) + 2 * denoise(x, level, cond)
+
+
+class AtOnce:
+    """Calls for both at once, none first."""
+
+    def wrap(self, denoise, cond, null):
+        both = {name: torch.cat([null[name], cond[name]]) for name in cond}
+
+        def guided(x, level):
+            plain, conditioned = denoise(torch.cat([x, x]), level, both).chunk(2)
+            return 2 * conditioned - plain
+
+        return guided
+
+
+@pytest.mark.parametrize("kind", [Twice, NullFirst, AtOnce])
+def test_the_variance_is_that_of_the_condition_whatever_the_order_of_calls(normal, kind):
 
     denoise, x = oracle(), normal(4, 2)
-    guided = Guided(Twice(), denoise, COND, NULL, of="guidance", given={})
+    guided = Guided(kind(), denoise, COND, NULL, of="guidance", given={})
     for shift in (0.0, 1.0):  # the second time as the first
         guided(x + shift, HERE)
         told = guided.variance(HERE, NEXT)

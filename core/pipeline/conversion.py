@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, NoiseformError
+from ..errors import CheckpointError, ConfigError, NoiseformError
 from ..naming import printable
 from ..registration.attribution import plugins_named
 from ..registration.build import build
@@ -100,23 +100,12 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
     with plugins_named(doing):
         found = _converter_of(source).convert(source, pickles=pickles)
     config = with_defaults_named(checked(PipelineConfig, found.pipeline, what=doing))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = (error.strerror or "failed").lower()
-        raise ConfigError(f"convert: {printable(out)}: cannot be made ({why}); choose another folder") from error
+    _make_parents(out)
     with temporary_folder(out) as room:
         for folder, files in found.folders.items():
             _write_folder(room / folder, files)
-        weights: dict[str, Mapping[str, Tensor]] = {}
-        parts: set[RequiredPart] = set()
-        with torch.random.fork_rng(devices=[]), plugins_named(doing):  # initial weights are drawn
-            spec = build("modality", config.modality).spec(config.media)
-            for table in config.stages:
-                stage = build_stage(table, spec, where=doing, folder=room)
-                weights |= dict(_fitted(stage, found.weights, doing))
-                parts |= {*stage.parts}
-        model = (config.model_dump(exclude_none=True), weights, sorted(parts, key=str), found.facts)
+        weights, parts = _translated(config, found.weights, room, printable(source))
+        model = (config.model_dump(exclude_none=True), weights, parts, found.facts)
         if replaced:
             before = _folders_named_in(out)
             for folder in found.folders:
@@ -128,6 +117,38 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
             write_model_folder(room, *model)
             publish_folder(room, out)
     return found
+
+
+def _make_parents(out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        raise ConfigError(
+            f"convert: {printable(out.parent)}: this folder cannot be made ({why}); choose another"
+        ) from error
+
+
+def _translated(
+    config: PipelineConfig, given: Mapping[str, Mapping[str, Tensor]], folder: Path, source: str
+) -> tuple[dict[str, Mapping[str, Tensor]], list[RequiredPart]]:
+    """Return the weights of all stages and codecs, and the parts that they were built with.
+
+    Raises:
+        CheckpointError: what was read gives no pipeline, or weights that do not fit.
+    """
+    weights: dict[str, Mapping[str, Tensor]] = {}
+    parts: set[RequiredPart] = set()
+    try:
+        with torch.random.fork_rng(devices=[]), plugins_named(f"convert: {source}"):  # initial weights are drawn
+            spec = build("modality", config.modality).spec(config.media)
+            for table in config.stages:
+                stage = build_stage(table, spec, where=source, folder=folder)
+                weights |= dict(_fitted(stage, given, source))
+                parts |= {*stage.parts}
+    except ConfigError as error:  # the tables are the converter's: what is wrong in them is wrong in what it read
+        raise CheckpointError(f"convert: {error}") from error
+    return weights, sorted(parts, key=str)
 
 
 def _is_replaced(out: Path, overwrite: bool) -> bool:
@@ -182,7 +203,7 @@ def _write_folder(folder: Path, files: Mapping[str, bytes | Mapping[str, Tensor]
 
 
 def _fitted(
-    stage: Stage, weights: Mapping[str, Mapping[str, Tensor]], doing: str
+    stage: Stage, weights: Mapping[str, Mapping[str, Tensor]], source: str
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Give the weights of a stage and of its codec, after making sure that they fit."""
     for name, learnt in ((stage.config.name, stage.model), (codec_entry(stage.config.name), stage.codec)):
@@ -191,7 +212,7 @@ def _fitted(
         state = learnt.state_dict()
         own = {key: value for key, value in state.items() if key.startswith("conditioners.")}
         given = {**own, **weights.get(name, {})}
-        check_fit(state, given, allow_dtype_cast=True, source=f"{doing}: weights of {name!r}")
+        check_fit(state, given, allow_dtype_cast=True, source=f"convert: {source}: weights of {name!r}")
         yield name, given
 
 

@@ -38,7 +38,7 @@ class _Network(nn.Module, ABC):
         self, part: str, config: Mapping[str, object], nulls: Sequence[str], length: int, channels: int
     ) -> None:
         super().__init__()
-        self._part, self._length, self._channels = f"network {part}", length, channels
+        self._part, self._length = f"network {part}", length
         self.model: Any = configured(self.library, self._part, config, nulls)
         self._check("in_channels", channels, "an item has")
         # Attention takes positions one after the other, each with its channels: so laid out, nothing is turned for it.
@@ -84,9 +84,10 @@ class UNet2D(_Network):
         length: Length = 1000,
         *,
         channels_in: int,
+        channels_out: int | None = None,
     ) -> None:
         super().__init__("diffusers-unet-2d", config, nulls, length, channels_in)
-        self._check("out_channels", channels_in, "an item has")
+        self._check("out_channels", channels_out or channels_in, "what the objective predicts has")
         self._multiple = 2 ** (len(self.model.config["block_out_channels"]) - 1)
 
     def told(self, x: Tensor, index: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
@@ -138,7 +139,7 @@ class DiT(_Network):
     """``DiTTransformer2DModel`` of diffusers: a transformer of patches that is told a class.
 
     Needs diffusers (``pip install 'noiseform[diffusers]'``). Of a network that also predicts the variance, only the
-    first half of the channels is kept.
+    first half of the channels is kept, unless the objective is one of learned variance.
 
     Args:
         config: options of DiTTransformer2DModel, as its config.json has them.
@@ -158,18 +159,19 @@ class DiT(_Network):
         length: Length = 1000,
         *,
         channels_in: int,
+        channels_out: int | None = None,
         vector_width: int = 0,
     ) -> None:
         super().__init__("diffusers-dit", config, nulls, length, channels_in)
-        outputs = self.model.config["out_channels"]
-        if outputs not in (None, channels_in, 2 * channels_in):
-            raise ConfigError(
-                f"{self._part}: config: out_channels is {outputs}, expected {channels_in} or twice as many"
-            )
+        self._kept = channels_out or channels_in
+        outputs = self.model.config["out_channels"] or channels_in
+        if outputs not in (self._kept, 2 * channels_in):
+            wanted = f"{self._kept}" if self._kept > channels_in else f"{channels_in} or twice as many"
+            raise ConfigError(f"{self._part}: config: out_channels is {outputs}, expected {wanted}; make them the same")
         if vector_width != 1:
             raise ConfigError(f"{self._part}: it is told the number of a class; use the conditioner class-number")
 
     def told(self, x: Tensor, index: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
         classes = cond["vector"][:, 0].round().long()
         output: Tensor = self.model(x, index, class_labels=classes, return_dict=False)[0]
-        return output[:, : self._channels]
+        return output[:, : self._kept]

@@ -182,6 +182,10 @@ def translated(kind: str, config: Mapping[str, object], error: Callable[[str], C
             raise options.refused("rescale_betas_zero_snr", " together with prediction_type epsilon")
     objective: Table = {"use": options.choice("prediction_type", _PREDICTIONS)}
     sampler, notes = _SAMPLERS[kind](options)
+    if sampler.get("variance") == "learned":
+        if objective["use"] == "x0":
+            raise options.refused("variance_type", " together with prediction_type sample")
+        objective = {"use": "hybrid-vlb", "predict": objective["use"], "length": length}
     grid, told = _grid(options)
     return Schedule(process, objective, grid, sampler, length, (*notes, *told))
 
@@ -222,9 +226,9 @@ def _clip(options: _Options) -> Table:
 
 def _ddpm(options: _Options) -> tuple[Table, list[str]]:
     small = {"fixed_small": "small", "fixed_small_log": "small"}
-    variance = options.choice("variance_type", {**small, "fixed_large": "large"})
+    variance = options.choice("variance_type", {**small, "fixed_large": "large", "learned_range": "learned"})
     spacing, offset = options.values["timestep_spacing"], options.values["steps_offset"]
-    if variance == "large" and (spacing == "trailing" or (spacing == "leading" and offset)):
+    if variance != "small" and (spacing == "trailing" or (spacing == "leading" and offset)):
         # There diffusers adds noise in the last step too.
         raise options.refused("variance_type", f" with timestep_spacing {spacing} and steps_offset {offset}")
     return {"use": "ddpm", **({"variance": variance} if variance != "small" else {}), **_clip(options)}, []

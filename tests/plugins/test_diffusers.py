@@ -193,6 +193,17 @@ def test_ddpm(diffusers, make, tmp_path, monkeypatch, table, options, prediction
     assert same(*make("DDPMPipeline", scheduler), tmp_path / "ours", monkeypatch, steps=20) > 0.02
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_ddpm_of_learned_variance(diffusers, models, make, tmp_path, monkeypatch, prediction):
+    small = models["pixels"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        both = diffusers.UNet2DModel.from_config(small.config, out_channels=6).eval()
+    monkeypatch.setitem(models, "pixels", both)
+    scheduler = diffusers.DDPMScheduler(variance_type="learned_range", prediction_type=prediction)
+    assert same(*make("DDPMPipeline", scheduler), tmp_path / "ours", monkeypatch, steps=20) > 0.02
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -332,7 +343,13 @@ SCHEDULERS = [
     ("DDPMScheduler", {"thresholding": True}, "thresholding = True"),
     ("DDPMScheduler", {"trained_betas": [0.1, 0.2]}, r"trained_betas = \[0.1, 0.2\]"),
     ("DDPMScheduler", {"beta_schedule": "laplace"}, "beta_schedule = 'laplace'.* squaredcos_cap_v2, sigmoid it does"),
-    ("DDPMScheduler", {"variance_type": "learned_range"}, "variance_type = 'learned_range'"),
+    ("DDPMScheduler", {"variance_type": "learned"}, "variance_type = 'learned'"),
+    (
+        "DDPMScheduler",
+        {"variance_type": "learned_range", "prediction_type": "sample"},
+        "variance_type = 'learned_range'.* together with prediction_type sample",
+    ),
+    ("DDPMScheduler", {"variance_type": "learned_range", "steps_offset": 1}, "variance_type = 'learned_range'"),
     (
         "DDPMScheduler",
         {"variance_type": "fixed_large", "timestep_spacing": "trailing"},
@@ -393,8 +410,14 @@ FAULTS = {
     "a class embedding": ("unet/config.json", lambda file: change(file, num_class_embeds=9), 4, "num_class_embeds = 9"),
     "no size": ("unet/config.json", lambda file: change(file, sample_size=None), 4, "sample_size is None"),
     "other channels": ("unet/config.json", lambda file: change(file, in_channels=0), 4, "in_channels is 0"),
-    "two channels": ("unet/config.json", lambda file: change(file, in_channels=2), 2, "channels"),
-    "an unknown block": ("unet/config.json", lambda file: change(file, up_block_types=["X", "Y"]), 2, "cannot be made"),
+    "two channels": ("unet/config.json", lambda file: change(file, in_channels=2), 4, "channels"),
+    "an unknown block": ("unet/config.json", lambda file: change(file, up_block_types=["X", "Y"]), 4, "cannot be made"),
+    "a steep table": (
+        "scheduler/scheduler_config.json",
+        lambda file: change(file, beta_end=5),
+        4,
+        "theirs: .*beta_end",
+    ),
     "another width": (
         "unet/config.json",
         lambda file: change(file, block_out_channels=[16, 40]),

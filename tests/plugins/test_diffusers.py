@@ -416,7 +416,7 @@ FAULTS = {
         "scheduler/scheduler_config.json",
         lambda file: change(file, beta_end=5),
         4,
-        "theirs: .*beta_end",
+        "theirs, .*beta_end",
     ),
     "another width": (
         "unet/config.json",

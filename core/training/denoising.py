@@ -20,6 +20,7 @@ from ..pipeline.pipeline import Pipeline
 from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
 from ..pipeline.stage import Model, build_stage
 from .batches import Batch
+from .latents import Latents
 from .recipe import Recipe
 
 __all__ = ["DenoisingTask"]
@@ -61,6 +62,7 @@ class DenoisingTask:
                 f"recipe: codec {stages[name].codec.use!r} has to be trained first, by a recipe of its own; "
                 "then name its folder as its weights"
             )
+        self._latents = Latents(self._stage)
         self.modules: Mapping[str, nn.Module] = {"model": self._stage.model}
         memory = getattr(self._stage.objective, "memory", None)
         self.memory: Mapping[str, nn.Module] = {} if memory is None else {"objective": memory}
@@ -89,8 +91,7 @@ class DenoisingTask:
     def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Give the mean loss of the objective over a batch, some of whose conditions are left out."""
         stage, model = self._stage, self._stage.model
-        encoded, shape = stage.codec.encode(batch.media), (len(batch.media), *stage.latent_shape)
-        x0 = check_tensor(encoded, shape, of=f"codec {stage.config.codec.use!r}: encode")
+        x0 = self._latents.of(batch.media)
         raw = model.encode(batch.conditions)
         null = model.null(raw)
         kept = [

@@ -25,9 +25,46 @@ def told(text: torch.nn.Module, *texts: str | None) -> dict[str, torch.Tensor]:
     return text(text.encode([{} if one is None else {"text": one} for one in texts]))
 
 
-@pytest.fixture
-def text() -> torch.nn.Module:
-    return conditioner("text", width=32, depth=2, heads=4, length=24)
+@pytest.fixture(params=[0, 50], ids=["bytes", "words"])
+def text(request: pytest.FixtureRequest) -> torch.nn.Module:
+    return conditioner("text", width=32, depth=2, heads=4, length=24, words=request.param)
+
+
+def likeness(text: torch.nn.Module, *texts: str) -> torch.Tensor:
+    """Return how alike the vectors of texts are, pair by pair, around their mean."""
+    vectors = told(text, *texts)["vector"]
+    return torch.corrcoef(vectors - vectors.mean(0))
+
+
+def test_words_are_alike_by_their_letters_and_otherwise_not():
+    """Before any training: what shares a word, or most of one, is alike; what only shares single letters is not."""
+    texts = "red heart", "red hearts", "blue heart", "Red Heart", "trader heat", "penguin", "frog", "camera"
+    like = likeness(conditioner("text", width=256, depth=0, words=4096), *texts)
+    assert like[0, 3] > 0.6
+    assert like[0, 1] > 0.2
+    assert like[0, 2] > 0.2
+    assert like[0, 4:].max() < 0.1
+    # By bytes alone the letters count, whatever word they are of.
+    like = likeness(conditioner("text", width=256, depth=0), *texts)
+    assert like[0, 4] > like[0, 2] + 0.2
+
+
+def test_words_have_the_places_of_their_bytes():
+    text = conditioner("text", width=64, depth=0, words=512)
+    plain = conditioner("text", width=64, depth=0)
+    raw = text.encode([{"text": "an old map"}, {"text": "é"}, {}])
+    assert raw["word"].tolist() == [[0, 0, -1, 1, 1, 1, -1, 2, 2, 2], [0] * 2 + [-1] * 8, [-1] * 10]
+    assert raw["pieces"].shape[:2] == (3, 3)
+    vectors = text._vectors(raw["pieces"], raw["word"])
+    assert_close(vectors[0, 3], vectors[0, 5])
+    assert not vectors[0, 2].any()
+    assert not vectors[2].any()
+    assert_close(vectors[0, :2].std().item(), 1.0, atol=0.3, rtol=0)
+    # A text whose words are all unknown to the table is one of bytes alone: the same symbols, the same places.
+    with torch.no_grad():
+        text.words.zero_()
+        text.symbols.copy_(plain.symbols)
+    assert_close(told(text, "an old map")["vector"], told(plain, "an old map")["vector"])
 
 
 def test_texts_are_told_apart_by_the_order_of_their_bytes(text):
@@ -130,10 +167,11 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 NAMES = ("clip", "t5")
 
 
-@pytest.mark.parametrize("name", ["text", *NAMES])
+@pytest.mark.parametrize("name", ["text", "words", *NAMES])
 def test_other_items_of_the_batch_change_nothing(name, request):
-    one = request.getfixturevalue("text") if name == "text" else None
-    if one is None:
+    if name in ("text", "words"):
+        one = conditioner("text", width=32, words=50 if name == "words" else 0)
+    else:
         one = conditioner(name, model=str(request.getfixturevalue("encoders") / name))
     alone, among = told(one, "a hat"), told(one, "a hat", "much longer", None)
     length = alone["sequence"].shape[1]

@@ -1,0 +1,52 @@
+"""What a trained codec makes of the items, each encoded once."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from ..contract import check_tensor
+from ..pipeline.pretrained import has_weights
+from ..pipeline.stage import Stage
+
+__all__ = ["MAX_BYTES", "Latents"]
+
+MAX_BYTES = 2**28
+"""Of latents that are kept: 65,536 of 16 x 16 x 4. What comes after that is encoded anew each time."""
+
+
+class Latents:
+    """Encodes batches of media; of a codec with weights, whose encoding takes time, the latents are kept.
+
+    They are found again by the bytes of the item itself, so that a random window of a sound is what it is. Such a codec
+    is given one item at a time: a latent's last bits may depend on the batch, and must not on what was seen before.
+
+    Args:
+        stage: whose codec encodes.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._codec, self._shape = stage.codec, stage.latent_shape
+        self._of = f"codec {stage.config.codec.use!r}: encode"
+        self._keeps = has_weights(stage.codec)
+        self._kept: dict[bytes, Tensor] = {}
+        self._bytes = 0
+
+    def of(self, media: Tensor) -> Tensor:
+        """Return latents (batch, \\*latent_shape) of media (batch, \\*shape)."""
+        return torch.cat([self._one(item) for item in media.split(1)]) if self._keeps else self._encoded(media)
+
+    def _one(self, item: Tensor) -> Tensor:
+        key = hashlib.blake2b(item.contiguous().numpy().data, digest_size=16).digest()
+        latent = self._kept.get(key)
+        if latent is None:
+            latent = self._encoded(item)
+            if self._bytes + latent.nbytes <= MAX_BYTES:
+                self._kept[key] = latent
+                self._bytes += latent.nbytes
+        return latent
+
+    def _encoded(self, media: Tensor) -> Tensor:
+        return check_tensor(self._codec.encode(media), (len(media), *self._shape), of=self._of)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .attention import attend, split
 
 __all__ = [
     "Attention",
@@ -215,11 +216,8 @@ class Attention(nn.Module):
         return x + change.reshape(x.shape)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        split = "batch position (head width) -> batch head position width"
-        q, k, v = (rearrange(part, split, width=self.head_width) for part in (queries, keys, values))
-        keep = None if mask is None else rearrange(mask, "batch position -> batch 1 1 position")
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=keep)
-        return rearrange(mixed, "batch head position width -> batch position (head width)")
+        heads = queries.shape[-1] // self.head_width
+        return attend(split(queries, heads), split(keys, heads), split(values, heads), mask)
 
 
 class Downsample(nn.Module):

@@ -5,42 +5,20 @@ from __future__ import annotations
 import math
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .attention import attend, split
 
 __all__ = [
     "CrossAttention",
     "FeedForward",
     "RMSNorm",
     "SelfAttention",
-    "attend",
     "check_heads",
-    "split",
     "spread",
     "waves",
 ]
-
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return what each query reads (batch, position, width); all three are (batch, head, position, width of a head).
-
-    Args:
-        queries: what is looked for.
-        keys: what is offered.
-        values: what is read.
-        mask: True where there is something to read (batch, position), for each item at one place at least.
-
-    Source: Vaswani et al. 2017, arXiv 1706.03762, equation 1.
-    """
-    keep = None if mask is None else rearrange(mask, "batch position -> batch 1 1 position")
-    read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=keep)
-    return rearrange(read, "batch head position width -> batch position (head width)")
-
-
-def split(tokens: Tensor, heads: int) -> Tensor:
-    """Return tokens (batch, position, width) as (batch, head, position, width of a head)."""
-    return rearrange(tokens, "batch position (head width) -> batch head position width", head=heads)
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -9,8 +9,9 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from ...core.networks.attention import attend, split
 from ...core.networks.layers import zeroed
-from ...core.networks.transformer import FeedForward, RMSNorm, attend, check_heads, split, spread
+from ...core.networks.transformer import FeedForward, RMSNorm, check_heads, spread
 from .frame import Frame, modulated, plain_norm
 
 __all__ = ["MMDiT"]

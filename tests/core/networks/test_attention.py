@@ -1,0 +1,48 @@
+"""Attention: the way by hand and torch's own give the same, and the same gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from noiseform.core.networks import attention
+from torch import Tensor
+from torch.testing import assert_close
+
+
+def read(queries: int, keys: int, *, few: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """Return what is read, and the gradients of all three."""
+    monkeypatch.setattr(attention, "_FEW", few)
+    generator = torch.Generator().manual_seed(0)
+    parts = [
+        torch.randn(3, 2, length, 8, dtype=torch.float64, generator=generator, requires_grad=True)
+        for length in (queries, keys, keys)
+    ]
+    mask = (torch.arange(keys) < torch.tensor([[1], [keys // 2], [keys]])) if masked else None
+    found = attention.attend(*parts, mask)
+    assert found.shape == (3, queries, 16)
+    return [found.detach(), *torch.autograd.grad(found.square().sum(), parts)]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("queries", "keys"), [(7, 7), (5, 12)])
+def test_both_ways_are_the_same(queries, keys, masked, monkeypatch):
+    by_hand = read(queries, keys, few=10_000, masked=masked, monkeypatch=monkeypatch)
+    fused = read(queries, keys, few=0, masked=masked, monkeypatch=monkeypatch)
+    for one, other in zip(by_hand, fused, strict=True):
+        assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_sampling_and_long_sequences_take_torch_s_own(monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        attention.functional,
+        "scaled_dot_product_attention",
+        lambda queries, *others, **options: taken.append(queries.shape[-2]) or queries,
+    )
+    short, long = (torch.zeros(1, 1, length, 8, requires_grad=True) for length in (4, 300))
+    attention.attend(short, short, short)
+    assert taken == []
+    attention.attend(long, long, long)
+    with torch.no_grad():
+        attention.attend(short, short, short)
+    assert taken == [300, 4]

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import MediaError, NoiseformError
 from ..naming import printable
 from .dataset import DataConfig, Labelled, list_items, refuse_too_many
+from .decoding_process import DecodingProcess
 from .source import open_source
 
 __all__ = ["CACHE_LIMIT", "FileDataset"]
@@ -24,9 +25,10 @@ CACHE_LIMIT = 2**30
 class FileDataset(ABC):
     """The files of a folder or a tar archive, decoded, with what describes them.
 
-    Every file is decoded once at the start, which finds the unusable ones, and kept in memory up to ``cache_limit``;
-    what does not fit is decoded again when it is asked for. A file that has vanished or changed since is skipped and
-    counted, and the next good one stands in its place from then on; ask for ``conditions(index)`` after its item.
+    Every file is decoded once at the start, in a process of its own, which finds the unusable ones, even those that
+    hang or crash a decoder. What was decoded is kept in memory up to ``cache_limit``; what does not fit is decoded
+    again when it is asked for, in this process. A file that has vanished or changed since is skipped and counted, and
+    the next good one stands in its place from then on; ask for ``conditions(index)`` after its item.
 
     A modality says how a file is decoded and how an item is cut from that, before it calls this constructor.
 
@@ -62,17 +64,18 @@ class FileDataset(ABC):
         self._kept: list[Tensor | None] = []
         self._replaced: dict[int, int] = {}
         room = cache_limit
-        for item in listing.items:
-            try:
-                decoded = self._decoded(item)
-            except MediaError as error:
-                self._skip(item, error)
-                continue
-            room -= decoded.numel() * decoded.element_size()
-            kept = room >= 0
-            # What is kept decoded needs its file no more, which may be held in memory too.
-            self._items.append(replace(item, entry=replace(item.entry, open=_released)) if kept else item)
-            self._kept.append(decoded if kept else None)
+        with DecodingProcess(lambda number: self._decoded(listing.items[number])) as decode:
+            for number, item in enumerate(listing.items):
+                try:
+                    decoded = decode(number)
+                except MediaError as error:
+                    self._skip(item, error)
+                    continue
+                room -= decoded.numel() * decoded.element_size()
+                kept = room >= 0
+                # What is kept decoded needs its file no more, which may be held in memory too.
+                self._items.append(replace(item, entry=replace(item.entry, open=_released)) if kept else item)
+                self._kept.append(decoded if kept else None)
         refuse_too_many(place, len(self.skipped), self._total, config.max_bad, self.skipped)
 
     @abstractmethod

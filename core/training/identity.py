@@ -14,7 +14,7 @@ from .task import Task
 
 __all__ = ["differences", "identity_of"]
 
-_FREE = {"keep", "checkpoint_every", "sample_every", "samples", "weights"}
+_FREE = {"keep", "checkpoint_every", "sample_every", "samples", "weights", "full_disk"}
 """Keys of ``[training]`` that change nothing of what is computed."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -34,21 +35,37 @@ class LossLog:
                     self.entries.append(entry)
         with whole_file(path, overwrite=True) as file:
             file.write("".join(json.dumps(entry) + "\n" for entry in self.entries).encode())
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
+        self._pending: list[str] = []
 
     def add(self, **entry: float) -> None:
-        """Write down one step."""
+        """Note one step; it is written down with the next :meth:`flush`."""
         self.entries.append(entry)
-        self._file.write(json.dumps(entry) + "\n")
+        self._pending.append(json.dumps(entry) + "\n")
 
     def flush(self, *, to_disk: bool = False) -> None:
-        """Hand what was written to the system, and on to the disk if asked."""
-        self._file.flush()
-        if to_disk:
-            os.fsync(self._file.fileno())
+        """Write down what was noted, and hand it on to the disk if asked.
+
+        Raises:
+            OSError: the disk is full; nothing was written, and what was noted is still there for the next time.
+        """
+        lines = memoryview("".join(self._pending).encode())
+        try:
+            while lines:
+                lines = lines[self._file.write(lines) :]
+            if to_disk:
+                os.fsync(self._file.fileno())
+        except OSError:
+            os.ftruncate(self._file.fileno(), self._size)
+            raise
+        self._size = os.fstat(self._file.fileno()).st_size
+        self._pending.clear()
 
     def close(self) -> None:
-        """Close the file."""
+        """Write down what was noted, as far as there is room, and close the file."""
+        with contextlib.suppress(OSError):
+            self.flush()
         self._file.close()
 
     def plot(self, path: Path) -> None:

@@ -49,6 +49,8 @@ class TrainingConfig(BaseModel):
         weights: precision of the model folder's weights.
         checkpoint_every: steps between checkpoints.
         keep: checkpoints that stay.
+        full_disk: what happens where there is no room for a checkpoint, a picture or the log: ``stop`` with an error,
+            or ``go on`` with a warning, in the hope of room by the next; what was saved before stands either way.
         sample_every: steps between pictures of samples; 0 for none.
         samples: items in such a picture.
     """
@@ -72,6 +74,7 @@ class TrainingConfig(BaseModel):
     weights: Literal["fp32", "fp16", "bf16"] = "fp16"
     checkpoint_every: Count = 500
     keep: Annotated[int, Field(ge=1, le=1000)] = 2
+    full_disk: Literal["stop", "go on"] = "stop"
     sample_every: Annotated[int, Field(ge=0)] = 1000
     samples: Annotated[int, Field(ge=1, le=64)] = 10
 

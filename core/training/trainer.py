@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ... import __version__
-from ..errors import ConfigError, NumericError
+from ..errors import ConfigError, NumericError, ResourceError
 from ..machine.exhaustion import memory_told
 from ..machine.memory import refuse_too_many_parameters
 from ..naming import printable
@@ -46,6 +46,7 @@ from .task import Task
 
 __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
 
+_LOGGED = 50  # steps between writes to the log
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -216,14 +217,27 @@ class _Trainer:
                 for observer in observers:
                     observer(TrainingStep(self.done, config.steps, loss, rate, gradient, seconds))
                 drawn = config.sample_every and self.done % config.sample_every == 0
-                if drawn or self.done % config.checkpoint_every == 0 or self.done == last or caught:
+                if self.done == last or caught:
                     self.save()
+                elif drawn or self.done % config.checkpoint_every == 0:
+                    self._if_room(self.save)
+                elif self.done % _LOGGED == 0:
+                    self._if_room(self.log.flush)
                 if drawn:
-                    self._draw()
+                    self._if_room(self._draw)
                 if caught:
                     raise Interrupted(caught[0])
         finally:
             self.log.close()
+
+    def _if_room(self, write: Callable[[], None]) -> None:
+        """Write something, or go on without it where the disk is full and the recipe says so."""
+        try:
+            write()
+        except (ResourceError, OSError) as error:
+            if self.config.full_disk == "stop":
+                raise
+            warnings.warn(f"{error}; training goes on", stacklevel=2)
 
     def _step(self, step: int) -> tuple[float, float, float]:
         """Update every module once; return loss and gradient of the model, and the learning rate."""

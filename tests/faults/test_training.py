@@ -338,6 +338,31 @@ def full_disk(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
+def test_training_goes_on_beside_a_full_disk_where_the_recipe_says_so(trainer, monkeypatch):
+    """Steps 2 to 6 of 8 find no room for a checkpoint; then there is some, and everything is there."""
+    import noiseform.core.training.trainer as module
+
+    monkeypatch.setattr(module, "_LOGGED", 1)
+    step = module._Trainer._step
+    room = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def narrowing(self, number):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150, room[1]) if 1 <= number < 6 else room)
+        return step(self, number)
+
+    monkeypatch.setattr(module._Trainer, "_step", narrowing)
+    try:
+        assert trainer("--set", "training.full_disk='go on'", "--set", "training.checkpoint_every=2") == 0
+        assert "; training goes on" in trainer.said
+        assert len(trainer.log) == 8
+        assert latest_checkpoint(trainer.folder).step == 8
+        load_model_folder(trainer.folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, room)
+        signal.signal(signal.SIGXFSZ, before)
+
+
 def test_full_disk_leaves_the_earlier_checkpoint(trainer):
     assert trainer("--until", "4") == 0
     kept = latest_checkpoint(trainer.folder)

@@ -72,6 +72,9 @@ class Norm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return like x (batch, \\*space, channels)."""
+        if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
+            # Torch's backward for channels last writes the gradient of x, wanted or not: without one it crashes (2.13).
+            x = x.detach().requires_grad_()
         first = x.movedim(-1, 1)
         if x.ndim == 3:
             return super().forward(first.unsqueeze(2)).squeeze(2).movedim(1, -1)
@@ -163,10 +166,15 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Identity() if same else Pointwise(rank, channels_in, channels_out)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in), embedding (batch, width)."""
+        """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in), embedding (batch, width).
+
+        An embedding of fewer rows is that of as many items in a row each, such as the frames of a film.
+        """
         hidden = self.conv_in(functional.silu(self.norm_in(x)))
-        shape = (len(embedding), *(1,) * (x.ndim - 2), -1)
-        scale, shift = self.modulation(embedding).reshape(shape).chunk(2, -1)
+        modulation = self.modulation(embedding)
+        if len(modulation) != len(x):
+            modulation = modulation.repeat_interleave(len(x) // len(modulation), 0)
+        scale, shift = modulation.reshape(len(x), *(1,) * (x.ndim - 2), -1).chunk(2, -1)
         hidden = torch.addcmul(shift, self.norm_out(hidden), 1 + scale)
         return self.skip(x) + self.conv_out(self.dropout(functional.silu(hidden)))
 
@@ -202,17 +210,17 @@ class Attention(nn.Module):
 
         Args:
             x: the items.
-            sequence: conditioning (batch, length, sequence_width).
-            mask: True where the sequence holds something (batch, length).
+            sequence: conditioning (batch, length, sequence_width); of fewer rows, that of as many items in a row each.
+            mask: True where the sequence holds something, as many rows of it (batch, length).
         """
         positions = self.norm(x).flatten(1, -2)
         queries, keys, values = self.queries_keys_values(positions).chunk(3, -1)
         change = self.out(self._attend(queries, keys, values))
         if self.sequence_width and sequence is not None:
             here = x.flatten(1, -2) + change
-            queries = self.queries(self.norm_cross(here))
+            queries = self.queries(self.norm_cross(here)).reshape(len(sequence), -1, here.shape[-1])
             keys, values = self.keys_values(sequence).chunk(2, -1)
-            change = change + self.out_cross(self._attend(queries, keys, values, mask))
+            change = change + self.out_cross(self._attend(queries, keys, values, mask)).reshape(change.shape)
         return x + change.reshape(x.shape)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:

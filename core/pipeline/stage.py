@@ -49,6 +49,11 @@ class Model(nn.Module):
         self.network = network
         self.conditioners: Any = nn.ModuleList(c if isinstance(c, nn.Module) else _Frozen(c) for c in conditioners)
 
+    @property
+    def additions(self) -> frozenset[str]:
+        """Names of the weights that a model which this one can start from may lack, as the network declares them."""
+        return frozenset(f"network.{name}" for name in getattr(self.network, "additions", ()))
+
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> Raw:
         """Return what each conditioner makes of the items' conditions, before anything learnt.
 

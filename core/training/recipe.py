@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..data.dataset import DataConfig
 from ..diffusion.noise import MAX_SEED
@@ -32,7 +32,8 @@ class TrainingConfig(BaseModel):
     Attributes:
         stage: which stage of the pipeline is trained; the first if omitted.
         start: a model folder, or ``package.module:folder``, whose weights the training starts from in the place of
-            random ones; its network has to be the same.
+            random ones; its network has to be the same, or one that this network adds to.
+        freeze: what ``start`` gives stays as it is, conditioners too; only what the network adds to it learns.
         seed: of weights, order, noise and times.
         steps: optimizer steps in all.
         batch_size: items a step.
@@ -59,6 +60,7 @@ class TrainingConfig(BaseModel):
 
     stage: Name | None = None
     start: str | None = None
+    freeze: bool = False
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     steps: Count = 10_000
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
@@ -77,6 +79,12 @@ class TrainingConfig(BaseModel):
     full_disk: Literal["stop", "go on"] = "stop"
     sample_every: Annotated[int, Field(ge=0)] = 1000
     samples: Annotated[int, Field(ge=1, le=64)] = 10
+
+    @model_validator(mode="after")
+    def _frozen_start(self) -> TrainingConfig:
+        if self.freeze and self.start is None:
+            raise ValueError("freeze = true needs start, the model that stays as it is")
+        return self
 
 
 class Recipe(PipelineConfig):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from torch import nn
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError, PluginError
 from ..naming import printable
 from ..registration.weights_reference import resolve_weights
 from ..storage.model_folder import load_model_folder
 from ..storage.weights import assign
 
-__all__ = ["start_from"]
+__all__ = ["freeze_start", "start_from"]
 
 
 def start_from(reference: str, entry: str, model: nn.Module) -> None:
     """Put the weights of a model folder into a model that is about to be trained.
+
+    A model may declare ``additions``, the names of weights that it has beside those of a simpler model: where the
+    folder has none of them, they keep their initial values. All else has to be there, and nothing beside it.
 
     Args:
         reference: the folder, or ``package.module:folder``.
@@ -32,5 +35,35 @@ def start_from(reference: str, entry: str, model: nn.Module) -> None:
             f"training.start: {printable(folder)} has no weights of {entry!r}, only of {', '.join(sorted(weights))}; "
             "name a model that the same kind of recipe made"
         )
+    tensors, state = weights[entry], model.state_dict()
+    additions = _additions(model)
+    if additions.isdisjoint(tensors):
+        tensors = {**tensors, **{name: state[name] for name in additions}}
     source = f"training.start: {printable(folder / found.stages[entry])}"
-    assign(model, weights[entry], allow_dtype_cast=True, source=source)
+    assign(model, tensors, allow_dtype_cast=True, source=source)
+
+
+def freeze_start(model: nn.Module) -> None:
+    """Have nothing of a model learn but its ``additions`` to the one that it starts from.
+
+    Args:
+        model: is about to be trained.
+
+    Raises:
+        ConfigError: it declares no additions.
+    """
+    additions = _additions(model)
+    if not additions:
+        raise ConfigError(
+            "training.freeze: this model has nothing beside what it starts from, so nothing would learn; leave it out"
+        )
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in additions)
+
+
+def _additions(model: nn.Module) -> frozenset[str]:
+    additions = frozenset(getattr(model, "additions", ()))
+    unknown = sorted(additions - model.state_dict().keys())
+    if unknown:
+        raise PluginError(f"training: additions name {unknown[0]!r}, which the model does not have; fix the part")
+    return additions

@@ -36,7 +36,7 @@ from .log import LossLog, write_skipped
 from .optimization import parameter_groups, rate_at
 from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe
 from .run_folder import check_run_folder
-from .start import start_from
+from .start import freeze_start, start_from
 from .task import Task
 
 __all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
@@ -145,6 +145,8 @@ class _Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
             self.task = _task(recipe, modality)
+        if config.freeze:
+            freeze_start(self.task.modules["model"])
         sizes = {name: sum(one.numel() for one in module.parameters()) for name, module in self.task.modules.items()}
         refuse_too_many_parameters(sum(sizes.values()), sizes["model"])
         self.average = averaged(self.task.modules["model"], config.ema)
@@ -256,6 +258,8 @@ class _Trainer:
         optimizer = self.optimizers[name]
         for group in optimizer.param_groups:
             group["lr"] = rate
+        if not loss.requires_grad:
+            raise ConfigError("training.freeze: nothing that learns has a say in the loss of these items; leave it out")
         loss.backward()
         parameters = list(self.task.modules[name].parameters())
         gradient = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)

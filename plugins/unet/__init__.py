@@ -1,4 +1,4 @@
-"""The U-Net, for items of one and two axes of space."""
+"""The U-Net, for sound, pictures and films."""
 
 from __future__ import annotations
 
@@ -7,4 +7,8 @@ from ...core.hookspecs import hookimpl
 
 @hookimpl
 def noiseform_networks() -> dict[str, str]:
-    return {"unet-1d": f"{__name__}.unet:UNet1d", "unet-2d": f"{__name__}.unet:UNet2d"}
+    return {
+        "unet-1d": f"{__name__}.unet:UNet1d",
+        "unet-2d": f"{__name__}.unet:UNet2d",
+        "unet-3d": f"{__name__}.unet_3d:UNet3d",
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from annotated_types import Ge, Le, Lt, MaxLen, MinLen
@@ -24,10 +24,27 @@ from ...core.networks.layers import (
     zeroed,
 )
 from ...core.networks.patches import fold, unfold
+from ...core.networks.temporal import TemporalLayer
 
-__all__ = ["UNet", "UNet1d", "UNet2d"]
+__all__ = ["Told", "UNet", "UNet1d", "UNet2d", "Width"]
 
 Width = Annotated[int, Ge(8), Le(8192)]
+
+
+class Told(NamedTuple):
+    """What every stage is told beside the items.
+
+    Attributes:
+        embedding: of time and vector (batch, width).
+        sequence: conditioning (batch, length, sequence_width), or None.
+        mask: True where the sequence holds something (batch, length), or None.
+        places: where each frame stands in time (frames, features); None where there is no time.
+    """
+
+    embedding: Tensor
+    sequence: Tensor | None
+    mask: Tensor | None
+    places: Tensor | None = None
 
 
 class UNet(nn.Module):
@@ -57,6 +74,8 @@ class UNet(nn.Module):
     """
 
     item_ndim: ClassVar[int]
+    rank: ClassVar[int]
+    """Axes of space that the layers see."""
 
     def __init__(
         self,
@@ -84,7 +103,7 @@ class UNet(nn.Module):
                 f"channels: the last, {channels[-1]}, is no multiple of head_width, {head_width}; make it one: the "
                 "middle of the network always has attention"
             )
-        rank = self.item_ndim
+        rank = self.rank
         self.patch, self.positions = patch, positions
         self.multiple = patch * 2 ** (len(channels) - 1)
         self.conditioning = frozenset({"vector", "sequence", "sequence_mask", "channels"})
@@ -129,15 +148,24 @@ class UNet(nn.Module):
             cond: "vector" (batch, vector_width), "sequence" (batch, length, sequence_width), "sequence_mask"
                 (batch, length), "channels" (batch, extra_channels, \\*space); each only if the network was made for it.
         """
+        if "channels" in cond:
+            x = torch.cat([x, cond["channels"].to(x.dtype)], 1)
+        return self.denoise(x, self.told(time, cond, x.dtype))
+
+    def told(self, time: Tensor, cond: Mapping[str, Tensor], dtype: torch.dtype) -> Told:
+        """Return what the stages are told of time and conditioning."""
         embedding = self.time(time)
         if self.vector is not None:
             embedding = embedding + self.vector(cond["vector"].to(embedding.dtype))
-        embedding = functional.silu(embedding)
         sequence = cond.get("sequence")
-        context = None if sequence is None else sequence.to(x.dtype), cond.get("sequence_mask")
-        if "channels" in cond:
-            x = torch.cat([x, cond["channels"].to(x.dtype)], 1)
+        return Told(
+            functional.silu(embedding),
+            None if sequence is None else sequence.to(dtype),
+            cond.get("sequence_mask"),
+        )
 
+    def denoise(self, x: Tensor, told: Told) -> Tensor:
+        """Return the output for items with what lies beside them (batch, channels, \\*space)."""
         space = x.shape[2:]
         hidden = fold(_padded(x, self.multiple), self.patch)
         if self.positions:
@@ -145,14 +173,14 @@ class UNet(nn.Module):
         hidden = self.stem(hidden.movedim(1, -1).contiguous())
         skips = [hidden]
         for stage in self.down:
-            hidden = stage(hidden, embedding, *context)
+            hidden = stage(hidden, told)
             skips.append(hidden)
         for stage in self.middle:
-            hidden = stage(hidden, embedding, *context)
+            hidden = stage(hidden, told)
         for stage in self.up:
             if not stage.changes_size:
                 hidden = torch.cat([hidden, skips.pop()], -1)
-            hidden = stage(hidden, embedding, *context)
+            hidden = stage(hidden, told)
         return _cropped(unfold(self.head(hidden).movedim(-1, 1), self.patch), space)
 
 
@@ -160,26 +188,35 @@ class UNet1d(UNet):
     """The U-Net for sound: waveforms, or spectrograms with their bins as channels."""
 
     item_ndim = 1
+    rank = 1
 
 
 class UNet2d(UNet):
     """The U-Net for pictures and spectrograms with their bins as an axis."""
 
     item_ndim = 2
+    rank = 2
 
 
 class _Stage(nn.Module):
-    """A residual block with attention after it if it has any, or a change of size."""
+    """A residual block with attention after it if it has any, or a change of size; then, in a film, a layer of time."""
+
+    temporal: TemporalLayer | None
 
     def __init__(self, main: nn.Module, attention: Attention | None = None) -> None:
         super().__init__()
         self.main = main
         self.attention = attention
+        self.temporal = None
         self.changes_size = not isinstance(main, ResidualBlock)
 
-    def forward(self, x: Tensor, embedding: Tensor, sequence: Tensor | None, mask: Tensor | None) -> Tensor:
-        x = self.main(x) if self.changes_size else self.main(x, embedding)
-        return x if self.attention is None else self.attention(x, sequence, mask)
+    def forward(self, x: Tensor, told: Told) -> Tensor:
+        x = self.main(x) if self.changes_size else self.main(x, told.embedding)
+        if self.attention is not None:
+            x = self.attention(x, told.sequence, told.mask)
+        if self.temporal is None or told.places is None:
+            return x
+        return self.temporal(x, told.embedding, told.places)
 
 
 def _places(x: Tensor, count: int) -> Iterator[Tensor]:

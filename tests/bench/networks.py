@@ -25,7 +25,16 @@ COMPILED = "noiseform compiled"
 CASES = {
     "unet-2d": {"space": (32, 32), "channels": 3, "batch": 1, "training": 8, "forward_goal": 1.5, "step_goal": 0.75},
     "unet-1d": {"space": (4096,), "channels": 2, "batch": 1, "training": 8, "forward_goal": 2.5, "step_goal": 0.5},
+    "unet-3d": {
+        "space": (16, 16, 16),
+        "channels": 4,
+        "batch": 1,
+        "training": 2,
+        "forward_goal": 1.8,
+        "step_goal": 0.75,
+    },
 }
+WORDS, WORD = 8, 64  # places of the conditioning sequence and their width: diffusers' 3-D network works with one only
 
 
 def ours(name: str) -> nn.Module:
@@ -34,8 +43,11 @@ def ours(name: str) -> nn.Module:
     settings = {
         "unet-2d": {"channels": [32, 64, 128], "blocks": 2, "attention": [2], "embedding": 128},
         "unet-1d": {"channels": [32, 32, 64], "blocks": 3, "attention": [2], "embedding": 64},
+        # Wider than theirs, whose transformers and fourfold temporal convolutions have more weights at equal widths.
+        "unet-3d": {"channels": [48, 96, 160], "blocks": 2, "attention": [1, 2], "embedding": 128},
     }[name]
-    network = build("network", name, channels_in=CASES[name]["channels"], **settings)
+    host = {"sequence_width": WORD} if name == "unet-3d" else {}
+    network = build("network", name, channels_in=CASES[name]["channels"], **settings, **host)
     return _unzeroed(network)
 
 
@@ -51,6 +63,15 @@ def theirs(name: str) -> nn.Module:
             block_out_channels=(32, 64, 128),
             down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
             up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        )
+    if name == "unet-3d":
+        return diffusers.UNet3DConditionModel(
+            sample_size=case["space"][-1],
+            block_out_channels=(32, 64, 128),
+            down_block_types=("DownBlock3D", "CrossAttnDownBlock3D", "CrossAttnDownBlock3D"),
+            up_block_types=("CrossAttnUpBlock3D", "CrossAttnUpBlock3D", "UpBlock3D"),
+            cross_attention_dim=WORD,
+            attention_head_dim=2,  # by which it means the number of heads
         )
     # Dance Diffusion's own widths: five-wide convolutions and attention at the lowest level and in the middle.
     return diffusers.UNet1DModel(
@@ -74,9 +95,14 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
     case = CASES[name]
     torch.manual_seed(0)
     networks = {"noiseform": ours(name), "diffusers": theirs(name)}
+    words = torch.randn(1, WORDS, WORD) if name == "unet-3d" else None
+
+    def cond(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {} if words is None else {"sequence": words.expand(len(x), -1, -1)}
+
     calls: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-        "noiseform": lambda x, t: networks["noiseform"](x, t, {}),
-        "diffusers": lambda x, t: networks["diffusers"](x, t).sample,
+        "noiseform": lambda x, t: networks["noiseform"](x, t, cond(x)),
+        "diffusers": lambda x, t: networks["diffusers"](x, t, *cond(x).values()).sample,
     }
     x, t = torch.randn(case["batch"], case["channels"], *case["space"]), torch.full((case["batch"],), 0.5)
     batch, times = torch.randn(case["training"], case["channels"], *case["space"]), torch.rand(case["training"])
@@ -85,7 +111,7 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
         from noiseform.core.pipeline.compiled import Compiler
 
         form = Compiler().of(networks["noiseform"])
-        calls[COMPILED] = lambda x, t: form(x, t, {})
+        calls[COMPILED] = lambda x, t: form(x, t, cond(x))
 
     def forward(owner: str) -> Callable[[], object]:
         def run() -> object:

@@ -8,7 +8,11 @@ from noiseform import build
 from noiseform.core.errors import ConfigError
 from noiseform.core.networks.layers import Attention, Convolution, Norm, Pointwise
 
-SIZES = {"unet-1d": [(32,), (33,), (1,), (7,)], "unet-2d": [(16, 16), (15, 9), (1, 5)]}
+SIZES = {
+    "unet-1d": [(32,), (33,), (1,), (7,)],
+    "unet-2d": [(16, 16), (15, 9), (1, 5)],
+    "unet-3d": [(16, 16, 16), (5, 15, 9), (2, 1, 5), (1, 8, 8)],
+}
 CASES = [(name, size) for name, sizes in SIZES.items() for size in sizes]
 CONDITIONING = {"vector_width": 12, "sequence_width": 6, "extra_channels": 2}
 
@@ -128,6 +132,18 @@ def test_a_norm_is_torchs_own_with_channels_last(rank: int) -> None:
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(2, 48, *(5,) * rank, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(channels_first(ours, x), theirs(x))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_norm_learns_where_what_comes_before_it_is_frozen(rank: int) -> None:
+    norm, x = Norm(16), torch.randn(2, *(5,) * rank, 16, generator=torch.Generator().manual_seed(0))
+    found = []
+    for start in (x, x.clone().requires_grad_()):
+        norm(start).pow(4).sum().backward()
+        found.append([parameter.grad for parameter in norm.parameters()])
+        norm.zero_grad()
+    torch.testing.assert_close(*found)
+    assert not x.requires_grad
 
 
 def test_attention_refuses_channels_that_do_not_split_into_heads() -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "check_writable",
     "clean_stale",
     "publish_folder",
+    "replace_folder",
     "sync_folder",
     "temporary_folder",
     "whole_file",
@@ -126,6 +127,26 @@ def publish_folder(temporary: Path, target: Path) -> None:
         sync_folder(target.parent)
     except OSError as error:
         raise _explained(error, target) from error
+
+
+def replace_folder(temporary: Path, target: Path) -> None:
+    """Give a finished temporary folder the name of what stands there, which goes; should that fail, it comes back."""
+    aside = _temporary_for(target)
+    try:
+        os.rename(target, aside)
+    except OSError as error:
+        raise _explained(error, target) from error
+    try:
+        publish_folder(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.rename(aside, target)
+        raise
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.unlink(aside)
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes | str, *, overwrite: bool = False) -> None:

@@ -1,0 +1,174 @@
+"""Films coded frame by frame into an open file by FFmpeg."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import numpy as np
+import torch
+from av.container import Flags
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from PIL import Image as PillowImage
+
+from ...core.machine.interrupts import interrupts_held
+from . import gif
+from .colour import eight_bit, with_channels, yuv
+from .film import Video
+from .sound import encoded_rate, pieces
+from .timing import as_fraction
+
+__all__ = ["encode"]
+
+_CODERS = {
+    # Rate factors at which people see no loss; one thread and a fixed speed, so that the bytes are the same each time.
+    "mp4": ("libx264", {"crf": "14", "preset": "medium", "threads": "1"}, "aac"),
+    "webm": (
+        "libvpx-vp9",
+        {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "0", "threads": "1"},
+        "libopus",
+    ),
+}
+SOUND_BITS = 192_000
+"""Bits a second of the sound, for both channels."""
+
+_SAMPLED = 2**20  # pixels that the colours of a GIF are chosen by
+
+
+def encode(video: Video, kind: str, file: BinaryIO, *, comment: str = "") -> None:
+    """Write a film, already checked, to an open, empty file as ``kind``: mp4, webm or gif.
+
+    Raises:
+        OSError: the file could not be written.
+    """
+    guarded = _Guarded(file)
+    try:
+        if kind == "gif":
+            _encode_gif(video, guarded)
+        else:
+            _encode_coded(video, kind, guarded, comment)
+    finally:
+        guarded.raise_failure()
+    if kind == "gif" and comment:
+        gif.insert_comment(file, comment)
+
+
+def _encode_coded(video: Video, kind: str, file: _Guarded, comment: str) -> None:
+    """Write MP4 or WebM: pictures and sound side by side, as they are shown."""
+    coder, options, sound_coder = _CODERS[kind]
+    rate = as_fraction(video.fps)
+    container_options = {"fflags": "+bitexact"}
+    if kind == "mp4":
+        # Room for the index before the pictures, so that a browser can begin before it has the whole file.
+        packets = 0 if video.audio is None else video.audio.samples.shape[1] // 1024 + 16
+        container_options["moov_size"] = str(2**14 + len(comment) + 40 * len(video.frames) + 40 * packets)
+    with av.open(file, "w", format=kind, container_options=container_options) as container:
+        container.flags |= Flags.bitexact.value
+        if comment:
+            container.metadata["comment"] = comment
+        stream = container.add_stream(coder, rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        stream.codec_context.time_base = 1 / rate
+        context = stream.codec_context
+        context.flags |= av.codec.context.Flags.bitexact.value
+        context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
+        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        heard: Iterator[av.AudioFrame] = iter(())
+        if video.audio is not None:
+            layout = "mono" if video.audio.samples.shape[0] == 1 else "stereo"
+            sound_rate = encoded_rate(int(video.audio.sample_rate), sound_coder)
+            sound_stream = container.add_stream(sound_coder, rate=sound_rate, layout=layout, bit_rate=SOUND_BITS)
+            sound_stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
+            heard = pieces(video.audio)
+        piece = next(heard, None)
+        for number, picture in enumerate(video.frames):
+            frame = yuv(picture)
+            frame.pts, frame.time_base, frame.duration = number, 1 / rate, 1
+            with interrupts_held():
+                container.mux(stream.encode(frame))
+            while piece is not None and piece.time <= (number + 1) / rate:
+                with interrupts_held():
+                    container.mux(sound_stream.encode(piece))
+                piece = next(heard, None)
+            file.raise_failure()
+        with interrupts_held():
+            container.mux(stream.encode(None))
+        if video.audio is not None:
+            while piece is not None:
+                with interrupts_held():
+                    container.mux(sound_stream.encode(piece))
+                piece = next(heard, None)
+            with interrupts_held():
+                container.mux(sound_stream.encode(None))
+
+
+def _encode_gif(video: Video, file: _Guarded) -> None:
+    """Write a GIF with the same colours throughout, so that what stands still does not flicker."""
+    rate = as_fraction(video.fps)
+    palette = _palette(video.frames)
+    colours = np.full((256, 4), 255, np.uint8)
+    table = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
+    colours[: len(table), :3] = table[:, ::-1]  # blue, green, red, alpha: as FFmpeg has them in memory
+    times = [round(Fraction(100 * number) / rate) for number in range(len(video.frames) + 1)]
+    with av.open(file, "w", format="gif", container_options={"final_delay": str(times[-1] - times[-2])}) as container:
+        stream = container.add_stream("gif", rate=100, options={"gifflags": "0"})
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "pal8"
+        stream.codec_context.time_base = Fraction(1, 100)
+        for number, picture in enumerate(video.frames):
+            indices = _pillow(picture).quantize(palette=palette, dither=PillowImage.Dither.FLOYDSTEINBERG)
+            frame = av.VideoFrame.from_ndarray((np.asarray(indices), colours), format="pal8")
+            frame.pts, frame.time_base, frame.duration = times[number], Fraction(1, 100), times[number + 1] - times[number]
+            with interrupts_held():
+                container.mux(stream.encode(frame))
+            file.raise_failure()
+        with interrupts_held():
+            container.mux(stream.encode(None))
+
+
+def _palette(frames: torch.Tensor) -> PillowImage.Image:
+    """Return an image whose palette has the 256 colours that serve all frames best."""
+    chosen = frames[:: max(1, len(frames) // 16)]
+    step = max(1, round((chosen.shape[0] * chosen.shape[2] * chosen.shape[3] / _SAMPLED) ** 0.5))
+    strip = torch.cat(list(chosen[:, :, ::step, ::step]), dim=1)
+    return _pillow(strip).quantize(256, PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
+
+
+def _pillow(frame: torch.Tensor) -> PillowImage.Image:
+    """Return a frame (channels, height, width) as an image in RGB."""
+    return PillowImage.fromarray(np.ascontiguousarray(with_channels(eight_bit(frame), 3).permute(1, 2, 0).numpy()))
+
+
+class _Guarded:
+    """A file whose failures are kept and raised later: out of FFmpeg's calls back into Python they would come changed.
+
+    ValueError is the failure of a file that an interrupt has closed before FFmpeg was done with it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._failure: OSError | ValueError | None = None
+
+    def raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def write(self, data: bytes) -> int:
+        if self._failure is None:
+            try:
+                return self._file.write(data)
+            except (OSError, ValueError) as error:
+                self._failure = error
+        return len(data)
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(place, whence)
+        except (OSError, ValueError) as error:  # seeking writes out what is still held back
+            self._failure = self._failure or error
+            return 0
+
+    def tell(self) -> int:
+        return 0 if self._file.closed else self._file.tell()

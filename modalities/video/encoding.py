@@ -64,7 +64,7 @@ def _encode_coded(video: Video, kind: str, file: _Guarded, comment: str) -> None
     if kind == "mp4":
         # Room for the index before the pictures, so that a browser can begin before it has the whole file.
         packets = 0 if video.audio is None else video.audio.samples.shape[1] // 1024 + 16
-        container_options["moov_size"] = str(2**14 + len(comment) + 40 * len(video.frames) + 40 * packets)
+        container_options["moov_size"] = str(2**12 + len(comment) + 40 * (len(video.frames) + packets))
     with av.open(file, "w", format=kind, container_options=container_options) as container:
         container.flags |= Flags.bitexact.value
         if comment:
@@ -111,7 +111,7 @@ def _encode_gif(video: Video, file: _Guarded) -> None:
     palette = _palette(video.frames)
     colours = np.full((256, 4), 255, np.uint8)
     table = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
-    colours[: len(table), :3] = table[:, ::-1]  # blue, green, red, alpha: as FFmpeg has them in memory
+    colours[: len(table), 1:] = table  # alpha, red, green, blue
     times = [round(Fraction(100 * number) / rate) for number in range(len(video.frames) + 1)]
     with av.open(file, "w", format="gif", container_options={"final_delay": str(times[-1] - times[-2])}) as container:
         stream = container.add_stream("gif", rate=100, options={"gifflags": "0"})

@@ -142,6 +142,8 @@ def write(
     target = Path(path)
     if overwrite and target.is_dir() and not all(_NAME.fullmatch(name) for name in os.listdir(target)):
         raise ConfigError(f"cannot write: {printable(path)}: the folder holds other things than frames; choose another name")
+    if not overwrite and os.path.lexists(target):
+        raise ConfigError(f"cannot write: {printable(path)}: it exists; choose another name, or replace it with overwrite")
     with temporary_folder(target) as folder:
         for number, frame in enumerate(frames):
             text = PngImagePlugin.PngInfo()

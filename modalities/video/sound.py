@@ -83,9 +83,12 @@ def read_sound(file: BinaryIO, kind: str, where: str, start: Fraction, max_secon
                 if frames > limit:
                     raise MediaError(f"{where}: more than {limit} samples of sound; cut it into pieces")
                 blocks.append(block.clamp_(-1, 1))
+        length = Fraction(stream.duration * stream.time_base) if stream.duration and kind == "mp4" else None
     if not frames:
         return None
     samples = torch.cat(blocks, dim=1)
+    if length is not None and 0 < length * rate < frames:
+        samples = samples[:, : round(length * rate)]  # a coder fills its last block with silence
     late = round((begin - start) * rate)
     if abs(late) > limit:
         raise MediaError(f"{where}: its sound begins {late / rate:g} s beside its pictures; make the film again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def write(
     kind = format_of(path)
     check(video, kind, where)
     comment = format_record(record)
+    if video.audio is not None and kind in ("gif", "frames"):
+        warnings.warn(f"{where}: {kind} holds no sound; it is left out", stacklevel=3)
     if kind == "frames":
         frame_folder.write(video.frames, video.fps, path, comment=comment, overwrite=overwrite)
         return

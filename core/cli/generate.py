@@ -81,8 +81,8 @@ def generate(
 ) -> None:
     """Make media out of noise.
 
-    MODALITY is audio, image, video, or what a plugin adds; PIPELINE a name (noiseform list pipeline) or the path of a model
-    folder.
+    MODALITY is audio, image, video, or what a plugin adds; PIPELINE a name (noiseform list pipeline) or the path of a
+    model folder.
 
     \b
     noiseform generate audio --label seven -o seven.wav

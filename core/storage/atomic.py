@@ -155,9 +155,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes | str, *, overwrite: b
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
-def check_writable(
-    *paths: str | os.PathLike[str], overwrite: bool = False, folders: Sequence[str] = ()
-) -> None:
+def check_writable(*paths: str | os.PathLike[str], overwrite: bool = False, folders: Sequence[str] = ()) -> None:
     """Find out, before any work is done, whether ``paths`` could be written now; leaves nothing behind.
 
     Also removes the temporary files that dead processes left in their folders, each of which is tried once.

@@ -1,8 +1,8 @@
 """Frames of films as RGB of sRGB values, and RGB as the planes that coders take.
 
-Read: by the colour matrix that the frame names. Where it names none the rule of players holds, BT.709 from 720 rows on and
-BT.601 below; where it names no range, the narrow one, but for formats that are full by their name (yuvj). Transparent
-pixels are laid on the background. High dynamic range (PQ, HLG) has no place in [0, 1] and is refused.
+Read: by the colour matrix that the frame names. Where it names none the rule of players holds, BT.709 from 720 rows on
+and BT.601 below; where it names no range, the narrow one, but for formats that are full by their name (yuvj).
+Transparent pixels are laid on the background. High dynamic range (PQ, HLG) has no place in [0, 1] and is refused.
 
 Written: BT.709, narrow range (black 16, white 235: what every player takes for granted), 4:2:0 with the chroma between
 the rows and on the even columns, where H.264 and VP9 expect it.

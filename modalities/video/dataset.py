@@ -33,8 +33,8 @@ KEPT_LIMIT = 2**30
 class VideoDataset(FileDataset):
     """Films of a folder or a tar archive, as clips ``(channels, frames, height, width)`` of one shape.
 
-    A folder whose name ends in ``.frames`` is one film, of its PNG files. What is kept of a film is what is left after its
-    frames were resized and, where no stride is set, chosen at the model's rate; a byte a value.
+    A folder whose name ends in ``.frames`` is one film, of its PNG files as they are. What is kept of a film is what is
+    left after its frames were resized and, where no stride is set, chosen at the model's rate; a byte a value.
 
     Example::
 
@@ -108,7 +108,9 @@ class VideoDataset(FileDataset):
 
     def _gathered(self, shown: Iterator[tuple[Fraction, Fraction, torch.Tensor]], where: str) -> list[torch.Tensor]:
         """Return the frames that are kept: all where there is a stride, otherwise those at the model's rate."""
-        chosen = (one for _, _, one in shown) if self._framing.stride else at_rate(shown, as_fraction(self._framing.fps))
+        chosen = (
+            (one for _, _, one in shown) if self._framing.stride else at_rate(shown, as_fraction(self._framing.fps))
+        )
         gathered: list[torch.Tensor] = []
         values = 0
         for one in chosen:

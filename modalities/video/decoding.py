@@ -33,8 +33,10 @@ PIXEL_LIMIT = 16 * 2**20
 """Most pixels of a frame: twice those of 4K."""
 
 FORMATS = {"mp4": "mov", "matroska": "matroska", "gif": "gif"}
+# What films come in; the others of FFmpeg's hundreds of decoders are never let near a file.
 _VIDEO = frozenset(
-    "h264 hevc vp8 vp9 libvpx-vp9 av1 libdav1d mpeg4 mpeg2video mpeg1video mjpeg ffv1 gif".split()  # what films come in
+    ("h264", "hevc", "vp8", "vp9", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
+    + ("ffv1", "gif")
 )
 
 Shown = tuple[Fraction, Fraction, np.ndarray[Any, Any]]
@@ -151,9 +153,9 @@ class Film:
                     break
                 time, lasting = end, self._blocks.lasting[number]
             else:
-                stamp = Fraction(frame.pts) * Fraction(frame.time_base)
+                stamp = (frame.pts or 0) * self.tick
                 self.start = stamp if number == 0 else self.start
-                time, lasting = stamp - self.start, Fraction(frame.duration or 0) * Fraction(frame.time_base)
+                time, lasting = stamp - self.start, (frame.duration or 0) * self.tick
             lasting = lasting or (1 / self.rate if self.rate else self.tick)
             if time <= last:
                 raise MediaError(f"{self._where}: frame {number} stands before the one before it; make the film again")

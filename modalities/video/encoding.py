@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from fractions import Fraction
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
 import torch
+from av.codec.context import Flags as CodecFlags
 from av.container import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from PIL import Image as PillowImage
@@ -17,8 +17,8 @@ from PIL import Image as PillowImage
 from ...core.machine.interrupts import interrupts_held
 from . import gif
 from .colour import eight_bit, with_channels, yuv
-from .film import Video
-from .sound import encoded_rate, pieces
+from .film import Sound, Video
+from .sound import blocks, encoded_rate
 from .timing import as_fraction
 
 __all__ = ["encode"]
@@ -69,40 +69,58 @@ def _encode_coded(video: Video, kind: str, file: _Guarded, comment: str) -> None
         container.flags |= Flags.bitexact.value
         if comment:
             container.metadata["comment"] = comment
-        stream = container.add_stream(coder, rate=rate, options=options)
-        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
-        stream.codec_context.time_base = 1 / rate
-        context = stream.codec_context
-        context.flags |= av.codec.context.Flags.bitexact.value
-        context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        heard: Iterator[av.AudioFrame] = iter(())
-        if video.audio is not None:
-            layout = "mono" if video.audio.samples.shape[0] == 1 else "stereo"
-            sound_rate = encoded_rate(int(video.audio.sample_rate), sound_coder)
-            sound_stream = container.add_stream(sound_coder, rate=sound_rate, layout=layout, bit_rate=SOUND_BITS)
-            sound_stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
-            heard = pieces(video.audio)
-        piece = next(heard, None)
+        pictures = _picture_stream(container, coder, options, rate, video.height, video.width)
+        sound = None if video.audio is None else _sound_stream(container, sound_coder, video.audio)
+        heard = iter(()) if video.audio is None else blocks(video.audio)
+        block = next(heard, None)
         for number, picture in enumerate(video.frames):
             frame = yuv(picture)
             frame.pts, frame.time_base, frame.duration = number, 1 / rate, 1
-            with interrupts_held():
-                container.mux(stream.encode(frame))
-            while piece is not None and piece.time <= (number + 1) / rate:
-                with interrupts_held():
-                    container.mux(sound_stream.encode(piece))
-                piece = next(heard, None)
+            _code(container, pictures, frame)
+            while sound is not None and block is not None and block[0] * rate <= number + 1:
+                _code(container, sound, block[1])
+                block = next(heard, None)
             file.raise_failure()
-        with interrupts_held():
-            container.mux(stream.encode(None))
-        if video.audio is not None:
-            while piece is not None:
-                with interrupts_held():
-                    container.mux(sound_stream.encode(piece))
-                piece = next(heard, None)
-            with interrupts_held():
-                container.mux(sound_stream.encode(None))
+        _code(container, pictures, None)
+        while sound is not None and block is not None:
+            _code(container, sound, block[1])
+            block = next(heard, None)
+            file.raise_failure()
+        if sound is not None:
+            _code(container, sound, None)
+
+
+def _picture_stream(
+    container: av.container.OutputContainer,
+    coder: str,
+    options: dict[str, str],
+    rate: Fraction,
+    height: int,
+    width: int,
+) -> av.VideoStream:
+    """Add a stream of pictures, tagged as BT.709 of narrow range."""
+    stream = cast(av.VideoStream, container.add_stream(coder, rate=rate, options=options))
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    context = stream.codec_context
+    context.time_base = 1 / rate
+    context.flags |= CodecFlags.bitexact.value
+    context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+    return stream
+
+
+def _sound_stream(container: av.container.OutputContainer, coder: str, sound: Sound) -> av.AudioStream:
+    rate = encoded_rate(int(sound.sample_rate), coder)
+    layout = "mono" if sound.samples.shape[0] == 1 else "stereo"
+    stream = cast(av.AudioStream, container.add_stream(coder, rate=rate, layout=layout, bit_rate=SOUND_BITS))
+    stream.codec_context.flags |= CodecFlags.bitexact.value
+    return stream
+
+
+def _code(container: av.container.OutputContainer, stream: Any, frame: av.VideoFrame | av.AudioFrame | None) -> None:
+    """Code a frame, or what a coder still holds where it is None, and write what came of it."""
+    with interrupts_held():
+        container.mux(stream.encode(frame))
 
 
 def _encode_gif(video: Video, file: _Guarded) -> None:
@@ -114,18 +132,21 @@ def _encode_gif(video: Video, file: _Guarded) -> None:
     colours[: len(table), 1:] = table  # alpha, red, green, blue
     times = [round(Fraction(100 * number) / rate) for number in range(len(video.frames) + 1)]
     with av.open(file, "w", format="gif", container_options={"final_delay": str(times[-1] - times[-2])}) as container:
-        stream = container.add_stream("gif", rate=100, options={"gifflags": "0"})
+        stream = cast(av.VideoStream, container.add_stream("gif", rate=100, options={"gifflags": "0"}))
         stream.width, stream.height, stream.pix_fmt = video.width, video.height, "pal8"
         stream.codec_context.time_base = Fraction(1, 100)
         for number, picture in enumerate(video.frames):
             indices = _pillow(picture).quantize(palette=palette, dither=PillowImage.Dither.FLOYDSTEINBERG)
-            frame = av.VideoFrame.from_ndarray((np.asarray(indices), colours), format="pal8")
-            frame.pts, frame.time_base, frame.duration = times[number], Fraction(1, 100), times[number + 1] - times[number]
-            with interrupts_held():
-                container.mux(stream.encode(frame))
+            pair: Any = (np.asarray(indices), colours)
+            frame = av.VideoFrame.from_ndarray(pair, format="pal8")
+            frame.pts, frame.time_base, frame.duration = (
+                times[number],
+                Fraction(1, 100),
+                times[number + 1] - times[number],
+            )
+            _code(container, stream, frame)
             file.raise_failure()
-        with interrupts_held():
-            container.mux(stream.encode(None))
+        _code(container, stream, None)
 
 
 def _palette(frames: torch.Tensor) -> PillowImage.Image:

@@ -1,8 +1,8 @@
 """Films as folders of PNG files, one for each frame; the first of them tells the rate and holds the record.
 
-The files are ``frame-00000.png``, ``frame-00001.png``, … Their order is that of their names, in which runs of digits count
-as numbers, so folders that other programs wrote are read too. The rate stands in the text chunk ``Frame rate`` of the
-first file, as ``16`` or ``30000/1001``, the record in its ``Comment``, where that of a picture is too.
+The files are ``frame-00000.png``, ``frame-00001.png``, … Their order is that of their names, in which runs of digits
+count as numbers, so folders that other programs wrote are read too. The rate stands in the text chunk ``Frame rate`` of
+the first file, as ``16`` or ``30000/1001``, the record in its ``Comment``, where that of a picture is too.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def read(
         if pictures:
             if picture.shape[1:] != pictures[0].shape[1:]:
                 sizes = (f"{one.shape[2]} x {one.shape[1]}" for one in (picture, pictures[0]))
-                raise MediaError(f"{where}: {printable(name)}: {' pixels, the first frame '.join(sizes)}; make them one size")
+                raise MediaError(
+                    f"{where}: {printable(name)}: {' pixels, the first frame '.join(sizes)}; make them one size"
+                )
             if len(picture) != len(pictures[0]):
                 picture, pictures = with_channels(picture, 3), [with_channels(one, 3) for one in pictures]
         values += picture.numel()
@@ -141,9 +143,13 @@ def write(
     """
     target = Path(path)
     if overwrite and target.is_dir() and not all(_NAME.fullmatch(name) for name in os.listdir(target)):
-        raise ConfigError(f"cannot write: {printable(path)}: the folder holds other things than frames; choose another name")
+        raise ConfigError(
+            f"cannot write: {printable(path)}: the folder holds other things than frames; choose another name"
+        )
     if not overwrite and os.path.lexists(target):
-        raise ConfigError(f"cannot write: {printable(path)}: it exists; choose another name, or replace it with overwrite")
+        raise ConfigError(
+            f"cannot write: {printable(path)}: it exists; choose another name, or replace it with overwrite"
+        )
     with temporary_folder(target) as folder:
         for number, frame in enumerate(frames):
             text = PngImagePlugin.PngInfo()

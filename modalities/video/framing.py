@@ -58,8 +58,8 @@ class Framing:
         fps = spec.rates[0] if spec.rates else None
         if len(spec.shape) != 4 or spec.shape[0] not in (1, 3) or min(spec.shape) < 1 or not fps:
             raise ConfigError(
-                f"wrong media: shape {spec.shape} with rates {spec.rates}; films have (channels, frames, height, width) "
-                "with 1 or 3 channels, and frames per second"
+                f"wrong media: shape {spec.shape} with rates {spec.rates}; "
+                "films have (channels, frames, height, width) with 1 or 3 channels, and frames per second"
             )
         return cls(*spec.shape, fps, config.stride, config.fit, config.window, config.flip, config.background)
 
@@ -71,8 +71,10 @@ class Framing:
     def fitted(self, frame: np.ndarray[Any, Any]) -> Tensor:
         """Return a frame, uint8 (height, width, 3), resized, as uint8 (channels, height, width).
 
-        With ``fit = "crop"`` it may still be too large. Raises MediaError where it is so long and narrow that it would get
-        too large.
+        With ``fit = "crop"`` it may still be too large.
+
+        Raises:
+            MediaError: so long and narrow that it would get too large.
         """
         image = PillowImage.fromarray(np.ascontiguousarray(frame))
         wide, tall = self._size(*image.size)
@@ -89,8 +91,8 @@ class Framing:
     def item(self, film: Tensor, start: float) -> Tensor:
         """Return the part of a film, uint8 (time, channels, height, width), that ``start`` in [0, 1) says.
 
-        First frame, place from the top, place from the left and mirroring are the digits of ``start`` in mixed radix, so
-        that one number draws all four, evenly and independently.
+        First frame, place from the top, place from the left and mirroring are the digits of ``start`` in mixed radix,
+        so that one number draws all four, evenly and independently.
 
         Returns:
             float32 (channels, frames, height, width) in [0, 1].
@@ -98,7 +100,9 @@ class Framing:
         first, start = self._place(len(film) - self.span, start)
         top, start = self._place(film.shape[2] - self.height, start)
         left, start = self._place(film.shape[3] - self.width, start)
-        window = film[first : first + self.span : self.stride or 1, :, top : top + self.height, left : left + self.width]
+        window = film[
+            first : first + self.span : self.stride or 1, :, top : top + self.height, left : left + self.width
+        ]
         if self.flip and start < 0.5:
             window = window.flip(-1)
         return window.transpose(0, 1).to(torch.float32).contiguous() / 255

@@ -1,4 +1,4 @@
-"""Films out of files that anyone may have made: MP4, WebM, Matroska, GIF, told by their content, and folders of frames."""
+"""Films out of files that anyone may have made: MP4, WebM, Matroska and GIF, told by their content; and folders."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from . import frame_folder
 from .colour import with_channels
 from .decoding import PIXEL_LIMIT, Film, Limits, Shown, opened
 from .film import Video
+from .frame_folder import Frames
 from .sound import read_sound
 from .timing import RATES, as_fraction, at_rate, constant_rate
 
@@ -66,22 +67,14 @@ def read(
     limits = Limits(pixels=max_pixels, seconds=max_seconds)
     wanted = None if fps is None else as_fraction(fps)
     if os.path.isdir(path):
-        found = frame_folder.read(path, limits, max_values, background)
-        rate = found.fps or (fps and float(fps))
-        if not rate:
-            raise MediaError(f"cannot read: {printable(path)}: the frames do not tell their rate; give fps")
-        given = as_fraction(rate)
-        if wanted not in (None, given):
-            shown = ((number / given, 1 / given, number) for number in range(len(found.frames)))
-            frames = found.frames[list(at_rate(shown, wanted or given))]
-        else:
-            frames = found.frames
-        return Video(_channelled(frames, channels), float(wanted or rate), None, parse_record(found.comment))
+        return _of_folder(path, wanted, channels, frame_folder.read(path, limits, max_values, background))
     with open_regular(path) as file:
         where = f"cannot read: {printable(path)}"
         with opened(file, path, limits, background) as film:
             frames, rate = _frames(film, wanted, where, max_values)
-            heard = read_sound(file, film.kind, where, film.start, max_seconds) if sound and film.kind != "gif" else None
+            heard = (
+                read_sound(file, film.kind, where, film.start, max_seconds) if sound and film.kind != "gif" else None
+            )
             record = parse_record(film.comment)
     return Video(_channelled(frames, channels), float(rate), heard, record)
 
@@ -96,6 +89,19 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, object] | None:
         return parse_record(frame_folder.read_comment(path))
     with open_regular(path) as file, opened(file, path) as film:
         return parse_record(film.comment)
+
+
+def _of_folder(path: str | os.PathLike[str], wanted: Fraction | None, channels: int | None, found: Frames) -> Video:
+    """Return a folder of frames as a film, at the rate that is wanted."""
+    own = None if found.fps is None else as_fraction(found.fps)
+    rate = wanted or own
+    if rate is None:
+        raise MediaError(f"cannot read: {printable(path)}: the frames do not tell their rate; give fps")
+    frames = found.frames
+    if own is not None and own != rate:
+        shown = ((number / own, 1 / own, number) for number in range(len(frames)))
+        frames = frames[list(at_rate(shown, rate))]
+    return Video(_channelled(frames, channels), float(rate), None, parse_record(found.comment))
 
 
 def _frames(film: Film, wanted: Fraction | None, where: str, max_values: int) -> tuple[Tensor, Fraction]:

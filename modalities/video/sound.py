@@ -18,7 +18,7 @@ from ...core.registration.build import build
 from .decoding import open_container
 from .film import Sound
 
-__all__ = ["as_audio", "check_sound", "encoded_rate", "pieces", "read_sound"]
+__all__ = ["as_audio", "blocks", "check_sound", "encoded_rate", "read_sound"]
 
 BLOCK = 1024
 """Samples that are given to a coder at a time."""
@@ -29,7 +29,9 @@ VALUES_PER_SECOND = 96_000
 RATES = (1_000, 384_000)
 """Least and largest sample rate, in Hz."""
 
-_CODECS = frozenset("aac opus libopus vorbis libvorbis mp3 mp3float mp2 mp2float flac ac3 alac".split())
+_CODECS = frozenset(
+    ["aac", "opus", "libopus", "vorbis", "libvorbis", "mp3", "mp3float", "mp2", "mp2float", "flac", "ac3", "alac"]
+)
 _AAC = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _OPUS = (8000, 12000, 16000, 24000, 48000)
 
@@ -68,11 +70,11 @@ def read_sound(file: BinaryIO, kind: str, where: str, start: Fraction, max_secon
             raise MediaError(f"{where}: sound of {channels} channels at {rate} Hz; convert it first")
         resampler = av.AudioResampler(format="fltp", rate=rate)
         limit = int(max_seconds * min(rate, VALUES_PER_SECOND / channels))
-        blocks: list[Tensor] = []
+        gathered: list[Tensor] = []
         frames, begin = 0, start
         for frame in container.decode(stream):
-            if not blocks and frame.pts is not None:
-                begin = Fraction(frame.pts) * Fraction(frame.time_base)
+            if not gathered and frame.pts is not None and frame.time_base:
+                begin = frame.pts * Fraction(frame.time_base)
             if int(frame.sample_rate) != rate or len(frame.layout.channels) != channels:
                 raise MediaError(f"{where}: its sound changes rate or channels in the middle; convert it first")
             for plain in resampler.resample(frame):
@@ -82,11 +84,12 @@ def read_sound(file: BinaryIO, kind: str, where: str, start: Fraction, max_secon
                 frames += block.shape[1]
                 if frames > limit:
                     raise MediaError(f"{where}: more than {limit} samples of sound; cut it into pieces")
-                blocks.append(block.clamp_(-1, 1))
-        length = Fraction(stream.duration * stream.time_base) if stream.duration and kind == "mp4" else None
+                gathered.append(block.clamp_(-1, 1))
+        told = stream.duration if kind == "mp4" else None
+        length = told * Fraction(stream.time_base) if told and stream.time_base else None
     if not frames:
         return None
-    samples = torch.cat(blocks, dim=1)
+    samples = torch.cat(gathered, dim=1)
     if length is not None and 0 < length * rate < frames:
         samples = samples[:, : round(length * rate)]  # a coder fills its last block with silence
     late = round((begin - start) * rate)
@@ -116,14 +119,13 @@ def encoded_rate(rate: int, codec: str) -> int:
     return next((one for one in known if one >= rate), 48_000)
 
 
-def pieces(sound: Sound) -> Iterator[av.AudioFrame]:
-    """Yield a sound in frames for a coder, which brings them to its own rate."""
+def blocks(sound: Sound) -> Iterator[tuple[Fraction, av.AudioFrame]]:
+    """Yield a sound in frames for a coder, which brings them to its own rate, each with its moment in seconds."""
     layout = "mono" if sound.samples.shape[0] == 1 else "stereo"
     rate = int(sound.sample_rate)
     samples = sound.samples.detach().to("cpu", torch.float32).clamp(-1, 1)
     for start in range(0, samples.shape[1], BLOCK):
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples[:, start : start + BLOCK].numpy()), format="fltp", layout=layout
-        )
+        block = np.ascontiguousarray(samples[:, start : start + BLOCK].numpy())
+        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
-        yield frame
+        yield Fraction(start, rate), frame

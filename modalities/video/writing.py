@@ -1,4 +1,4 @@
-"""Films into files: MP4 (H.264), WebM (VP9), GIF and folders of PNG files, whole or not at all, the same bytes each time."""
+"""Films into files: MP4, WebM, GIF and folders of PNG files, whole or not at all, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ def write(
 ) -> None:
     """Write a film; the ending of ``path`` chooses the format (mp4, webm, gif, or frames: a folder of PNG files).
 
-    MP4 (H.264, AAC) and WebM (VP9, Opus) hold 4:2:0 of BT.709, tagged so, of high quality but with loss; the sides must be
-    even. GIF holds 256 colours, chosen for the whole film, and times in hundredths of a second; folders of PNG files hold
-    8-bit values without loss. GIF and folders hold no sound. The same film and record give the same bytes each time.
+    MP4 (H.264, AAC) and WebM (VP9, Opus) hold 4:2:0 of BT.709, tagged so, of high quality but with loss; the sides must
+    be even. GIF holds 256 colours, chosen for the whole film, and times in hundredths of a second; folders of PNG files
+    hold 8-bit values without loss. GIF and folders hold no sound. The same film and record give the same bytes each
+    time.
 
     Args:
         video: the film.
@@ -49,8 +50,8 @@ def write(
         overwrite: replace what stands there.
 
     Raises:
-        ConfigError: an ending that names no format; a size, rate, sound or number of channels that the format cannot hold;
-            no frames; a record that is not plain; the file exists, or its place cannot be written.
+        ConfigError: an ending that names no format; a size, rate, sound or number of channels that the format cannot
+            hold; no frames; a record that is not plain; the file exists, or its place cannot be written.
         NumericError: a value is not finite.
         ResourceError: the disk is full.
     """
@@ -77,9 +78,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     return kind
 
 
-def check_format(
-    path: str | os.PathLike[str], fps: float, channels: int, frames: int, height: int, width: int
-) -> None:
+def check_format(path: str | os.PathLike[str], fps: float, channels: int, frames: int, height: int, width: int) -> None:
     """Raise ConfigError if a film of this rate, in frames per second, and size could not be written to this name."""
     _check_shape(format_of(path), fps, channels, frames, height, width, f"cannot write: {printable(path)}")
 

@@ -27,16 +27,17 @@ from .sniff import foreign, sniff
 from .structure import shortfall
 from .timing import RATES
 
-__all__ = ["Film", "Limits", "Shown", "failures", "open_container", "opened"]
+__all__ = ["SOUND_CODECS", "Film", "Limits", "Shown", "failures", "open_container", "opened"]
 
 PIXEL_LIMIT = 16 * 2**20
 """Most pixels of a frame: twice those of 4K."""
 
-FORMATS = {"mp4": "mov", "matroska": "matroska", "gif": "gif"}
+_FORMATS = {"mp4": "mov", "matroska": "matroska", "gif": "gif"}
 # What films come in; the others of FFmpeg's hundreds of decoders are never let near a file.
-_VIDEO = frozenset(
-    ("h264", "hevc", "vp8", "vp9", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
-    + ("ffv1", "gif")
+PICTURE_CODECS = "h264,hevc,vp8,vp9,libvpx-vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,ffv1,gif"
+SOUND_CODECS = (
+    "aac,opus,libopus,vorbis,libvorbis,mp3,mp3float,mp2,mp2float,flac,ac3,alac,"
+    "pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s32le,pcm_f32le"
 )
 
 Shown = tuple[Fraction, Fraction, np.ndarray[Any, Any]]
@@ -70,7 +71,7 @@ def failures(where: str) -> Iterator[None]:
     except MemoryError as error:
         raise ResourceError(f"{where}: too little memory for it; lower max_seconds or cut it into pieces") from error
     except Exception as error:  # a decoder may raise anything at all; to the user all of it means the same
-        why = printable(str(error).replace("\n", " "))
+        why = printable(getattr(error, "strerror", None) or str(error))  # FFmpeg's errors name files of their own
         raise MediaError(
             f"{where}: damaged or no film ({type(error).__name__}: {why}); fetch or make it again"
         ) from error
@@ -79,9 +80,15 @@ def failures(where: str) -> Iterator[None]:
 def open_container(file: BinaryIO, kind: str) -> av.container.InputContainer:
     """Open a film of the given format by FFmpeg, which may open nothing else."""
     file.seek(0)
-    options = {"max_pixels": str(PIXEL_LIMIT), "protocol_whitelist": "file", "threads": "1"}
+    options = {
+        "max_pixels": str(PIXEL_LIMIT),
+        "threads": "1",
+        "protocol_whitelist": "file",
+        "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,gif",
+        "codec_whitelist": f"{PICTURE_CODECS},{SOUND_CODECS}",
+    }
     return av.open(
-        file, "r", format=FORMATS[kind], options=options, metadata_errors="replace", io_open=_refuse, buffer_size=65536
+        file, "r", format=_FORMATS[kind], options=options, metadata_errors="replace", io_open=_refuse, buffer_size=65536
     )
 
 
@@ -122,12 +129,14 @@ class Film:
         self._container = open_container(file, kind)
         self._stream = self._video_stream()
         coder = self._stream.codec_context
+        coder.thread_count = 1
+        coder.options = {"max_pixels": str(limits.pixels)}
         self.height, self.width = coder.height, coder.width
         rate = self._stream.average_rate
         self.rate = Fraction(rate) if rate else None
         self.tick = Fraction(self._stream.time_base or 0)
         self.start = Fraction(0)
-        self._declared = int(self._stream.frames)
+        self._declared = len(self._blocks.lasting) if self._blocks else int(self._stream.frames)
         tags = {key.lower(): value for key, value in self._container.metadata.items()}
         self.comment = self._blocks.comment if self._blocks else tags.get("comment", "")
         self._check_header()
@@ -166,17 +175,17 @@ class Film:
             yield time, lasting, rgb(frame, reformatter, self._background)
         if number == 0:
             raise MediaError(f"{self._where}: holds no frames; fetch or make it again")
-        expected = len(self._blocks.lasting) if self._blocks else self._declared
-        if number < 0.9 * expected:
+        if number < 0.9 * self._declared:
             raise MediaError(
-                f"{self._where}: cut short or damaged, {number} of {expected} frames are left; fetch or make it again"
+                f"{self._where}: cut short or damaged, {number} of {self._declared} frames are left; "
+                "fetch or make it again"
             )
 
     def _video_stream(self) -> av.VideoStream:
         """Return the first stream of pictures that is no picture on a cover. Raises MediaError where there is none."""
         for stream in self._container.streams.video:
             if not stream.disposition & Disposition.attached_pic:
-                if stream.codec_context is None or stream.codec_context.codec.name not in _VIDEO:
+                if stream.codec_context is None or stream.codec_context.codec.name not in PICTURE_CODECS.split(","):
                     name = stream.codec_context.codec.name if stream.codec_context else "an unknown codec"
                     raise MediaError(f"{self._where}: its pictures are in {name}, which is not read; convert it first")
                 return stream

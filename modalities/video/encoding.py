@@ -66,7 +66,7 @@ def _encode_coded(video: Video, kind: str, file: _Guarded, comment: str) -> None
         packets = 0 if video.audio is None else video.audio.samples.shape[1] // 1024 + 16
         container_options["moov_size"] = str(2**12 + len(comment) + 40 * (len(video.frames) + packets))
     with av.open(file, "w", format=kind, container_options=container_options) as container:
-        container.flags |= Flags.bitexact.value
+        container.flags |= int(Flags.bitexact.value)
         if comment:
             container.metadata["comment"] = comment
         pictures = _picture_stream(container, coder, options, rate, video.height, video.width)
@@ -132,7 +132,7 @@ def _encode_gif(video: Video, file: _Guarded) -> None:
     colours[: len(table), 1:] = table  # alpha, red, green, blue
     times = [round(Fraction(100 * number) / rate) for number in range(len(video.frames) + 1)]
     with av.open(file, "w", format="gif", container_options={"final_delay": str(times[-1] - times[-2])}) as container:
-        stream = cast(av.VideoStream, container.add_stream("gif", rate=100, options={"gifflags": "0"}))
+        stream = container.add_stream("gif", rate=100, options={"gifflags": "0"})
         stream.width, stream.height, stream.pix_fmt = video.width, video.height, "pal8"
         stream.codec_context.time_base = Fraction(1, 100)
         for number, picture in enumerate(video.frames):

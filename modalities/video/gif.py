@@ -47,7 +47,8 @@ def parse(file: BinaryIO, where: str) -> Content:
     file.seek(0)
     head = _read(file, 13, where)
     _pass_table(file, head[10], where)
-    delay, lasting, comment = 0, [], b""
+    lasting: list[Fraction] = []
+    delay, comment = 0, b""
     for _ in range(BLOCK_LIMIT):
         mark = _read(file, 1, where)
         if mark == b";":

@@ -47,7 +47,7 @@ def read(
             names give their order.
         fps: frames per second wanted: at each moment the frame that stands on the screen then is taken. None keeps the
             film's rate, and gives a film of varying rate its mean. A folder that does not tell its rate gets this one.
-        channels: 1 makes it grey (Rec. 601 luma of the values), 3 RGB; None keeps RGB, and grey of folders of grey frames.
+        channels: 1 makes it grey (Rec. 601 luma of the values), 3 RGB; None keeps RGB, and grey of grey PNG files.
         background: what transparent pixels are laid on.
         sound: read its sound too, where it has one.
         max_pixels: largest frame that is accepted.

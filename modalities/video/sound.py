@@ -15,7 +15,7 @@ from torch import Tensor
 from ...core.errors import ConfigError, MediaError, NumericError
 from ...core.media import MediaSpec
 from ...core.registration.build import build
-from .decoding import open_container
+from .decoding import SOUND_CODECS, open_container
 from .film import Sound
 
 __all__ = ["as_audio", "blocks", "check_sound", "encoded_rate", "read_sound"]
@@ -29,9 +29,6 @@ VALUES_PER_SECOND = 96_000
 RATES = (1_000, 384_000)
 """Least and largest sample rate, in Hz."""
 
-_CODECS = frozenset(
-    ["aac", "opus", "libopus", "vorbis", "libvorbis", "mp3", "mp3float", "mp2", "mp2float", "flac", "ac3", "alac"]
-)
 _AAC = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _OPUS = (8000, 12000, 16000, 24000, 48000)
 
@@ -62,7 +59,7 @@ def read_sound(file: BinaryIO, kind: str, where: str, start: Fraction, max_secon
         stream = container.streams.audio[0]
         coder = stream.codec_context
         name = coder.codec.name if coder else "an unknown codec"
-        if name not in _CODECS and not name.startswith("pcm_"):
+        if name not in SOUND_CODECS.split(","):
             warnings.warn(f"{where}: its sound is in {name}, which is not read; took the pictures alone", stacklevel=5)
             return None
         rate, channels = int(stream.rate or 0), int(stream.channels or 0)

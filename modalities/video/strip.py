@@ -43,8 +43,8 @@ def sheet(
 ) -> PillowImage.Image:
     """Return several films on one sheet, each a row of frames under its caption and the time that it spans.
 
-    Tiny frames are enlarged by a whole factor, so that each pixel stays a square; where the sheet would be huge they are
-    reduced by one.
+    Tiny frames are enlarged by a whole factor, so that each pixel stays a square; where the sheet would be huge they
+    are reduced by one.
 
     Args:
         films: from top to bottom.

@@ -23,8 +23,8 @@ def as_fraction(fps: float) -> Fraction:
 def constant_rate(times: Sequence[Fraction], tick: Fraction, declared: Fraction | None = None) -> Fraction | None:
     """Return the one rate that explains all time stamps of a film, or None where its rate varies.
 
-    Time stamps are whole numbers of ticks, so a constant rate is seen in them up to rounding. The declared rate is taken
-    where it agrees with them to a tick; otherwise the simplest fraction that agrees to half a tick.
+    Time stamps are whole numbers of ticks, so a constant rate is seen in them up to rounding. The declared rate is
+    taken where it agrees with them to a tick; otherwise the simplest fraction that agrees to half a tick.
 
     Args:
         times: seconds at which frames begin, the first of them 0; the end of the last may follow.
@@ -54,19 +54,24 @@ def _simplest(low: Fraction, high: Fraction) -> Fraction:
 
 
 def at_rate(shown: Iterable[tuple[Fraction, Fraction, T]], fps: Fraction) -> Iterator[T]:
-    """Yield a film at another rate: what stands on the screen in the middle of each new frame, at least one.
+    """Yield a film at another rate: what stands on the screen when each new frame begins; at least one frame.
+
+    The moment that is looked at lies half a frame later, of the shorter frames of the two, so that time stamps that are
+    rounded change nothing where one rate is a multiple of the other.
 
     Args:
         shown: when each frame begins and for how long it lasts, in seconds, and the frame.
         fps: frames per second wanted.
     """
-    number, end = 0, Fraction(0)
+    number, end, offset = 0, Fraction(0), Fraction(0)
     before: T | None = None
     for time, lasting, one in shown:
-        while before is not None and Fraction(2 * number + 1, 2) / fps < time:
+        if before is None:
+            offset = min(lasting, 1 / fps) / 2
+        while before is not None and number / fps + offset < time:
             yield before
             number += 1
         before, end = one, time + lasting
-    while before is not None and (number == 0 or Fraction(2 * number + 1, 2) / fps < end):
+    while before is not None and (number == 0 or number / fps + offset < end):
         yield before
         number += 1

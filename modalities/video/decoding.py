@@ -68,12 +68,16 @@ def failures(where: str) -> Iterator[None]:
         raise error if str(error).startswith(where) else MediaError(f"{where}: {error}") from error
     except NoiseformError:
         raise
+    except av.FFmpegError as error:
+        if isinstance(error, MemoryError):  # a length in the file is absurd: FFmpeg takes no blocks beyond its limit
+            raise MediaError(f"{where}: damaged or too large, it asks for too much memory; make it again") from error
+        why = printable(error.strerror or "")  # the rest names files of FFmpeg's own
+        raise MediaError(f"{where}: damaged or no film ({why}); fetch or make it again") from error
     except MemoryError as error:
         raise ResourceError(f"{where}: too little memory for it; lower max_seconds or cut it into pieces") from error
     except Exception as error:  # a decoder may raise anything at all; to the user all of it means the same
-        why = printable(getattr(error, "strerror", None) or str(error))  # FFmpeg's errors name files of their own
         raise MediaError(
-            f"{where}: damaged or no film ({type(error).__name__}: {why}); fetch or make it again"
+            f"{where}: damaged or no film ({type(error).__name__}: {printable(str(error))}); fetch or make it again"
         ) from error
 
 
@@ -199,7 +203,7 @@ class Film:
             raise MediaError(
                 f"{self._where}: {self._declared} frames, at most {self._limits.frames} are read; cut it into pieces"
             )
-        if self.rate is not None and not RATES[0] <= self.rate <= RATES[1] and self.kind != "gif":
+        if self.rate is not None and not RATES[0] <= float(self.rate) <= RATES[1] and self.kind != "gif":
             raise MediaError(
                 f"{self._where}: {float(self.rate):g} frames per second; "
                 f"from {RATES[0]:g} to {RATES[1]:g} can be read; convert it first"
@@ -228,9 +232,8 @@ class Film:
             raise MediaError(f"{self._where}: frame {number} has no time; make the film again")
 
     def _refuse_size(self, width: int, height: int) -> NoReturn:
-        raise MediaError(
-            f"{self._where}: {width} x {height} pixels, expected 1 to {self._limits.pixels}; make it smaller"
-        )
+        size = f"{width} x {height} pixels" if width and height else "no size, or a huge one"
+        raise MediaError(f"{self._where}: {size}, expected 1 to {self._limits.pixels} pixels; make it smaller")
 
 
 @contextmanager

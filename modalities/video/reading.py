@@ -131,7 +131,7 @@ def rate_of(times: Sequence[Fraction], end: Fraction, film: Film) -> Fraction:
     declared = film.rate if film.kind != "gif" else None
     rate = constant_rate([*times, end], film.tick, declared) or constant_rate(times, film.tick, declared)
     rate = rate or as_fraction(float(len(times) / end))
-    if not RATES[0] <= rate <= RATES[1]:
+    if not RATES[0] <= float(rate) <= RATES[1]:
         raise MediaError(
             f"{float(rate):g} frames per second; {RATES[0]:g} to {RATES[1]:g} can be read; convert it first"
         )

@@ -10,7 +10,6 @@ import av
 import numpy as np
 import torch
 from av.codec.context import Flags as CodecFlags
-from av.container import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from PIL import Image as PillowImage
 
@@ -66,7 +65,6 @@ def _encode_coded(video: Video, kind: str, file: _Guarded, comment: str) -> None
         packets = 0 if video.audio is None else video.audio.samples.shape[1] // 1024 + 16
         container_options["moov_size"] = str(2**12 + len(comment) + 40 * (len(video.frames) + packets))
     with av.open(file, "w", format=kind, container_options=container_options) as container:
-        container.flags |= int(Flags.bitexact.value)
         if comment:
             container.metadata["comment"] = comment
         pictures = _picture_stream(container, coder, options, rate, video.height, video.width)

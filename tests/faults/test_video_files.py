@@ -201,11 +201,11 @@ def test_folders_of_bad_frames_are_refused(tmp_path: Path) -> None:
 
 
 def test_mutated_files_never_do_harm() -> None:
-    answer = run_script("video_mutants.py", 600)
+    answer = run_script("video_mutants.py", 400)
     print(f"mutated films: tried {answer['tried']} / failed {answer['failed']}, peak {answer['peak_mib']} MiB")
     assert answer["failed"] == 0, answer["faults"]
-    assert answer["tried"] == 600
-    assert int(str(answer["read"])) > 100  # some damage does no harm, so the reader was really reached
+    assert answer["tried"] == 400
+    assert int(str(answer["read"])) > 50  # some damage does no harm, so the reader was really reached
     assert int(str(answer["peak_mib"])) < 1024
 
 
@@ -324,7 +324,7 @@ def test_rates_near_the_bounds(tmp_path: Path) -> None:
 
 
 def test_killed_writers_leave_no_torn_file(tmp_path: Path) -> None:
-    answer = run_script("writer_kills.py", "video", tmp_path, 12)
+    answer = run_script("writer_kills.py", "video", tmp_path, 8)
     print(f"killed writers of films: tried {answer['tried']} / failed {answer['failed']}")
     assert answer["failed"] == 0, answer
 

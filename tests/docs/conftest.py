@@ -95,9 +95,9 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with recordings, pictures and films, and three models, which have seen them twice.
+    """Give a folder with recordings, pictures and films, and three models that saw them twice.
 
-    ``recordings`` are some tones in two folders, ``fashion_mnist`` pictures of nothing in IDX files, ``films`` of noise.
+    ``recordings`` are some tones in two folders, ``fashion_mnist`` pictures of nothing in IDX files, ``films`` noise.
     """
     folder = tmp_path_factory.mktemp("materials")
     for number, direction in ((0, "down"), (1, "up"), (2, "down"), (3, "up")):

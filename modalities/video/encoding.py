@@ -148,11 +148,13 @@ def _encode_gif(video: Video, file: _Guarded) -> None:
 
 
 def _palette(frames: torch.Tensor) -> PillowImage.Image:
-    """Return an image whose palette has the 256 colours that serve all frames best."""
+    """Return an image whose palette has the 256 colours that serve all frames best: black, white and 254 of theirs."""
     chosen = frames[:: max(1, len(frames) // 16)]
     step = max(1, round((chosen.shape[0] * chosen.shape[2] * chosen.shape[3] / _SAMPLED) ** 0.5))
     strip = torch.cat(list(chosen[:, :, ::step, ::step]), dim=1)
-    return _pillow(strip).quantize(256, PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
+    chosen_by = _pillow(strip).quantize(254, PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
+    chosen_by.putpalette([*(chosen_by.getpalette() or [])[: 3 * 254], 0, 0, 0, 255, 255, 255])
+    return chosen_by
 
 
 def _pillow(frame: torch.Tensor) -> PillowImage.Image:

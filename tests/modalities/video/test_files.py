@@ -197,6 +197,30 @@ def test_transparent_pixels_lie_on_the_background(tmp_path: Path) -> None:
     assert (white[:, 7, 7].tolist(), black[:, 7, 7].tolist()) == ([1, 1, 1], [0, 0, 0])
 
 
+@pytest.mark.parametrize("turn", [90, -90, 180])
+def test_films_of_telephones_stand_upright(turn: int, tmp_path: Path) -> None:
+    upright = torch.zeros(3, 32, 64)
+    upright[0, :16, :32] = 1  # red, top left
+    turned = upright.rot90(-turn // 90, (1, 2))
+    with av.open(str(tmp_path / "x.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.height, stream.width, stream.pix_fmt = turned.shape[1], turned.shape[2], "yuv420p"
+        stream.set_display_rotation(turn)
+        picture = (turned * 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode(None))
+    back = read(tmp_path / "x.mp4").frames[0]
+    assert back.shape == upright.shape
+    assert (back - upright).abs().mean() * 255 < 3
+
+
+def test_white_ground_of_a_gif_stays_white(tmp_path: Path) -> None:
+    frames = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    frames[:, :, :8] = 1
+    Video(frames, 8.0).save(tmp_path / "x.gif")
+    assert read(tmp_path / "x.gif").frames[:, :, :7].min() == 1
+
+
 def test_varying_rates_become_the_mean_or_what_is_asked_for(tmp_path: Path) -> None:
     frames = (flat()[:4] * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     (tmp_path / "x.mkv").write_bytes(coded(frames, "bgr0", pts=[0, 100, 200, 700]))

@@ -57,7 +57,7 @@ def rgb(
         src_colorspace=matrix,
         dst_color_range=ColorRange.JPEG,
         interpolation=_ACCURATE,
-        threads=1,
+        threads=1,  # several now and then leave a strip of a small frame of more than 8 bits out (PyAV 18.1)
     )
     array = plain.to_ndarray()
     if transparent:

@@ -37,7 +37,7 @@ def coded(
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
         heard = container.add_stream(sound, rate=48000, layout="mono") if sound else None
         for number, array in enumerate(moving(count, *size)):
-            frame = av.VideoFrame.from_ndarray(array).reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(array).reformat(format="yuv420p", threads=1)
             frame.pts, frame.time_base = number, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -162,7 +162,7 @@ def coded(frames: np.ndarray, rgb_to: str, tags: tuple[int, int] = (2, 0), pts: 
             frame = av.VideoFrame.from_ndarray(array, format="rgba" if array.shape[-1] == 4 else "rgb24")
             matrix = Colorspace.ITU709 if tags[0] == 1 else Colorspace.ITU601
             kind = ColorRange.JPEG if tags[1] == 2 else ColorRange.MPEG
-            frame = frame.reformat(format=rgb_to, dst_colorspace=matrix, dst_color_range=kind)
+            frame = frame.reformat(format=rgb_to, dst_colorspace=matrix, dst_color_range=kind, threads=1)
             frame.colorspace, frame.color_range = tags
             frame.pts, frame.time_base = (pts or [125 * n for n in range(len(frames))])[number], Fraction(1, 1000)
             container.mux(stream.encode(frame))

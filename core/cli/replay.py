@@ -66,15 +66,18 @@ def _modality_of(file: Path) -> Modality:
     from ..registration.build import build
     from ..registration.registry import current
 
-    if not os.path.exists(file):
-        raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     endings = []
     for part in current().plugins.parts("modality"):
         modality: Any = build("modality", part.full_name)
-        known = getattr(modality, "folders", ()) if os.path.isdir(file) else modality.endings
-        if file.suffix.lower() in known:
+        folders = getattr(modality, "folders", ())
+        known = [ending for ending in modality.endings if ending not in folders]
+        if (os.path.isfile(file) and file.suffix.lower() in known) or (
+            os.path.isdir(file) and file.suffix.lower() in folders
+        ):
             return modality
         endings += modality.endings
+    if not os.path.isfile(file):
+        raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     raise ConfigError(f"replay: {printable(file)}: no modality has such files; known endings: {', '.join(endings)}")
 
 

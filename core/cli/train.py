@@ -54,11 +54,11 @@ def train(
     noiseform generate audio ./runs/digits --label seven
     """
     from ..errors import ConfigError
+    from ..machine.interrupts import Interrupted
     from ..machine.memory import keep_large_blocks
     from ..naming import printable
     from ..registration.build import build
     from ..registration.registry import current
-    from ..training.interruption import Interrupted
     from ..training.recipe import ClassifierRecipe, CodecRecipe, read_recipe
     from ..training.trainer import train as run
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MediaError
+from ..machine.exhaustion import is_out_of_memory
 
 __all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "DecodingProcess"]
 
@@ -29,7 +30,7 @@ MEMORY_LIMIT = 4 * 2**30
 class DecodingProcess:
     """Decodes things by their number, one after the other, in a fork of this process; entered with ``with``.
 
-    Where there is no fork, or none can be had, they are decoded here.
+    Where there is no fork, or none can be had, as in the workers of a pool, they are decoded here.
 
     Args:
         decode: returns the tensor of a number. What it raises but MediaError is raised here again.
@@ -75,7 +76,7 @@ class DecodingProcess:
         return self._decode(number)  # which raises what it raised there
 
     def _begin(self) -> Connection | None:
-        if sys.platform != "linux":
+        if sys.platform != "linux" or multiprocessing.current_process().daemon:  # which may have no children
             return None
         here, there = multiprocessing.Pipe()
         child = multiprocessing.get_context("fork").Process(
@@ -154,8 +155,8 @@ def _answer(decode: Callable[[int], Tensor], number: int) -> tuple[str, object, 
         array = np.ascontiguousarray(decode(number).numpy())
     except MediaError as error:
         return "bad", str(error), None
-    except MemoryError:
-        return "bad", f"decoding it takes more than {MEMORY_LIMIT} bytes; repair the file, or exclude it", None
-    except BaseException:
+    except BaseException as error:
+        if is_out_of_memory(error):
+            return "bad", f"decoding it takes more than {MEMORY_LIMIT} bytes; repair the file, or exclude it", None
         return "raised", None, None
     return "tensor", (array.shape, array.dtype.str), array

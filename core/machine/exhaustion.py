@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 from ..errors import ResourceError
 
-__all__ = ["memory_told"]
+__all__ = ["is_out_of_memory", "memory_told"]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that torch or Python found no memory."""
+    told = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
+    return told or isinstance(error, MemoryError)
 
 
 @contextmanager
@@ -16,7 +22,6 @@ def memory_told(message: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        known = isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
-        if not known:
+        if not is_out_of_memory(error):
             raise
         raise ResourceError(message) from error

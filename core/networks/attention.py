@@ -21,7 +21,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
         queries: what is looked for.
         keys: what is offered.
         values: what is read.
-        mask: True where there is something to read (batch, position), for each item at one place at least.
+        mask: True where there is something to read (batch, position); an item without any reads zeros.
 
     Source: Vaswani et al. 2017, arXiv 1706.03762, equation 1.
     """
@@ -30,8 +30,10 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
     if few and queries.device.type == "cpu" and torch.is_grad_enabled() and queries.requires_grad:
         scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
         if keep is not None:
-            scores = scores.masked_fill(~keep, float("-inf"))
+            scores = scores.masked_fill(~keep, torch.finfo(scores.dtype).min)
         read = scores.softmax(-1).to(values.dtype) @ values
+        if keep is not None:
+            read = read.masked_fill(~keep.any(-1, keepdim=True), 0.0)
     else:
         read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=keep)
     return rearrange(read, "batch head position width -> batch position (head width)")

@@ -61,7 +61,7 @@ class _Compiled:
         if not self._trusted or torch.is_grad_enabled():
             return self._network(x, time, cond)
         # All that torch would compile another form for, unseen.
-        shape = (_layout(x), _layout(time), *((name, *_layout(cond[name])) for name in sorted(cond)))
+        shape = (_state(), _layout(x), _layout(time), *((name, *_layout(cond[name])) for name in sorted(cond)))
         form = self._forms.get(shape)
         if form is None:
             if len(self._forms) < MAX_FORMS:
@@ -101,6 +101,11 @@ class _Compiled:
         return output
 
 
+def _state() -> tuple[object, ...]:
+    autocast = [torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) for kind in ("cpu", "cuda")]
+    return torch.get_num_threads(), *autocast, torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+
+
 def _layout(value: Tensor) -> tuple[object, ...]:
     return value.shape, value.stride(), value.dtype, value.is_inference()
 
@@ -123,7 +128,8 @@ def _deviation(output: object, own: Tensor) -> float:
     if not isinstance(output, Tensor) or (output.shape, output.dtype) != (own.shape, own.dtype):
         return float("inf")
     difference = (output.double() - own.double()).abs().max().item()
-    return difference / own.double().abs().max().item() if difference else 0.0
+    largest = own.double().abs().max().item()
+    return difference / largest if largest else float("inf") if difference else 0.0
 
 
 @contextlib.contextmanager

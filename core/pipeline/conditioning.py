@@ -15,7 +15,7 @@ from torch import Tensor
 from ..contract import check_tensor
 from ..errors import ConfigError, PluginError
 
-__all__ = ["KINDS", "combined", "refuse_unheard", "widths_of"]
+__all__ = ["KINDS", "combined", "mixed", "refuse_unheard", "widths_of"]
 
 KINDS = {"vector": "vector_width", "sequence": "sequence_width", "channels": "extra_channels"}
 """The kinds of conditioning, each with the parameter by which a network is told its width."""
@@ -110,6 +110,15 @@ def combined(given: Iterable[Given], rows: int) -> dict[str, Tensor]:
         ]
         cond["sequence_mask"] = torch.cat(whole, 1)
     return cond
+
+
+def mixed(first: Tensor, one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return for each item what ``one`` says of it where ``first`` (items,) is True, or else what ``other`` says."""
+
+    def beside(value: Tensor) -> Tensor:
+        return first.reshape(-1, *(1,) * (value.ndim - 1))
+
+    return {name: torch.where(beside(value), value, other[name]) for name, value in one.items()}
 
 
 def _check_names(told: str, outputs: Mapping[str, int], tensors: Mapping[str, Tensor]) -> None:

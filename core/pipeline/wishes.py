@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..diffusion.denoiser import Cond
 from ..errors import ConfigError
+from .conditioning import mixed
 from .guide import Bound
 from .stage import Raw, Stage
 
@@ -41,10 +42,7 @@ def heard(
     both = _on(device, model.encode([*wanted, *unwanted]))
     raw, negative = ([{name: one[name][rows] for name in one} for one in both] for rows in _halves(len(wanted)))
     given = torch.tensor([bool(one) for one in unwanted], device=device)
-    null = [
-        {name: torch.where(_beside(given, one[name]), one[name], nothing[name]) for name in one}
-        for one, nothing in zip(negative, model.null(raw), strict=True)
-    ]
+    null = [mixed(given, one, nothing) for one, nothing in zip(negative, model.null(raw), strict=True)]
     return model.condition(raw), model.condition(null), guide
 
 
@@ -79,7 +77,3 @@ def _on(device: str, raw: Raw) -> Raw:
 
 def _halves(count: int) -> tuple[slice, slice]:
     return slice(count), slice(count, None)
-
-
-def _beside(mask: Tensor, value: Tensor) -> Tensor:
-    return mask.reshape(-1, *(1,) * (value.ndim - 1))

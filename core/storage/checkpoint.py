@@ -5,7 +5,7 @@
 and then renamed. Nothing is ever changed in place, older checkpoints go only when the new one is complete, and loading
 checks every sha256 and steps back to the checkpoint before a damaged one.
 
-One trainer at a time writes: hold a `RunLock`.
+One trainer at a time writes: hold a `run_lock.RunLock`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,14 @@ from ..errors import CheckpointError, ConfigError, NoiseformError, NumericError,
 from ..naming import printable
 from .atomic import sync_folder, write_whole
 from .manifest import FORMAT, MANIFEST, FileEntry, NewerFormatError, describe, read_entries, read_manifest, read_small
-from .run_lock import RunLock
-from .state_tree import flatten_state, restore_optimizer, restore_state
 from .strict_json import dump_json, parse_json_object
 from .weights import is_finite, load_tensors, save_tensors
 
 __all__ = [
     "Checkpoint",
-    "RunLock",
-    "flatten_state",
     "has_checkpoints",
     "latest_checkpoint",
     "load_checkpoint",
-    "restore_optimizer",
-    "restore_state",
     "save_checkpoint",
 ]
 
@@ -84,7 +78,7 @@ def save_checkpoint(
         run: the run's folder.
         step: the training step, at least 0; saving a step again keeps the earlier copy until the new one is complete.
         tensors: sets of tensors by name; the set ``model`` becomes ``model.safetensors``.
-        state: whatever JSON can say: random states go to ``tensors``, nested state through `flatten_state`.
+        state: whatever JSON can say: random states go to ``tensors``, nested state through `state_tree.flatten_state`.
         keep: how many checkpoints stay, at least 1.
         allow_nonfinite: save NaN and infinity, which loading refuses by default.
 

@@ -49,7 +49,7 @@ class Batches:
         data: the items.
         size: items a step.
         seed: of the order and all other draws.
-        dropout: share of items whose conditions are left out, see :class:`TrainingConfig`.
+        dropout: share of items whose conditions are left out, see :class:`~.recipe.TrainingConfig`.
         conditioners: how many there are.
     """
 

@@ -15,6 +15,7 @@ from ..contract import check_tensor
 from ..errors import ConfigError, NumericError
 from ..machine.memory import refuse_too_much
 from ..naming import printable
+from ..pipeline.conditioning import mixed
 from ..pipeline.modality import DataSet, Modality
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
@@ -94,10 +95,7 @@ class DenoisingTask:
         x0 = self._latents.of(batch.media)
         raw = model.encode(batch.conditions)
         null = model.null(raw)
-        kept = [
-            {name: torch.where(_beside(gone, one[name]), nothing[name], one[name]) for name in one}
-            for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)
-        ]
+        kept = [mixed(gone, nothing, one) for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)]
         of = f"objective {stage.config.objective.use!r}"
         t = check_tensor(stage.objective.times(batch.u, stage.process), batch.u.shape, of=f"{of}: times")
         with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.training.precision == "bf16"):
@@ -134,7 +132,3 @@ def _wishes(data: DataSet, count: int) -> Iterator[dict[str, Any]]:
         wish: dict[str, Any] = {"labels": tuple(labels[number % len(labels)] for labels in data.vocabulary)}
         text = data.conditions(number * len(data) // count).get("text")
         yield {**wish, "text": text} if text else wish
-
-
-def _beside(mask: Tensor, value: Tensor) -> Tensor:
-    return mask.reshape(-1, *(1,) * (value.ndim - 1))

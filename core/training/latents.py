@@ -1,4 +1,4 @@
-"""What a trained codec makes of the items, each encoded once."""
+"""What a trained codec makes of the items, encoded once where they come again."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import ResourceError
+from ..naming import printable
 from ..storage.atomic import whole_file, write_whole
 
 __all__ = ["LossLog", "write_skipped"]
@@ -48,7 +50,7 @@ class LossLog:
         """Write down what was noted, and hand it on to the disk if asked.
 
         Raises:
-            OSError: the disk is full; nothing was written, and what was noted is still there for the next time.
+            ResourceError: the disk is full; nothing was written, and what was noted is still there for the next time.
         """
         lines = memoryview("".join(self._pending).encode())
         try:
@@ -56,15 +58,16 @@ class LossLog:
                 lines = lines[self._file.write(lines) :]
             if to_disk:
                 os.fsync(self._file.fileno())
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._file.fileno(), self._size)
-            raise
+            why = (error.strerror or "failed").lower()
+            raise ResourceError(f"cannot write: {printable(self._path)}: {why}; make room and --resume") from error
         self._size = os.fstat(self._file.fileno()).st_size
         self._pending.clear()
 
     def close(self) -> None:
         """Write down what was noted, as far as there is room, and close the file."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ResourceError):
             self.flush()
         self._file.close()
 

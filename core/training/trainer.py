@@ -15,20 +15,16 @@ from torch import Tensor, nn
 from ... import __version__
 from ..errors import ConfigError, NumericError, ResourceError
 from ..machine.exhaustion import memory_told
+from ..machine.interrupts import Interrupted, signals_held
 from ..machine.memory import refuse_too_many_parameters
 from ..naming import printable
 from ..pipeline.modality import DataSet, Modality
 from ..registration.attribution import plugins_named
 from ..registration.plugins import Plugins
-from ..storage.checkpoint import (
-    RunLock,
-    flatten_state,
-    latest_checkpoint,
-    restore_optimizer,
-    restore_state,
-    save_checkpoint,
-)
+from ..storage.checkpoint import latest_checkpoint, save_checkpoint
 from ..storage.model_folder import write_model_folder
+from ..storage.run_lock import RunLock
+from ..storage.state_tree import flatten_state, restore_optimizer, restore_state
 from ..storage.weights import assign, cast_tensors
 from .average import averaged
 from .batches import Batch, Batches
@@ -36,7 +32,6 @@ from .classifier import ClassifierTask
 from .codec import CodecTask
 from .denoising import DenoisingTask
 from .identity import differences, identity_of
-from .interruption import Interrupted, signals_held
 from .log import LossLog, write_skipped
 from .optimization import parameter_groups, rate_at
 from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe
@@ -226,6 +221,8 @@ class _Trainer:
                 if drawn:
                     self._if_room(self._draw)
                 if caught:
+                    if self.saved != self.done:  # the signal came since, or there was no room
+                        self.save()
                     raise Interrupted(caught[0])
         finally:
             self.log.close()
@@ -234,7 +231,7 @@ class _Trainer:
         """Write something, or go on without it where the disk is full and the recipe says so."""
         try:
             write()
-        except (ResourceError, OSError) as error:
+        except ResourceError as error:
             if self.config.full_disk == "stop":
                 raise
             warnings.warn(f"{error}; training goes on", stacklevel=2)

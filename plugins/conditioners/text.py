@@ -75,8 +75,8 @@ class Text(nn.Module):
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Return {"bytes": (items, longest)} of the texts, filled up at their ends, and what their words are made of.
 
-        That is "pieces" (items, words, pieces), the hashes of each word's, filled up with -1, and "word" (items,
-        longest), which word each byte is of, with -1 for none.
+        That is "pieces" (items, pieces), hashes of all that an item's words are made of, and "owners" (items, pieces),
+        which of its words each is of; "word" (items, longest) is which word each byte is of. -1 is none.
 
         Raises:
             ConfigError: a text is no text, or cannot be written in UTF-8.
@@ -114,7 +114,7 @@ class Text(nn.Module):
         tokens = self.symbols[raw["bytes"].clamp(max=_NOTHING)]
         tokens = tokens + self.places[: tokens.shape[1]].to(tokens.dtype)
         if self.words is not None:
-            tokens = tokens + self._vectors(raw["pieces"], raw["word"])
+            tokens = tokens + self._vectors(raw["pieces"], raw["owners"], raw["word"])
         for block in self.blocks:
             tokens = block(tokens, mask)
         tokens = self.norm(tokens)
@@ -131,32 +131,42 @@ class Text(nn.Module):
         rows = torch.full_like(raw["bytes"], _PAD)
         rows[:, 0] = _NOTHING
         nothing = {"bytes": rows}
-        return nothing | {name: torch.full_like(raw[name], -1) for name in ("pieces", "word") if name in raw}
+        return nothing | {name: torch.full_like(raw[name], -1) for name in ("pieces", "owners", "word") if name in raw}
 
-    def _vectors(self, pieces: Tensor, word: Tensor) -> Tensor:
+    def _vectors(self, pieces: Tensor, owners: Tensor, word: Tensor) -> Tensor:
         """Return for each byte the vector of its word (items, longest, width), of unit variance as the bytes' own."""
         assert self.words is not None
-        there = (pieces >= 0).unsqueeze(-1)
+        there = (owners >= 0).unsqueeze(-1).to(self.words.dtype)
         parts = self.words[pieces.clamp(min=0) % len(self.words)] * there
-        vectors = parts.sum(2) / there.sum(2).clamp(min=1).sqrt()
+        owner = owners.clamp(min=0).unsqueeze(-1)
+        count = parts.new_zeros(len(word), max(1, int(owners.max()) + 1), 1).scatter_add(1, owner, there)
+        total = parts.new_zeros(*count.shape[:2], parts.shape[2]).scatter_add(1, owner.expand_as(parts), parts)
+        vectors = total / count.clamp(min=1).sqrt()
         rows = torch.arange(len(word), device=word.device).unsqueeze(1)
         return vectors[rows, word.clamp(min=0)] * (word >= 0).unsqueeze(-1)
 
 
 def _words_of(texts: Sequence[bytes], longest: int) -> dict[str, Tensor]:
-    """Return "pieces" and "word" of texts, see :meth:`Text.encode`."""
-    hashes = [[_hashes(word) for word in text.split(b" ")] for text in texts]
-    words = max(map(len, hashes), default=1)
-    most = max((len(its) for found in hashes for its in found), default=0)
-    pieces = torch.full((len(texts), words, max(1, most)), -1)
+    """Return "pieces", "owners" and "word" of texts, see :meth:`Text.encode`."""
+    found: list[tuple[list[int], list[int]]] = []
     word = torch.full((len(texts), longest), -1)
-    for item, (text, found) in enumerate(zip(texts, hashes, strict=True)):
+    for item, text in enumerate(texts):
+        hashes: list[int] = []
+        owners: list[int] = []
         start = 0
-        for number, (letters, its) in enumerate(zip(text.split(b" "), found, strict=True)):
-            pieces[item, number, : len(its)] = torch.tensor(its, dtype=torch.long)
+        for number, letters in enumerate(text.split(b" ")):
+            its = _hashes(letters)
+            hashes += its
+            owners += [number] * len(its)
             word[item, start : start + len(letters)] = number
             start += len(letters) + 1  # and the space, which is of no word
-    return {"pieces": pieces, "word": word}
+        found.append((hashes, owners))
+    most = max(1, max((len(hashes) for hashes, _ in found), default=1))
+    pieces, owner = (torch.full((len(texts), most), -1) for _ in range(2))
+    for item, (hashes, owners) in enumerate(found):
+        pieces[item, : len(hashes)] = torch.tensor(hashes, dtype=torch.long)
+        owner[item, : len(owners)] = torch.tensor(owners, dtype=torch.long)
+    return {"pieces": pieces, "owners": owner, "word": word}
 
 
 def _hashes(word: bytes) -> list[int]:

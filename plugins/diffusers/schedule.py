@@ -144,9 +144,13 @@ class _Options:
 
     def number(self, key: str) -> float:
         value = self.values[key]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        try:
+            number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+        except OverflowError:  # a whole number beyond all floats
+            number = math.inf
+        if not math.isfinite(number):
             raise self.refused(key)
-        return value
+        return number
 
     def whole(self, key: str) -> int:
         value = self.number(key)

@@ -79,6 +79,11 @@ class UNet(nn.Module):
         wrong = [level for level in attention if level >= len(channels)]
         if wrong:
             raise ConfigError(f"attention: there are levels 0 to {len(channels) - 1}, got {wrong[0]}")
+        if channels[-1] % head_width:
+            raise ConfigError(
+                f"channels: the last, {channels[-1]}, is no multiple of head_width, {head_width}; make it one: the "
+                "middle of the network always has attention"
+            )
         rank = self.item_ndim
         self.patch, self.positions = patch, positions
         self.multiple = patch * 2 ** (len(channels) - 1)

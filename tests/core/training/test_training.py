@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import torch
 from noiseform import audio
 from noiseform.core.data.dataset import DataConfig
 from noiseform.core.errors import CheckpointError, ConfigError, ResourceError
+from noiseform.core.machine.interrupts import Interrupted
 from noiseform.core.registration.build import build
 from noiseform.core.storage.checkpoint import latest_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder
+from noiseform.core.training import trainer
 from noiseform.core.training.average import averaged
 from noiseform.core.training.batches import Batches
 from noiseform.core.training.identity import differences
+from noiseform.core.training.log import LossLog
 from noiseform.core.training.optimization import parameter_groups, rate_at
 from noiseform.core.training.recipe import TrainingConfig, read_recipe
 from noiseform.core.training.trainer import TrainingStep, train
@@ -84,6 +88,22 @@ def test_training_touches_no_global_generator(tiny_recipe, tones, tmp_path):
     before = torch.random.get_rng_state()
     run(tiny_recipe, tones, tmp_path / "run", "training.steps=3", "stages.0.network.dropout=0.5")
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_signal_that_comes_while_the_log_is_written_loses_nothing(tiny_recipe, tones, tmp_path, monkeypatch):
+    flush, sent = LossLog.flush, []
+
+    def signalled(self, *, to_disk=False):
+        flush(self, to_disk=to_disk)
+        if len(self.entries) == 3 and not sent:
+            sent.append(True)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(trainer, "_LOGGED", 1)
+    monkeypatch.setattr(LossLog, "flush", signalled)
+    with pytest.raises(Interrupted):
+        run(tiny_recipe, tones, tmp_path / "run")
+    assert latest_checkpoint(tmp_path / "run").step == 3
 
 
 def test_until_keeps_the_schedule_of_the_whole_run(tiny_recipe, tones, tmp_path):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .core.registration.build import build as build
     from .modalities import audio as audio
     from .modalities import image as image
+    from .modalities import video as video
 
 _ERRORS = (
     "CheckpointError",
@@ -54,6 +55,7 @@ _LAZY = {
     "hookimpl": ".core.hookspecs:hookimpl",
     "image": ".modalities.image",
     "sample": ".core.diffusion.sampling:sample",
+    "video": ".modalities.video",
 }
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "hookimpl",
     "image",
     "sample",
+    "video",
 ]
 
 

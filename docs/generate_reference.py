@@ -29,6 +29,8 @@ from noiseform.core.registration.registry import current
 from noiseform.core.registration.targets import import_target
 from noiseform.core.training.recipe import ClassifierRecipe, CodecRecipe, TrainingConfig
 from noiseform.modalities.audio.modality import AudioMedia
+from noiseform.modalities.image.modality import ImageMedia
+from noiseform.modalities.video.modality import VideoMedia
 from pydantic import BaseModel
 
 DOCS = Path(__file__).resolve().parent
@@ -164,6 +166,8 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ),
     ("stages", "Each `[[stages]]`. A part is a table: its name as `use`, its parameters beside it.", StageConfig),
     ("media", "`[media]` where `modality` is `audio`.", AudioMedia),
+    ("media of pictures", "`[media]` where `modality` is `image`.", ImageMedia),
+    ("media of films", "`[media]` where `modality` is `video`.", VideoMedia),
     ("data", "`[data]` of a recipe.", DataConfig),
     ("training", "`[training]` of a recipe.", TrainingConfig),
     (

@@ -17,6 +17,7 @@ from noiseform.core.registration.settings import apply_settings
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
 from noiseform.modalities.audio.clip import Audio
 from noiseform.modalities.image.picture import Image
+from noiseform.modalities.video.film import Video
 
 # A shell starts what runs in the background with interrupts ignored, and what the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -201,4 +202,57 @@ def tiny_image_model(tmp_path_factory: pytest.TempPathFactory, patterns: Path) -
     (folder / "recipe.toml").write_text(TINY_PICTURES, encoding="utf-8")
     run = folder / "three-patterns"
     assert main(["train", str(folder / "recipe.toml"), "--data", str(patterns), "-o", str(run), "--quiet"]) == 0
+    return run
+
+
+TINY_FILMS = """\
+modality = "video"
+summary = "two ways to move"
+[media]
+height = 16
+width = 16
+frames = 4
+fps = 8
+[[stages]]
+process = { use = "flow" }
+objective = { use = "velocity" }
+network = { use = "dit", rank = 3, width = 16, depth = 1, heads = 2, patch = 4 }
+conditioners = [{ use = "labels", names = ["down", "right"], width = 16 }]
+guidance = { use = "cfg", scale = 2.0 }
+steps = 4
+[data]
+flip = false
+[training]
+steps = 20
+batch_size = 2
+warmup = 5
+ema = 0.9
+checkpoint_every = 20
+sample_every = 20
+samples = 2
+"""
+"""A recipe whose training takes a second or two: clips of four frames of 16 by 16 pixels."""
+
+
+@pytest.fixture(scope="session")
+def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of six short films, in a folder for each label and in several formats."""
+    folder = tmp_path_factory.mktemp("motions")
+    for label, axis in (("down", 2), ("right", 3)):
+        (folder / label).mkdir()
+        for take, ending in enumerate(("mp4", "gif", "frames")):
+            first = torch.zeros(3, 16, 16)
+            first[take, 2:8, 2:8] = 1
+            frames = torch.stack([first.roll(2 * number, axis - 1) for number in range(6)])
+            Video(frames, 8.0).save(folder / label / f"{take}.{ending}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_video_model(tmp_path_factory: pytest.TempPathFactory, motions: Path) -> Path:
+    """Give a model folder for films, made by the command line; tests only read it."""
+    folder = tmp_path_factory.mktemp("tiny-video")
+    (folder / "recipe.toml").write_text(TINY_FILMS, encoding="utf-8")
+    run = folder / "two-motions"
+    assert main(["train", str(folder / "recipe.toml"), "--data", str(motions), "-o", str(run), "--quiet"]) == 0
     return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import warnings
@@ -82,8 +81,8 @@ def generate(
 ) -> None:
     """Make media out of noise.
 
-    MODALITY is audio, image, or what a plugin adds; PIPELINE a name (noiseform list pipeline) or the path of a model
-    folder.
+    MODALITY is audio, image, video, or what a plugin adds; PIPELINE a name (noiseform list pipeline) or the path of a
+    model folder.
 
     \b
     noiseform generate audio --label seven -o seven.wav
@@ -100,12 +99,13 @@ def generate(
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     wishes = conditions_of(labels, prompt, negative_labels, negative_prompt, count=count, batch_size=batch_size)
     kind = build("modality", modality)
-    targets = _targets(modality, output, kind.endings, pipeline or modality, labels, seed, count)
+    folders: Sequence[str] = getattr(kind, "folders", ())
+    targets = _targets(modality, output, kind.endings, folders, pipeline or modality, labels, seed, count)
     if sheet and Path(sheet) in targets:
         raise ConfigError(f"generate: --sheet {printable(sheet)} is also the output; give the picture its own name")
     if sheet and Path(sheet).suffix.lower() != ".png":
         raise ConfigError(f"generate: --sheet {printable(sheet)}: the picture is a PNG file; end the name in .png")
-    check_writable(*targets, *([sheet] if sheet else []), overwrite=overwrite)
+    check_writable(*targets, *([sheet] if sheet else []), overwrite=overwrite, folders=folders)
     keep_large_blocks()
     loaded = Verbs(modality).load(
         pipeline,
@@ -148,16 +148,18 @@ def _targets(
     modality: str,
     output: str | None,
     endings: Sequence[str],
+    folders: Sequence[str],
     pipeline: str,
     labels: Sequence[str],
     seed: int,
     count: int,
 ) -> list[Path]:
-    """Return the file of each item."""
+    """Return the file, or folder, of each item."""
     plain = "-".join((Path(pipeline).name or "item", *labels, str(seed)))
     default = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in plain)[:100] + endings[0]
     place = Path(output) if output else Path(default)
-    if output and (output.endswith(("/", os.sep)) or os.path.isdir(place)):
+    inside = output is not None and (output.endswith(("/", os.sep)) or os.path.isdir(place))
+    if inside and place.suffix.lower() not in folders:
         place = place / default
     if place.suffix.lower() not in endings:
         raise ConfigError(
@@ -169,13 +171,15 @@ def _targets(
 
 
 def _report(made: Made, target: Path, seed: int) -> dict[str, object]:
+    from ..storage.content import content_digest
+
     return {
         "path": str(target),
         "seed": seed,
         "item": made.item,
         "nfe": made.nfe,
         "seconds": round(made.seconds, 4),
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "sha256": content_digest(target),
     }
 
 

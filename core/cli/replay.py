@@ -38,6 +38,7 @@ def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: boo
     """
     from ..machine.memory import keep_large_blocks
     from ..pipeline.record import read
+    from ..storage.content import content_digest
 
     keep_large_blocks()
     modality = _modality_of(file)
@@ -51,7 +52,7 @@ def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: boo
     with tempfile.TemporaryDirectory() as folder:
         again = output or Path(folder) / f"again{file.suffix.lower()}"
         modality.write(made.media, again, record=True, overwrite=overwrite)
-        if again.read_bytes() == file.read_bytes():
+        if content_digest(again) == content_digest(file):
             click.echo(f"{shown}: the same, byte by byte ({made.nfe} NFE, {made.seconds:.2f} s)")
             return
     raise NumericError(
@@ -65,14 +66,18 @@ def _modality_of(file: Path) -> Modality:
     from ..registration.build import build
     from ..registration.registry import current
 
-    if not os.path.isfile(file):
-        raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     endings = []
     for part in current().plugins.parts("modality"):
         modality: Any = build("modality", part.full_name)
-        if file.suffix.lower() in modality.endings:
+        folders = getattr(modality, "folders", ())
+        known = [ending for ending in modality.endings if ending not in folders]
+        if (os.path.isfile(file) and file.suffix.lower() in known) or (
+            os.path.isdir(file) and file.suffix.lower() in folders
+        ):
             return modality
         endings += modality.endings
+    if not os.path.isfile(file):
+        raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     raise ConfigError(f"replay: {printable(file)}: no modality has such files; known endings: {', '.join(endings)}")
 
 

@@ -42,6 +42,8 @@ class DataConfig(BaseModel):
             the usual endings of the modality. Of several files with IDX pictures it chooses one.
         exclude: no files that match one of these globs; IDX pictures are called ``FILE/00000``.
         window: which part of an item larger than the model's is taken: ``random``, its ``start`` or its ``centre``.
+        stride: which frames of a film follow each other in an item: 1 takes each as it was filmed, 2 each second one;
+            omitted, those that stand on the screen at the model's rate. For films only.
         fit: how a picture gets the model's shape. ``crop``: resized until it covers it, then cut; ``pad``: resized
             until it lies inside, then laid on the background; ``stretch``: resized whatever its own shape.
         flip: mirror half of the pictures left to right, drawn again each time.
@@ -62,6 +64,7 @@ class DataConfig(BaseModel):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     window: Literal["random", "start", "centre"] = "random"
+    stride: int | None = Field(default=None, ge=1, le=1000)
     fit: Literal["crop", "pad", "stretch"] = "crop"
     flip: bool = False
     background: Literal["white", "black"] = "white"

@@ -14,7 +14,7 @@ from ..errors import MediaError, NoiseformError
 from ..naming import printable
 from .dataset import DataConfig, Labelled, list_items, refuse_too_many
 from .decoding_process import DecodingProcess
-from .source import open_source
+from .source import Source, open_source
 
 __all__ = ["CACHE_LIMIT", "FileDataset"]
 
@@ -55,7 +55,7 @@ class FileDataset(ABC):
         """
         self.config = config
         self.place = place
-        listing = list_items(open_source(place), config, endings)
+        listing = list_items(self.source(place), config, endings)
         self.fields = listing.fields
         self.unread = list(listing.unread)
         self.skipped = list(listing.skipped)
@@ -77,6 +77,10 @@ class FileDataset(ABC):
                 self._items.append(replace(item, entry=replace(item.entry, open=_released)) if kept else item)
                 self._kept.append(decoded if kept else None)
         refuse_too_many(place, len(self.skipped), self._total, config.max_bad, self.skipped)
+
+    def source(self, place: str | os.PathLike[str]) -> Source:
+        """Return where the files lie; a modality may see several files as one."""
+        return open_source(place)
 
     @abstractmethod
     def decode(self, file: BinaryIO, name: str) -> Tensor:

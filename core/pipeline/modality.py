@@ -57,10 +57,12 @@ class Modality(Protocol):
     Attributes:
         name: as in ``noiseform generate NAME``.
         endings: endings of its files, the default one first.
+        folders: those of them that are folders, each of which is one item. A modality without such need not have it.
     """
 
     name: str
     endings: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         """Return shape and units for the ``[media]`` table of a pipeline.

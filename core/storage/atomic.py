@@ -14,7 +14,7 @@ import shutil
 import stat
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +27,7 @@ __all__ = [
     "check_writable",
     "clean_stale",
     "publish_folder",
+    "replace_folder",
     "sync_folder",
     "temporary_folder",
     "whole_file",
@@ -128,23 +129,48 @@ def publish_folder(temporary: Path, target: Path) -> None:
         raise _explained(error, target) from error
 
 
+def replace_folder(temporary: Path, target: Path) -> None:
+    """Give a finished temporary folder the name of what stands there, which goes; should that fail, it comes back."""
+    aside = _temporary_for(target)
+    try:
+        os.rename(target, aside)
+    except OSError as error:
+        raise _explained(error, target) from error
+    try:
+        publish_folder(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.rename(aside, target)
+        raise
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.unlink(aside)
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes | str, *, overwrite: bool = False) -> None:
     """Write bytes, or text as UTF-8, to ``path``: whole or not at all. Raises what :func:`whole_file` raises."""
     with whole_file(path, overwrite=overwrite) as file:
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
-def check_writable(*paths: str | os.PathLike[str], overwrite: bool = False) -> None:
+def check_writable(*paths: str | os.PathLike[str], overwrite: bool = False, folders: Sequence[str] = ()) -> None:
     """Find out, before any work is done, whether ``paths`` could be written now; leaves nothing behind.
 
     Also removes the temporary files that dead processes left in their folders, each of which is tried once.
+
+    Args:
+        paths: files; and folders, where their names have one of the endings ``folders``.
+        overwrite: what stands there may be replaced.
+        folders: endings of the names of folders that are written as one.
 
     Raises: what :func:`whole_file` raises.
     """
     tried: set[Path] = set()
     for target in map(Path, paths):
         try:
-            _refuse_target(target, overwrite)
+            _refuse_target(target, overwrite, folder=target.suffix.lower() in folders)
             if target.parent not in tried:
                 tried.add(target.parent)
                 clean_stale(target.parent)
@@ -225,8 +251,8 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _refuse_target(target: Path, overwrite: bool) -> None:
-    """Raise where the name is taken by something that must not be replaced."""
+def _refuse_target(target: Path, overwrite: bool, *, folder: bool = False) -> None:
+    """Raise where the name is taken by something that must not be replaced; a folder by a folder may be."""
     if "\0" in str(target):
         raise ConfigError(f"cannot write: {printable(target)}: a name cannot hold a NUL; choose another name")
     if not target.name:
@@ -235,9 +261,9 @@ def _refuse_target(target: Path, overwrite: bool) -> None:
         mode = os.lstat(target).st_mode
     except FileNotFoundError:
         return
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(mode) and not folder:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
         raise ConfigError(f"cannot write: {printable(target)}: this is a device or a pipe; choose another name")
     if not overwrite:
         raise _taken(target)

@@ -49,7 +49,7 @@ class AudioDataset(FileDataset):
             MediaError: there is no file, all are bad, or more than ``config.max_bad`` of them.
         """
         config = config or DataConfig()
-        config.refuse(("fit", "flip", "background"), "sound")
+        config.refuse(("fit", "flip", "background", "stride"), "sound")
         self._channels, self._samples, self._rate = _sound_shape(spec)
         super().__init__(place, config, ENDINGS, cache_limit)
 

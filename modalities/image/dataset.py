@@ -52,6 +52,7 @@ class ImageDataset(FileDataset):
             MediaError: there is no file, all are bad, or more than ``config.max_bad`` of them.
         """
         config = config or DataConfig()
+        config.refuse(("stride",), "pictures")
         self._geometry = Geometry.of(spec, config)
         super().__init__(place, config, ENDINGS, cache_limit)
 

@@ -73,7 +73,7 @@ class IdxDataset:
             raise ConfigError(
                 f"wrong data: labels = {config.labels!r}: IDX pictures have labels of their own; use 'folder' or 'none'"
             )
-        config.refuse(("captions",), "IDX data")
+        config.refuse(("captions", "stride"), "IDX data")
         self._geometry = Geometry.of(spec, config)
         images = _images_file(Path(place), config.include)
         with open_regular(images) as file:

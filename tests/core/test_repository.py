@@ -38,7 +38,7 @@ def test_hooks_are_frozen():
 
 
 def test_a_modality_shows_its_public_names_alone():
-    for modality in (noiseform.audio, noiseform.image):
+    for modality in (noiseform.audio, noiseform.image, noiseform.video):
         assert dir(modality) == sorted([*modality.__all__, "noiseform_modalities"])
         assert {"generate", "load", "read"} <= set(dir(modality))
     assert repr(Verbs("audio")) == "<verbs of audio: generate, load>"

@@ -17,6 +17,7 @@ import torch
 from noiseform.core.cli.main import main
 from noiseform.core.registration import installed
 from noiseform.core.registration.registry import use_registry
+from noiseform.modalities.video.film import Video
 
 ROOT = Path(noiseform.__file__).resolve().parent
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -65,6 +66,22 @@ sample_every = 0
 """
 
 
+FILMS_STAND_IN = """
+modality = "video"
+media = { height = 16, width = 16, frames = 4, fps = 8 }
+[[stages]]
+process = { use = "flow" }
+objective = { use = "velocity" }
+network = { use = "dit", rank = 3, width = 16, depth = 1, heads = 2, patch = 4 }
+conditioners = [{ use = "labels", names = ["apple", "pear"], width = 8 }]
+steps = 4
+[training]
+steps = 2
+batch_size = 2
+sample_every = 0
+"""
+
+
 def script(name: str) -> ModuleType:
     """Import a script of the docs by its path."""
     path = ROOT / "docs" / name
@@ -78,9 +95,9 @@ def script(name: str) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with recordings and pictures, and two models, which have seen them twice.
+    """Give a folder with recordings, pictures and films, and three models that saw them twice.
 
-    ``recordings`` are some tones in two folders, ``fashion_mnist`` pictures of nothing in IDX files.
+    ``recordings`` are some tones in two folders, ``fashion_mnist`` pictures of nothing in IDX files, ``films`` noise.
     """
     folder = tmp_path_factory.mktemp("materials")
     for number, direction in ((0, "down"), (1, "up"), (2, "down"), (3, "up")):
@@ -95,14 +112,21 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixels = bytes(place % 256 for place in range(40 * 28 * 28))
     (idx / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + count + (28).to_bytes(4) * 2 + pixels)
     (idx / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + count + labels)
+    for number, fruit in enumerate(("apple", "pear")):
+        (folder / "films" / fruit).mkdir(parents=True)
+        noise = torch.rand(10, 3, 40, 40, generator=torch.Generator().manual_seed(number))
+        Video(noise, 8.0).save(folder / "films" / fruit / "a.mp4")
     (folder / "stand-in.toml").write_text(STAND_IN)
     (folder / "garments.toml").write_text(GARMENTS_STAND_IN)
+    (folder / "fruit.toml").write_text(FILMS_STAND_IN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NOISEFORM_MALLOC", "0")
         recipe, recordings = str(folder / "stand-in.toml"), str(folder / "recordings")
         assert main(["train", recipe, "--data", recordings, "-o", str(folder / "model"), "--quiet"]) == 0
         recipe, run = str(folder / "garments.toml"), str(folder / "runs" / "garments")
         assert main(["train", recipe, "--data", str(idx), "-o", run, "--quiet"]) == 0
+        recipe, run = str(folder / "fruit.toml"), str(folder / "runs" / "fruit")
+        assert main(["train", recipe, "--data", str(folder / "films"), "-o", run, "--quiet"]) == 0
     return folder
 
 
@@ -113,7 +137,7 @@ def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     here.mkdir()
     for name in ("docs", "plugins"):
         (here / name).symlink_to(ROOT / name)
-    for name in ("recordings", "fashion_mnist", "model", "runs"):
+    for name in ("recordings", "fashion_mnist", "films", "model", "runs"):
         shutil.copytree(materials / name, here / name)
     (here / "takes").mkdir()
     monkeypatch.chdir(here)

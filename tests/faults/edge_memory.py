@@ -15,10 +15,15 @@ from pathlib import Path
 
 import audio_edges
 import image_edges
+import video_edges
 from noiseform.core.errors import MediaError
-from noiseform.modalities import audio, image
+from noiseform.modalities import audio, image, video
 
-KINDS = {"audio": (audio_edges.REFUSED, audio.read), "image": (image_edges.REFUSED, image.read)}
+KINDS = {
+    "audio": (audio_edges.REFUSED, audio.read),
+    "image": (image_edges.REFUSED, image.read),
+    "video": (video_edges.REFUSED, video.read),
+}
 LIMIT_MIB = 300
 SECONDS = 2.0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from noiseform.core.errors import NoiseformError
-from noiseform.modalities import audio, image
+from noiseform.modalities import audio, image, video
 
 __all__ = ["KINDS", "Kind"]
 
@@ -55,5 +55,12 @@ KINDS = {
         lambda: image.Image(torch.linspace(0, 1, 500_000).sin().reshape(1, 500, 1000), {"number": 980}),
         lambda picture: picture.width - 20,
         image.read,
+    ),
+    "video": Kind(
+        ("mp4", "webm", "gif"),
+        lambda number: video.Video(torch.full((2, 3, 16, 20 + 2 * number), 0.1), 8.0, None, {"number": number}),
+        lambda: video.Video(torch.linspace(0, 1, 480_000).reshape(10, 1, 100, 480), 8.0, None, {"number": 230}),
+        lambda film: (film.width - 20) // 2,
+        video.read,
     ),
 }

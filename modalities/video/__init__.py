@@ -1,0 +1,44 @@
+"""Films: the modality, its files and its verbs.
+
+>>> from noiseform import video
+>>> films = video.generate("./runs/fruit", label="pear", count=4, seed=0)
+>>> films[0].save("pear.mp4")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from ...core.hookspecs import hookimpl
+from ...core.pipeline.verbs import Verbs
+
+if TYPE_CHECKING:
+    from .film import Video as Video
+    from .reading import read as read
+    from .reading import read_record as read_record
+    from .writing import write as write
+
+__all__ = ["Video", "generate", "load", "read", "read_record", "write"]
+
+_verbs = Verbs("video")
+generate = _verbs.generate
+load = _verbs.load
+
+_LAZY = {"Video": "film", "read": "reading", "read_record": "reading", "write": "writing"}
+
+
+@hookimpl
+def noiseform_modalities() -> dict[str, str]:
+    return {"video": f"{__name__}.modality:VideoModality"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on its first use: they bring torch along."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "noiseform_modalities"])  # the hook, which is looked for here

@@ -1,0 +1,110 @@
+"""Films, as the core knows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from ...core.data.dataset import DataConfig
+from ...core.media import MediaSpec
+from ...core.registration.config import checked
+from .dataset import VideoDataset
+from .film import Video
+from .reading import read_record
+from .timing import RATES
+from .writing import FRAME_LIMIT, check_format, write
+
+__all__ = ["VideoMedia", "VideoModality"]
+
+Size = Annotated[int, Field(ge=1, le=8192, strict=True)]
+
+_STEP = 1 / 255  # of 8-bit values
+_CLIPPED = 0.98  # white or black ground is common, grey edges are rarely missing
+
+
+class VideoMedia(BaseModel):
+    """The ``[media]`` table of a pipeline of films.
+
+    Attributes:
+        height: rows.
+        width: columns.
+        fps: frames per second.
+        frames: how many frames a clip has; either this or ``seconds``.
+        seconds: length of a clip; its frames are those that begin within it.
+        channels: 1 is grey, 3 RGB.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: Size
+    width: Size
+    fps: Annotated[float, Field(ge=RATES[0], le=RATES[1], allow_inf_nan=False)]
+    frames: Annotated[int, Field(ge=1, le=FRAME_LIMIT, strict=True)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
+    channels: Literal[1, 3] = 3
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> VideoMedia:
+        if (self.frames is None) == (self.seconds is None):
+            raise ValueError("give either frames or seconds")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Frames of a clip."""
+        return self.frames or max(1, round((self.seconds or 0) * self.fps))
+
+
+class VideoModality:
+    """Films: tensors (channels, frames, height, width) in [0, 1] at a number of frames per second."""
+
+    name = "video"
+    endings = (".mp4", ".webm", ".gif", ".frames")
+    folders = (".frames",)
+
+    def spec(self, media: Mapping[str, object]) -> MediaSpec:
+        table = checked(VideoMedia, media, what="media")
+        return MediaSpec((table.channels, table.count, table.height, table.width), (table.fps, None, None), 0.0, 1.0)
+
+    def wrap(self, tensor: Tensor, spec: MediaSpec, record: Mapping[str, object] | None) -> Video:
+        frames = tensor.to(torch.float32).cpu().transpose(0, 1).contiguous()
+        return Video(frames, float(spec.rates[0] or 0), None, record)
+
+    def dataset(self, place: str | os.PathLike[str], spec: MediaSpec, config: DataConfig) -> VideoDataset:
+        return VideoDataset(place, spec, config)
+
+    def write(self, item: Video, path: str | os.PathLike[str], *, record: bool, overwrite: bool) -> None:
+        write(item, path, record=item.record if record else None, overwrite=overwrite)
+
+    def check_output(self, path: str | os.PathLike[str], spec: MediaSpec) -> None:
+        check_format(path, float(spec.rates[0] or 0), *spec.shape)
+
+    def read_record(self, path: str | os.PathLike[str]) -> Mapping[str, object] | None:
+        return read_record(path)
+
+    def sheet(
+        self, items: Sequence[Video], captions: Sequence[str], path: str | os.PathLike[str], *, overwrite: bool
+    ) -> None:
+        from .strip import sheet
+
+        sheet(items, captions, path, overwrite=overwrite)
+
+    def warnings(self, item: Video) -> list[str]:
+        frames = item.frames
+        darkest, brightest = frames.min().item(), frames.max().item()
+        if brightest < _STEP:
+            return [f"black: the brightest value is {brightest:.2g}"]
+        if brightest - darkest < _STEP:
+            return [f"constant: every value is {brightest:.3g}"]
+        found = []
+        if len(frames) > 1 and (moved := (frames[1:] - frames[:-1]).abs().max().item()) < _STEP / 2:
+            found.append(f"frozen: from frame to frame no value changes by more than {moved:.2g}")
+        clipped = ((frames < _STEP / 2) | (frames > 1 - _STEP / 2)).double().mean().item()
+        if clipped > _CLIPPED:
+            found.append(f"clipped: {clipped:.1%} of the values are 0 or 1")
+        return found

@@ -49,8 +49,8 @@ $(STAMP): pyproject.toml .ci/torchaudio_cpu.py
 demo: $(STAMP)  ## speak the ten digits with both embedded models; files and a picture go to out/
 	@OMP_WAIT_POLICY=passive $(BIN)/python docs/examples/digits.py "$(OUT)"
 
-test: $(STAMP)  ## run the tests
-	@$(BIN)/python -m pytest $(TESTS)
+test: $(STAMP)  ## run the tests, one process a core
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 check: lint types docs-check test  ## format, lint, types, docs and tests: what has to pass before a change goes in
 

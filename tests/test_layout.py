@@ -12,7 +12,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for top in ("core", "plugins", "modalities") for path in (ROOT / top).rglob("*.py"))
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|manager|stuff|base|tools)(_|$)")
-ROOMS = ["", "registration", "machine", "storage", "networks", "diffusion", "data", "pipeline", "training", "cli"]
+ROOMS = [
+    "",
+    "registration",
+    "machine",
+    "raster",
+    "storage",
+    "networks",
+    "diffusion",
+    "data",
+    "pipeline",
+    "training",
+    "cli",
+]
 OWN = {"core", "plugins", "modalities", "noiseform"}
 
 

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from ..pipeline.modality import DataSet
-    from ..training.trainer import TrainingStep
+    from ..training.observing import TrainingStep
 
 __all__ = ["train"]
 

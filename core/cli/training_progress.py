@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..training.trainer import TrainingStep
+from ..training.observing import TrainingStep
 
 __all__ = ["TrainingBar"]
 

@@ -14,8 +14,8 @@ from typing import BinaryIO, Self
 
 from ..errors import MediaError
 from ..naming import printable
-from ..storage.atomic import TEMPORARY_PREFIX
 from ..storage.regular_file import open_regular
+from ..storage.temporary import TEMPORARY_PREFIX
 
 __all__ = ["Archive", "Entry", "Folder", "Source", "open_source"]
 

@@ -106,19 +106,6 @@ class PredictionObjective:
         eps: Tensor,
         cond: Mapping[str, Tensor],
     ) -> Tensor:
-        losses, _ = self.regression(network, process, x0, t, eps, cond)
-        return self.corrected(t, losses)
-
-    def regression(
-        self,
-        network: nn.Module,
-        process: CompleteProcess,
-        x0: Tensor,
-        t: Tensor,
-        eps: Tensor,
-        cond: Mapping[str, Tensor],
-    ) -> tuple[Tensor, Answer]:
-        """Return the weighted squared error of each item (batch,), and what the network said."""
         exact = level_at(process, t)
         level = exact.like(x0)
         x = level.alpha * x0 + level.sigma * eps
@@ -129,7 +116,12 @@ class PredictionObjective:
         said, spread = output.chunk(2, 1) if self.prediction.learns_variance else (output, None)
         error = (said - self.prediction.target(x0, eps, level)) ** 2
         weight = self.weighting(self.prediction, exact).to(x0)
-        return error.flatten(1).mean(1) * weight, Answer(x, level, said, spread)
+        answer = Answer(x, level, said, spread)
+        return self.corrected(t, self.completed(error.flatten(1).mean(1) * weight, process, x0, t, answer))
+
+    def completed(self, losses: Tensor, process: CompleteProcess, x0: Tensor, t: Tensor, answer: Answer) -> Tensor:
+        """Return the weighted squared errors (batch,) with what an objective adds to them: nothing here."""
+        return losses
 
     def corrected(self, t: Tensor, losses: Tensor) -> Tensor:
         """Return losses (batch,) at times (batch,), divided by the density of those times where it follows them."""

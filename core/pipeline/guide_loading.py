@@ -14,7 +14,7 @@ from ..naming import printable
 from ..registration.config import PartConfig, checked
 from ..registration.weights_reference import resolve_weights
 from ..storage.model_folder import load_model_folder, read_model_folder
-from ..storage.weights import assign
+from ..storage.weights import assign_frozen
 from .classifier import CLASSIFIER, Classifier, ClassifierConfig
 from .guide import ClassifierGuide, DenoiserGuide, Guide
 from .pretrained import codec_entry, has_weights
@@ -87,10 +87,9 @@ def _classifier(stage: Stage, folder: Path, at: str, device: str) -> ClassifierG
         )
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn
         classifier = Classifier(config, stage.latent_shape)
-    assign(classifier, weights[CLASSIFIER], allow_dtype_cast=True, source=f"weights: {printable(folder)}")
+    assign_frozen(classifier, weights[CLASSIFIER], source=f"weights: {printable(folder)}")
     _refuse_other_codec(stage, weights.get(codec_entry(CLASSIFIER), {}), at)
-    classifier.eval().requires_grad_(False).to(device)
-    return ClassifierGuide(classifier, model.sha256(CLASSIFIER))
+    return ClassifierGuide(classifier.to(device), model.sha256(CLASSIFIER))
 
 
 def _weaker(stage: Stage, load: Callable[[str], Pipeline], folder: Path, at: str) -> DenoiserGuide:

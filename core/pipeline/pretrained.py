@@ -14,7 +14,7 @@ from ..naming import printable
 from ..registration.config import PartConfig, checked
 from ..registration.weights_reference import resolve_weights
 from ..storage.model_folder import load_model_folder
-from ..storage.weights import assign
+from ..storage.weights import assign_frozen
 
 __all__ = ["CODEC", "Pretrained", "codec_entry", "has_weights", "pretrained_codec"]
 
@@ -51,8 +51,7 @@ class Pretrained:
         """
         if not isinstance(part, nn.Module):
             raise ConfigError(f"codec {self.config.use!r} has nothing to learn; leave weights out")
-        assign(part, self.tensors, allow_dtype_cast=True, source=self.source)
-        part.eval().requires_grad_(False)
+        assign_frozen(part, self.tensors, source=self.source)
 
 
 def has_weights(codec: object) -> bool:

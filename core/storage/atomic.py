@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
-import time
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,11 +18,10 @@ from typing import BinaryIO
 
 from ..errors import ConfigError, NoiseformError, ResourceError
 from ..naming import printable
+from .temporary import clean_stale, temporary_for
 
 __all__ = [
-    "TEMPORARY_PREFIX",
     "check_writable",
-    "clean_stale",
     "publish_folder",
     "replace_folder",
     "sync_folder",
@@ -33,12 +29,6 @@ __all__ = [
     "whole_file",
     "write_whole",
 ]
-
-TEMPORARY_PREFIX = ".noiseform-tmp-"
-"""Start of the name of every temporary file; ``<place>-<pid>-<random><suffix>`` follows."""
-
-ABANDONED_SECONDS = 24 * 3600.0
-"""Age after which a temporary file of an unknown machine counts as abandoned: no writer takes a day."""
 
 _EXHAUSTED = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -76,7 +66,7 @@ def whole_file(
         ResourceError: the disk is full, or a limit on file sizes or a quota is reached.
     """
     target = Path(path)
-    temporary = _temporary_for(target)
+    temporary = temporary_for(target)
     try:
         _refuse_target(target, overwrite)
         try:
@@ -105,7 +95,7 @@ def temporary_folder(beside: str | os.PathLike[str]) -> Iterator[Path]:
         ResourceError: the disk is full.
     """
     target = Path(beside)
-    temporary = _temporary_for(target)
+    temporary = temporary_for(target)
     clean_stale(target.parent)
     try:
         os.mkdir(temporary)
@@ -131,7 +121,7 @@ def publish_folder(temporary: Path, target: Path) -> None:
 
 def replace_folder(temporary: Path, target: Path) -> None:
     """Give a finished temporary folder the name of what stands there, which goes; should that fail, it comes back."""
-    aside = _temporary_for(target)
+    aside = temporary_for(target)
     try:
         os.rename(target, aside)
     except OSError as error:
@@ -179,21 +169,6 @@ def check_writable(*paths: str | os.PathLike[str], overwrite: bool = False, fold
             raise _explained(error, target) from error
 
 
-def clean_stale(folder: str | os.PathLike[str]) -> int:
-    """Remove the temporary files and folders in ``folder`` whose writers are dead; return how many.
-
-    A file of this machine goes when no process has its number any more, any other when it is a day old.
-    """
-    removed = 0
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(TEMPORARY_PREFIX) and _abandoned(entry):
-                with suppress(OSError):
-                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
-                    removed += 1
-    return removed
-
-
 def sync_folder(folder: str | os.PathLike[str]) -> None:
     """Force the names in ``folder`` to the disk, where the system can."""
     with suppress(OSError):
@@ -206,49 +181,13 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
 
 def _try_folder(target: Path) -> None:
     """Write a byte beside the target, and remove it."""
-    temporary = _temporary_for(target)
+    temporary = temporary_for(target)
     try:
         with open(temporary, "xb") as file:
             file.write(b"\0")
     finally:
         with suppress(OSError):
             os.unlink(temporary)
-
-
-def _temporary_for(target: Path) -> Path:
-    suffix = target.suffix if len(target.suffix) <= 16 else ""
-    return target.parent / f"{TEMPORARY_PREFIX}{_place()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
-
-
-def _place() -> str:
-    """Tag of the machine and the space of process numbers, in which a pid has a meaning."""
-    space = b""
-    with suppress(OSError):
-        space = os.readlink("/proc/self/ns/pid").encode()
-    machine = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-    return f"{zlib.crc32(machine.encode() + space):08x}"
-
-
-def _abandoned(entry: os.DirEntry[str]) -> bool:
-    try:
-        place, pid, _ = entry.name.removeprefix(TEMPORARY_PREFIX).split("-", 2)
-        if place == _place() and not _alive(int(pid)):
-            return True
-        return time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS
-    except (ValueError, OSError):
-        return False
-
-
-def _alive(pid: int) -> bool:
-    if os.name == "nt":  # there os.kill would end the process that it asks after
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def _refuse_target(target: Path, overwrite: bool, *, folder: bool = False) -> None:

@@ -23,7 +23,7 @@ from ..errors import CheckpointError, ConfigError, NumericError
 from ..naming import printable
 from ..registration.kinds import NAME
 from ..registration.toml_file import parse_toml
-from .atomic import clean_stale, write_whole
+from .atomic import write_whole
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -37,6 +37,7 @@ from .manifest import (
 from .model_manifest import PIPELINE, check_copy, malformed, read_parts, read_pipeline, read_table, sha256_or_none
 from .model_parts import RequiredPart
 from .strict_json import dump_json
+from .temporary import clean_stale
 from .weights import is_finite, load_tensors, save_tensors, tensors_sha256
 
 __all__ = ["ModelFolder", "is_model_folder", "load_model_folder", "read_model_folder", "write_model_folder"]

@@ -22,6 +22,7 @@ from .safetensors_format import CHUNK, MAX_HEADER, Header, TensorEntry, parse_he
 
 __all__ = [
     "assign",
+    "assign_frozen",
     "cast_tensors",
     "check_fit",
     "file_sha256",
@@ -213,6 +214,18 @@ def assign(
     with torch.no_grad():
         for name, value in target.items():
             value.copy_(tensors[name])
+
+
+def assign_frozen(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source: str) -> None:
+    """Copy saved weights into a module that is to be used, not trained: evaluation mode, no gradients, any width.
+
+    Args:
+        module: the network.
+        tensors: values by name.
+        source: see :func:`assign`, which also says what is raised.
+    """
+    assign(module, tensors, allow_dtype_cast=True, source=source)
+    module.eval().requires_grad_(False)
 
 
 def check_fit(

@@ -12,6 +12,8 @@ __all__ = ["averaged"]
 def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """Return an exponential moving average of a model's weights; call ``update_parameters(model)`` after each step.
 
+    What it holds as ``module`` is in evaluation mode: no dropout, as the model will be used.
+
     Early on the decay is ``(1 + n) / (10 + n)`` after n updates, so that the random start is soon forgotten.
 
     Args:
@@ -26,4 +28,5 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
         now = min(decay, (1 + number) / (10 + number))
         torch._foreach_lerp_(average, current, 1 - now)
 
-    return AveragedModel(model, multi_avg_fn=update)  # type: ignore[arg-type]
+    average = AveragedModel(model, multi_avg_fn=update)  # type: ignore[arg-type]
+    return average.eval()

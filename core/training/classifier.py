@@ -102,7 +102,7 @@ class ClassifierTask:
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
         """Draw items from all over the data, each with its label and how probable it is, told from the clean item."""
-        model = cast(Classifier, average.eval())
+        model = cast(Classifier, average)
         (clean,) = levels_at(model.process, torch.zeros(1, dtype=torch.float64))
         shown, captions = [], []
         count = min(self._recipe.training.samples, len(data))

@@ -6,7 +6,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,55 +32,17 @@ from .codec import CodecTask
 from .denoising import DenoisingTask
 from .identity import differences, identity_of
 from .log import LossLog, write_skipped
+from .observing import Observer, TrainingRun, TrainingStep
 from .optimization import parameter_groups, rate_at
 from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe
 from .run_folder import check_run_folder
 from .start import freeze_start, start_from
 from .task import Task
 
-__all__ = ["Interrupted", "TrainingRun", "TrainingStep", "train"]
+__all__ = ["Interrupted", "train"]
 
 _LOGGED = 50  # steps between writes to the log
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class TrainingStep:
-    """What an observer is shown after a step.
-
-    Attributes:
-        step: steps done, from 1.
-        steps: steps in all.
-        loss: of this step.
-        learning_rate: of this step.
-        gradient: norm of the gradient before clipping.
-        seconds: since the run was started or resumed.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    learning_rate: float
-    gradient: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """What the factories of training observers are told.
-
-    Attributes:
-        folder: the run's folder.
-        recipe: what is trained.
-        start: steps already done.
-    """
-
-    folder: Path
-    recipe: AnyRecipe
-    start: int
-
-
-Observer = Callable[[TrainingStep], None]
 
 
 def train(

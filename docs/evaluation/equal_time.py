@@ -58,8 +58,9 @@ class Clock:
 def train_noiseform(data: Path, clock: Clock, folder: Path) -> int:
     """Train the recipe of garments without labels until an interrupt ends it, saved; return the size of a batch."""
     from noiseform import build
+    from noiseform.core.training.observing import TrainingStep
     from noiseform.core.training.recipe import read_recipe
-    from noiseform.core.training.trainer import Interrupted, TrainingStep, train
+    from noiseform.core.training.trainer import Interrupted, train
 
     settings = (
         "stages.base.conditioners=[]",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 
-from ...core.errors import MediaError, NoiseformError, ResourceError
+from ...core.data.decoding_errors import decoding_errors
+from ...core.errors import MediaError, NoiseformError
 from ...core.machine.interrupts import interrupts_held
 from ...core.naming import printable
 from ...core.pipeline.record_text import parse_record
@@ -96,24 +97,13 @@ def decode(
 ) -> Audio:
     """Return the sound in an open file; ``name`` stands in the errors. Otherwise as :func:`read`."""
     where = f"cannot read: {printable(name)}"
-    try:
+    with decoding_errors(where, "sound", smaller="lower max_seconds or cut it into pieces"):
         kind = sniff(file)
         if kind is None:
             raise MediaError(f"{where}: no sound that is known by its content; give WAV, FLAC, Ogg Vorbis or MP3")
         samples, rate, comment = _decode(file, kind, where, channels, max_seconds, strict)
         if sample_rate is not None and sample_rate != rate:
-            try:
-                samples = resample(samples, rate, sample_rate).clamp_(-1.0, 1.0)
-            except MediaError as error:
-                raise MediaError(f"{where}: {error}") from error
-    except NoiseformError:
-        raise
-    except MemoryError as error:
-        raise ResourceError(f"{where}: too little memory for it; lower max_seconds or cut it into pieces") from error
-    except Exception as error:  # a decoder may raise anything at all; to the user all of it means the same
-        raise MediaError(
-            f"{where}: damaged or no sound ({type(error).__name__}: {printable(str(error))}); make the file again"
-        ) from error
+            samples = resample(samples, rate, sample_rate).clamp_(-1.0, 1.0)
     return Audio(samples, sample_rate or rate, parse_record(comment))
 
 

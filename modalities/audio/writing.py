@@ -16,6 +16,7 @@ from ...core.machine.interrupts import interrupts_held
 from ...core.naming import printable
 from ...core.pipeline.record_text import format_record
 from ...core.storage.atomic import whole_file
+from ...core.storage.guarded_file import GuardedFile
 from .clip import Audio
 from .ogg import set_serial
 from .riff import append_comment
@@ -100,7 +101,7 @@ def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where:
     import soundfile
 
     container, encoding = _ENCODINGS[kind]
-    guarded = _Guarded(file)
+    guarded = GuardedFile(file)
     arguments = ("w", audio.sample_rate, audio.channels, encoding)
     with ExitStack() as stack:
         try:
@@ -126,47 +127,6 @@ def encode(audio: Audio, kind: str, file: BinaryIO, *, comment: str = "", where:
         append_comment(file, comment)
     if kind == "ogg":
         set_serial(file, zlib.crc32(audio.samples.detach().to("cpu", torch.float32).contiguous().numpy().data))
-
-
-class _Guarded:
-    """A file whose failures are kept and raised later: libsndfile's calls back into Python would swallow them.
-
-    ValueError is the failure of a file that an interrupt has closed before libsndfile was done with it.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._failure: OSError | ValueError | None = None
-
-    def raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def write(self, data: bytes) -> int:
-        if self._failure is None:
-            try:
-                return self._file.write(data)
-            except (OSError, ValueError) as error:
-                self._failure = error
-        return len(data)
-
-    def read(self, count: int = -1) -> bytes:
-        return self._file.read(count)
-
-    def readinto(self, buffer: bytearray) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        try:
-            return self._file.seek(place, whence)
-        except (OSError, ValueError) as error:  # seeking writes out what is still held back
-            self._failure = self._failure or error
-            return 0
-
-    def tell(self) -> int:
-        return 0 if self._file.closed else self._file.tell()
 
 
 def _check(audio: Audio, kind: str, where: str) -> None:

@@ -22,9 +22,9 @@ from ...core.data.dataset import DataConfig, matcher
 from ...core.errors import ConfigError, MediaError, ResourceError
 from ...core.media import MediaSpec
 from ...core.naming import printable
+from ...core.raster.pixels import to_pillow
 from ...core.storage.regular_file import open_regular
 from .geometry import Geometry
-from .pixels import to_pillow
 
 __all__ = ["IdxDataset", "holds_idx", "read_idx"]
 

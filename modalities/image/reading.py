@@ -18,15 +18,17 @@ from typing import BinaryIO, Literal
 from PIL import Image as PillowImage
 from PIL import ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from ...core.errors import MediaError, NoiseformError, ResourceError
+from ...core.data.decoding_errors import decoding_errors
+from ...core.errors import MediaError
 from ...core.naming import printable
 from ...core.pipeline.record_text import parse_record
+from ...core.raster.pixels import from_pillow
 from ...core.storage.regular_file import open_regular
 from . import jpeg, png, webp
+from .channels import with_channels
 from .colour import plain, upright
 from .content import Content
 from .picture import Image
-from .pixels import from_pillow, with_channels
 from .sniff import foreign, sniff
 
 __all__ = ["FILE_LIMIT", "PIXEL_LIMIT", "decode", "read", "read_record"]
@@ -82,7 +84,7 @@ def decode(file: BinaryIO, name: str, *, max_pixels: int = PIXEL_LIMIT) -> tuple
     Raises: as :func:`read`.
     """
     where = f"cannot read: {printable(name)}"
-    try:
+    with decoding_errors(where, "picture", smaller="make it smaller"):
         kind, content = _taken_apart(file, where)
         pixels = content.width * content.height
         if not 0 < pixels <= max_pixels:
@@ -95,16 +97,6 @@ def decode(file: BinaryIO, name: str, *, max_pixels: int = PIXEL_LIMIT) -> tuple
                 raise MediaError(f"{where}: damaged, its headers tell two sizes; fetch or make it again")
             image.load()
         return upright(plain(image, content.profile), content.exif), content.comment
-    except MediaError as error:
-        raise error if str(error).startswith(where) else MediaError(f"{where}: {error}") from error
-    except NoiseformError:
-        raise
-    except MemoryError as error:
-        raise ResourceError(f"{where}: too little memory for it; make it smaller") from error
-    except Exception as error:  # a decoder may raise anything at all; to the user all of it means the same
-        raise MediaError(
-            f"{where}: damaged or no picture ({type(error).__name__}: {printable(str(error))}); make the file again"
-        ) from error
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, object] | None:

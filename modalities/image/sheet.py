@@ -11,10 +11,10 @@ from PIL import ImageDraw, ImageFont
 
 from ...core.errors import ConfigError
 from ...core.naming import printable
+from ...core.raster.pixels import eight_bit, enlargement, to_pillow
 from ...core.storage.atomic import whole_file
-from .notebook import enlargement
+from .notebook import EDGE
 from .picture import Image
-from .pixels import eight_bit, to_pillow
 
 __all__ = ["sheet"]
 
@@ -59,7 +59,7 @@ def sheet(
     columns = max(1, min(len(images), columns or math.ceil(math.sqrt(len(images)))))
     rows = -(-len(images) // columns)
     tall, wide = max(image.height for image in images), max(image.width for image in images)
-    enlarged = enlargement(tall, wide)
+    enlarged = enlargement(tall, wide, EDGE)
     reduced = max(1, -(-tall * rows // _SHEET), -(-wide * columns // _SHEET))
     scaled = [_scaled(image, enlarged, reduced) for image in images]
     font = ImageFont.load_default(12)

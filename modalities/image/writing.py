@@ -14,10 +14,10 @@ from PIL import Image as PillowImage
 from ...core.errors import ConfigError, NumericError
 from ...core.naming import printable
 from ...core.pipeline.record_text import format_record
+from ...core.raster.pixels import eight_bit, to_pillow
 from ...core.storage.atomic import whole_file
 from .jpeg import with_comment
 from .picture import Image
-from .pixels import eight_bit, to_pillow
 from .webp import SIDE_LIMIT
 
 __all__ = ["check_format", "encode", "format_of", "write"]

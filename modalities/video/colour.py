@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ...core.errors import MediaError
 
-__all__ = ["eight_bit", "rgb", "with_channels", "yuv"]
+__all__ = ["rgb", "with_channels", "yuv"]
 
 _UNSPECIFIED = 2  # of the colour matrix, in H.273
 _HIGH_RANGE = {16: "PQ", 18: "HLG"}  # transfer functions of H.273
@@ -30,11 +30,6 @@ _ACCURATE = (
     Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
 )
 _RED, _BLUE = 0.2126, 0.0722
-
-
-def eight_bit(frames: Tensor) -> Tensor:
-    """Return values of [0, 1] as uint8: ``round(255 x)``, halves to even, held to [0, 255]."""
-    return (frames.detach().to("cpu", torch.float32) * 255.0).round().clamp(0, 255).to(torch.uint8)
 
 
 def rgb(

@@ -19,7 +19,8 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from ...core.errors import MediaError, NoiseformError, ResourceError
+from ...core.data.decoding_errors import decoding_errors
+from ...core.errors import MediaError
 from ...core.naming import printable
 from . import gif
 from .colour import rgb
@@ -61,24 +62,15 @@ class Limits:
 
 @contextmanager
 def failures(where: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a MediaError of one line."""
-    try:
-        yield
-    except MediaError as error:
-        raise error if str(error).startswith(where) else MediaError(f"{where}: {error}") from error
-    except NoiseformError:
-        raise
-    except av.FFmpegError as error:
-        if isinstance(error, MemoryError):  # a length in the file is absurd: FFmpeg takes no blocks beyond its limit
-            raise MediaError(f"{where}: damaged or too large, it asks for too much memory; make it again") from error
-        why = printable(error.strerror or "")  # the rest names files of FFmpeg's own
-        raise MediaError(f"{where}: damaged or no film ({why}); fetch or make it again") from error
-    except MemoryError as error:
-        raise ResourceError(f"{where}: too little memory for it; lower max_seconds or cut it into pieces") from error
-    except Exception as error:  # a decoder may raise anything at all; to the user all of it means the same
-        raise MediaError(
-            f"{where}: damaged or no film ({type(error).__name__}: {printable(str(error))}); fetch or make it again"
-        ) from error
+    """Turn whatever a decoder raises into an error of ours; FFmpeg's name files of its own, and lengths for memory."""
+    with decoding_errors(where, "film", smaller="lower max_seconds or cut it into pieces"):
+        try:
+            yield
+        except av.FFmpegError as error:
+            if isinstance(error, MemoryError):  # an absurd length, beyond FFmpeg's own limit
+                raise MediaError("damaged or too large, it asks for too much memory; make it again") from error
+            why = printable(error.strerror or "")
+            raise MediaError(f"damaged or no film ({why}); fetch or make it again") from error
 
 
 def open_container(file: BinaryIO, kind: str) -> av.container.InputContainer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from typing import Any, BinaryIO, cast
 
@@ -14,8 +13,10 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image as PillowImage
 
 from ...core.machine.interrupts import interrupts_held
+from ...core.raster.pixels import eight_bit, to_pillow
+from ...core.storage.guarded_file import GuardedFile
 from . import gif
-from .colour import eight_bit, with_channels, yuv
+from .colour import with_channels, yuv
 from .film import Sound, Video
 from .sound import blocks, encoded_rate
 from .timing import as_fraction
@@ -43,7 +44,7 @@ def encode(video: Video, kind: str, file: BinaryIO, *, comment: str = "") -> Non
     Raises:
         OSError: the file could not be written.
     """
-    guarded = _Guarded(file)
+    guarded = GuardedFile(file)
     try:
         if kind == "gif":
             _encode_gif(video, guarded)
@@ -55,7 +56,7 @@ def encode(video: Video, kind: str, file: BinaryIO, *, comment: str = "") -> Non
         gif.insert_comment(file, comment)
 
 
-def _encode_coded(video: Video, kind: str, file: _Guarded, comment: str) -> None:
+def _encode_coded(video: Video, kind: str, file: GuardedFile, comment: str) -> None:
     """Write MP4 or WebM: pictures and sound side by side, as they are shown."""
     coder, options, sound_coder = _CODERS[kind]
     rate = as_fraction(video.fps)
@@ -121,7 +122,7 @@ def _code(container: av.container.OutputContainer, stream: Any, frame: av.VideoF
         container.mux(stream.encode(frame))
 
 
-def _encode_gif(video: Video, file: _Guarded) -> None:
+def _encode_gif(video: Video, file: GuardedFile) -> None:
     """Write a GIF with the same colours throughout, so that what stands still does not flicker."""
     rate = as_fraction(video.fps)
     palette = _palette(video.frames)
@@ -134,7 +135,7 @@ def _encode_gif(video: Video, file: _Guarded) -> None:
         stream.width, stream.height, stream.pix_fmt = video.width, video.height, "pal8"
         stream.codec_context.time_base = Fraction(1, 100)
         for number, picture in enumerate(video.frames):
-            indices = _pillow(picture).quantize(palette=palette, dither=PillowImage.Dither.FLOYDSTEINBERG)
+            indices = _picture(picture).quantize(palette=palette, dither=PillowImage.Dither.FLOYDSTEINBERG)
             pair: Any = (np.asarray(indices), colours)
             frame = av.VideoFrame.from_ndarray(pair, format="pal8")
             frame.pts, frame.time_base, frame.duration = (
@@ -152,44 +153,11 @@ def _palette(frames: torch.Tensor) -> PillowImage.Image:
     chosen = frames[:: max(1, len(frames) // 16)]
     step = max(1, round((chosen.shape[0] * chosen.shape[2] * chosen.shape[3] / _SAMPLED) ** 0.5))
     strip = torch.cat(list(chosen[:, :, ::step, ::step]), dim=1)
-    chosen_by = _pillow(strip).quantize(254, PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
+    chosen_by = _picture(strip).quantize(254, PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
     chosen_by.putpalette([*(chosen_by.getpalette() or [])[: 3 * 254], 0, 0, 0, 255, 255, 255])
     return chosen_by
 
 
-def _pillow(frame: torch.Tensor) -> PillowImage.Image:
+def _picture(frame: torch.Tensor) -> PillowImage.Image:
     """Return a frame (channels, height, width) as an image in RGB."""
-    return PillowImage.fromarray(np.ascontiguousarray(with_channels(eight_bit(frame), 3).permute(1, 2, 0).numpy()))
-
-
-class _Guarded:
-    """A file whose failures are kept and raised later: out of FFmpeg's calls back into Python they would come changed.
-
-    ValueError is the failure of a file that an interrupt has closed before FFmpeg was done with it.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._failure: OSError | ValueError | None = None
-
-    def raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def write(self, data: bytes) -> int:
-        if self._failure is None:
-            try:
-                return self._file.write(data)
-            except (OSError, ValueError) as error:
-                self._failure = error
-        return len(data)
-
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        try:
-            return self._file.seek(place, whence)
-        except (OSError, ValueError) as error:  # seeking writes out what is still held back
-            self._failure = self._failure or error
-            return 0
-
-    def tell(self) -> int:
-        return 0 if self._file.closed else self._file.tell()
+    return to_pillow(with_channels(eight_bit(frame), 3))

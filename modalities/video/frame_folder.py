@@ -24,9 +24,10 @@ from torch import Tensor
 
 from ...core.errors import ConfigError, MediaError
 from ...core.naming import printable
+from ...core.raster.pixels import eight_bit
 from ...core.storage.atomic import publish_folder, replace_folder, temporary_folder, whole_file
 from ...core.storage.regular_file import open_regular
-from .colour import eight_bit, with_channels
+from .colour import with_channels
 from .decoding import Limits, failures
 from .timing import RATES, as_fraction
 

@@ -8,10 +8,11 @@ import io
 
 import torch
 
+from ...core.raster.pixels import enlargement
 from .encoding import encode
 from .film import Video
 
-__all__ = ["as_html", "enlargement"]
+__all__ = ["as_html"]
 
 EDGE = 192
 """Smaller films are enlarged to about this edge, in pixels."""
@@ -20,17 +21,12 @@ EMBED_LIMIT = 2**28
 """Most values of the frames of a film that is coded into a page; a longer one is named only."""
 
 
-def enlargement(height: int, width: int, edge: int = EDGE) -> int:
-    """Return the whole factor by which a tiny film is enlarged where people look at it; 1 for all others."""
-    return max(1, round(edge / max(height, width)))
-
-
 def as_html(video: Video) -> str:
     """Return an HTML fragment that needs nothing from outside; of a film, finite and of 1 or 3 channels."""
     line = html.escape(f"{video.seconds:.2f} s, {len(video.frames)} frames at {video.fps:g} fps")
     if video.frames.numel() > EMBED_LIMIT:
         return f"<figure><figcaption>{line}; too long to be played here; save it to a file</figcaption></figure>"
-    factor = enlargement(video.height, video.width)
+    factor = enlargement(video.height, video.width, EDGE)
     size = f'width="{video.width * factor}" height="{video.height * factor}"'
     frames = video.frames[..., : video.height // 2 * 2 or None, : video.width // 2 * 2 or None]  # H.264 has even sides
     if min(frames.shape[-2:]) < 2:

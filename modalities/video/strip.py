@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from ...core.errors import ConfigError
 from ...core.naming import printable
+from ...core.raster.pixels import eight_bit, enlargement, to_pillow
 from ...core.storage.atomic import whole_file
-from .colour import eight_bit, with_channels
+from .colour import with_channels
 from .film import Video
-from .notebook import enlargement
 
 __all__ = ["sheet"]
 
@@ -96,9 +95,7 @@ def _row(film: Video, most: int, enlarged: int, reduced: int) -> PillowImage.Ima
     wide, tall = -(-film.width // reduced) * enlarged, -(-film.height // reduced) * enlarged
     row = PillowImage.new("RGB", (count * (wide + _GAP) - _GAP, tall), _PAPER)
     for number, frame in enumerate(film.frames[chosen]):
-        picture = PillowImage.fromarray(
-            np.ascontiguousarray(with_channels(eight_bit(frame), 3).permute(1, 2, 0).numpy())
-        )
+        picture = to_pillow(with_channels(eight_bit(frame), 3))
         if reduced > 1:
             picture = picture.reduce(reduced)
         if enlarged > 1:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...core.diffusion import prediction
 from ...core.diffusion.level import expand
-from ...core.diffusion.objective import EDGE, PredictionObjective
+from ...core.diffusion.objective import EDGE, Answer, PredictionObjective
 from ...core.diffusion.process import CompleteProcess, level_at
 from ...core.diffusion.transition import share_of, transition
 from .densities import DensityName
@@ -48,21 +47,13 @@ class HybridObjective(PredictionObjective):
     values: int
     reach: float
 
-    def loss(
-        self,
-        network: nn.Module,
-        process: CompleteProcess,
-        x0: Tensor,
-        t: Tensor,
-        eps: Tensor,
-        cond: Mapping[str, Tensor],
-    ) -> Tensor:
-        simple, answer = self.regression(network, process, x0, t, eps, cond)
+    def completed(self, losses: Tensor, process: CompleteProcess, x0: Tensor, t: Tensor, answer: Answer) -> Tensor:
+        """Return the weighted squared errors (batch,) and the bound."""
         assert answer.spread is not None, "a prediction that learns variance gives it"
         # The bound teaches the variance alone: it sees the predicted item, but moves it not.
         predicted = self.prediction.x0(answer.said.detach(), answer.x, answer.level)
         bound = self.bound(process, x0, predicted, answer.spread, t)
-        return self.corrected(t, simple + self.vlb_weight * self.length * bound)
+        return losses + self.vlb_weight * self.length * bound
 
     def bound(self, process: CompleteProcess, x0: Tensor, predicted: Tensor, spread: Tensor, t: Tensor) -> Tensor:
         """Return the term of the variational bound at each item's time, in bits for each number of an item (batch,).

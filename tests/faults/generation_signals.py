@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from noiseform.core.cli.main import main as noiseform
 from noiseform.core.errors import NoiseformError
-from noiseform.core.storage.atomic import TEMPORARY_PREFIX, clean_stale
+from noiseform.core.storage.temporary import TEMPORARY_PREFIX, clean_stale
 from noiseform.modalities import audio, image
 
 ITEMS = 4

@@ -23,6 +23,7 @@ from noiseform.core.errors import NoiseformError
 from noiseform.core.storage import atomic
 from noiseform.core.storage.checkpoint import latest_checkpoint, save_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
+from noiseform.core.storage.temporary import TEMPORARY_PREFIX
 
 CALLS = ("open", "mkdir", "fsync", "link", "unlink", "rename", "replace", "rmdir")
 BYTE_COUNTS = 20
@@ -66,7 +67,7 @@ def exported_step(run: Path) -> int:
 
 def leftovers(run: Path) -> list[str]:
     """Names that a completed save and export would not leave."""
-    found = [path.name for path in run.rglob("*") if path.name.startswith((".partial", atomic.TEMPORARY_PREFIX))]
+    found = [path.name for path in run.rglob("*") if path.name.startswith((".partial", TEMPORARY_PREFIX))]
     return found + [path.name for path in (run / "model").glob("*") if len(list((run / "model").iterdir())) != 4]
 
 
@@ -241,7 +242,7 @@ def test_a_full_disk_at_any_byte_leaves_the_old_one(writer: Callable[[Path, int,
     for number in range(BYTE_COUNTS):
         limit = largest * number // BYTE_COUNTS
         assert outcome(forked(lambda limit=limit: with_file_limit(limit, lambda: writer(base, 3, 40)))) == 6  # type: ignore[misc]
-        assert [path for path in base.rglob("*") if path.name.startswith((".partial", atomic.TEMPORARY_PREFIX))] == []
+        assert [path for path in base.rglob("*") if path.name.startswith((".partial", TEMPORARY_PREFIX))] == []
         assert loaded_step(base) == 2
         assert exported_step(base) == 2
     writer(base, 3, 40)

@@ -19,8 +19,9 @@ from noiseform.core.cli.main import main as noiseform
 from noiseform.core.pipeline.loading import load_pipeline
 from noiseform.core.registration.build import build
 from noiseform.core.storage.model_folder import is_model_folder, read_model_folder
+from noiseform.core.training.observing import TrainingStep
 from noiseform.core.training.recipe import read_recipe
-from noiseform.core.training.trainer import TrainingStep, train
+from noiseform.core.training.trainer import train
 
 
 class StopHereError(Exception):

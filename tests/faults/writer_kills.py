@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 from media_written import KINDS
-from noiseform.core.storage.atomic import TEMPORARY_PREFIX, check_writable
+from noiseform.core.storage.atomic import check_writable
+from noiseform.core.storage.temporary import TEMPORARY_PREFIX
 
 
 def main() -> None:

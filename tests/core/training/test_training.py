@@ -22,9 +22,10 @@ from noiseform.core.training.average import averaged
 from noiseform.core.training.batches import Batches
 from noiseform.core.training.identity import differences
 from noiseform.core.training.log import LossLog
+from noiseform.core.training.observing import TrainingStep
 from noiseform.core.training.optimization import parameter_groups, rate_at
 from noiseform.core.training.recipe import TrainingConfig, read_recipe
-from noiseform.core.training.trainer import TrainingStep, train
+from noiseform.core.training.trainer import train
 
 
 def run(recipe: Path, data: Path, folder: Path, *settings: str, **wishes: object) -> list[TrainingStep]:

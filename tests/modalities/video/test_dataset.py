@@ -131,7 +131,7 @@ def test_films_get_the_size_of_the_model(fit: str, channels: int, tmp_path: Path
 
 
 def test_one_number_draws_time_place_and_mirroring() -> None:
-    framing = Framing(3, 2, 4, 4, 8.0, stride=2, flip=True)
+    framing = Framing(3, 4, 4, frames=2, fps=8.0, stride=2, flip=True)
     film = torch.arange(5 * 6 * 7).reshape(5, 1, 6, 7).expand(-1, 3, -1, -1).to(torch.uint8)
     seen = set()
     for draw in range(480):
@@ -143,7 +143,7 @@ def test_one_number_draws_time_place_and_mirroring() -> None:
 
 def test_flip_mirrors_whole_clips() -> None:
     film = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 3, 4, 4), np.uint8))
-    framing = Framing(3, 3, 4, 4, 8.0, flip=True)
+    framing = Framing(3, 4, 4, frames=3, fps=8.0, flip=True)
     assert torch.equal(framing.item(film, 0.0), framing.item(film, 0.9).flip(-1))
 
 

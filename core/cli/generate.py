@@ -38,6 +38,8 @@ __all__ = ["generate"]
 @click.option("--sampler", metavar="NAME", help="Another sampler (noiseform list sampler).")
 @click.option("--grid", metavar="NAME", help="Another grid of times (noiseform list grid).")
 @click.option("--guidance", type=float, metavar="W", help="Scale of guidance; 1 is none.")
+@click.option("--seconds", type=float, metavar="S", help="Length of sounds and films. [default: the pipeline's]")
+@click.option("--extend", type=float, metavar="S", help="Go on for so many seconds more, window by window.")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Anything in the pipeline.")
 @click.option("--batch-size", type=int, default=1, show_default=True, help="Items a call of the network; 1 = exact.")
 @click.option("--device", default="cpu", show_default=True, help="Where the network runs.")
@@ -65,6 +67,8 @@ def generate(
     sampler: str | None,
     grid: str | None,
     guidance: float | None,
+    seconds: float | None,
+    extend: float | None,
     settings: tuple[str, ...],
     batch_size: int,
     device: str,
@@ -113,6 +117,8 @@ def generate(
         sampler=sampler,
         grid=grid,
         guidance=guidance,
+        seconds=seconds,
+        extend=extend,
         settings=settings,
         device=device,
         dtype=dtype,

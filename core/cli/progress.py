@@ -43,7 +43,7 @@ class _Bar:
 @contextlib.contextmanager
 def bar(pipeline: Pipeline, count: int) -> Iterator[_Bar]:
     """Show a bar while items are made."""
-    steps = pipeline.stages[0].config.steps
+    steps = pipeline.stages[0].config.steps * pipeline.windows
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

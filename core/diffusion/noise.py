@@ -1,7 +1,7 @@
-"""Keyed randomness: every draw belongs to (seed, item, stage, purpose, step) and to nothing else.
+"""Keyed randomness: every draw belongs to (seed, item, stage, window, purpose, step) and to nothing else.
 
 A draw comes from a counter-based generator (Philox 4x64, Salmon et al. 2011) whose 128-bit key is a hash of those
-five. So it does not depend on which draws came before it, on the batch it stands in, on threads, processes or
+six. So it does not depend on which draws came before it, on the batch it stands in, on threads, processes or
 the device: numbers are made on the CPU and moved. Nothing here touches a global generator.
 """
 
@@ -32,11 +32,13 @@ class Key:
         seed: 0 to 2**64 - 1, the user's choice.
         item: number of the item among those made with this seed.
         stage: number of the stage in a pipeline of several.
+        window: number of the window in an item that is made of several.
     """
 
     seed: int
     item: int = 0
     stage: int = 0
+    window: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.seed, bool) or not (isinstance(self.seed, int) and 0 <= self.seed <= MAX_SEED):
@@ -78,6 +80,8 @@ class Draws:
 
     def _at(self, key: Key, purpose: str, step: int) -> np.random.Generator:
         name = struct.pack("<QQQQ", key.seed, key.item, key.stage, step) + purpose.encode()
+        if key.window:
+            name += b"\0" + struct.pack("<Q", key.window)
         self._words["key"] = struct.unpack("<QQ", blake2b(name, digest_size=16, person=b"noiseform").digest())
         self._bits.state = self._state
         return self._numbers

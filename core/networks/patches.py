@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from einops import rearrange
 from torch import Tensor
 
@@ -17,18 +19,24 @@ _FOLDS = {
 }
 
 
-def fold(x: Tensor, patch: int) -> Tensor:
-    """Move every patch of positions, ``patch`` along each axis, into the channels."""
-    if patch == 1:
-        return x
-    pattern, names = _FOLDS[x.ndim - 2]
-    return rearrange(x, pattern, **dict.fromkeys(names, patch))
+def fold(x: Tensor, patch: int | Sequence[int]) -> Tensor:
+    """Move every patch of positions into the channels.
+
+    Args:
+        x: items (batch, channels, \\*space).
+        patch: edge of a patch: one for all axes, or one for each.
+    """
+    pattern, edges = _pattern(x.ndim - 2, patch)
+    return rearrange(x, pattern, **edges) if max(edges.values()) > 1 else x
 
 
-def unfold(x: Tensor, patch: int) -> Tensor:
+def unfold(x: Tensor, patch: int | Sequence[int]) -> Tensor:
     """Undo :func:`fold`."""
-    if patch == 1:
-        return x
-    pattern, names = _FOLDS[x.ndim - 2]
+    pattern, edges = _pattern(x.ndim - 2, patch)
     back = " -> ".join(reversed(pattern.split(" -> ")))
-    return rearrange(x, back, **dict.fromkeys(names, patch))
+    return rearrange(x, back, **edges) if max(edges.values()) > 1 else x
+
+
+def _pattern(rank: int, patch: int | Sequence[int]) -> tuple[str, dict[str, int]]:
+    pattern, names = _FOLDS[rank]
+    return pattern, dict(zip(names, [patch] * rank if isinstance(patch, int) else patch, strict=True))

@@ -16,17 +16,19 @@ from ..limits import MAX_STEPS
 from ..naming import printable
 from ..registration.attribution import plugins_named
 from ..registration.build import build
-from ..registration.config import PartConfig, PipelineConfig, StageConfig, checked
+from ..registration.config import ExtendConfig, PartConfig, PipelineConfig, StageConfig, checked
 from ..registration.defaults import with_defaults_named
 from ..registration.registry import current
 from ..registration.settings import apply_settings, parse_setting
 from ..storage.manifest import MANIFEST
 from ..storage.model_folder import ModelFolder, load_model_folder, read_model_folder
 from ..storage.model_parts import RequiredPart, check_parts
-from ..storage.weights import assign
+from ..storage.weights import assign_frozen
 from .classifier import CLASSIFIER
 from .compiled import Compiler
+from .extension import longer, plan
 from .guide_loading import guide_entry, load_guide
+from .modality import Modality
 from .pipeline import Pipeline
 from .pretrained import CODEC, codec_entry, has_weights
 from .stage import Stage, build_stage
@@ -44,6 +46,8 @@ class Changes:
         sampler: name of another sampler, or its table.
         grid: name of another grid, or its table.
         guidance: scale of classifier-free guidance.
+        seconds: length of an item, or of its first window where it is extended.
+        extend: how many seconds an item goes on after that.
         settings: ``path=value`` inside the pipeline, such as ``stages.base.codec.iterations=64``.
     """
 
@@ -51,7 +55,26 @@ class Changes:
     sampler: str | Mapping[str, object] | None = None
     grid: str | Mapping[str, object] | None = None
     guidance: float | None = None
+    seconds: float | None = None
+    extend: float | None = None
     settings: tuple[str, ...] = ()
+
+    def of_length(self, config: PipelineConfig, modality: Modality) -> PipelineConfig:
+        """Return a pipeline's configuration with items of the length asked for.
+
+        Raises:
+            ConfigError: they have none, or it is out of bounds.
+        """
+        changed: dict[str, object] = {}
+        if self.seconds is not None:
+            lasting = getattr(modality, "lasting", None)
+            if lasting is None:
+                raise ConfigError(f"seconds: items of {modality.name} have no length; leave it out")
+            changed["media"] = lasting(config.media, self.seconds)
+        if self.extend is not None:
+            table = {**config.extend.model_dump(), "seconds": self.extend}
+            changed["extend"] = checked(ExtendConfig, table, what="extend")
+        return config.model_copy(update=changed)
 
     def of_stage(self, stage: StageConfig) -> StageConfig:
         """Return a stage's table with these changes."""
@@ -125,9 +148,13 @@ def load_pipeline(
     for warning in check_parts(model.parts, lambda part: known.version_of(part.kind, part.name, part.distribution)):
         warnings.warn(warning, stacklevel=2)
     kind = build("modality", modality)
+    config = changes.of_length(config, kind)
     with torch.random.fork_rng(devices=[]), plugins_named(f"pipeline {name!r}"):  # initial weights are drawn
-        spec = kind.spec(config.media)
-        stages = [build_stage(table, spec, where=f"pipeline {name!r}", folder=folder) for table in config.stages]
+        window = kind.spec(config.media)
+        spec = longer(window, config.extend.seconds, where=f"pipeline {name!r}")
+        stages = [build_stage(table, window, where=f"pipeline {name!r}", folder=folder) for table in config.stages]
+        for stage in stages:
+            plan(stage, spec, config.extend, where=f"pipeline {name!r}")
     refuse_untrained(config, model.pipeline, model.parts, where=f"pipeline {name!r}")
     model, weights = load_model_folder(folder, allow_nonfinite=allow_nonfinite)  # last: it takes longest
     for stage in stages:
@@ -158,13 +185,8 @@ def _fill(
             continue
         if name not in weights:
             raise CheckpointError(f"model: {printable(model.folder)}: it has no weights of stage {name!r}; train it")
-        assign(
-            learnt,
-            weights[name],
-            allow_dtype_cast=True,
-            source=f"weights: {printable(model.folder / model.stages[name])}",
-        )
-        learnt.eval().requires_grad_(False).to(device)
+        assign_frozen(learnt, weights[name], source=f"weights: {printable(model.folder / model.stages[name])}")
+        learnt.to(device)
     stage.model.to(dtype=dtype)
 
 

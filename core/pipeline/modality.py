@@ -58,6 +58,9 @@ class Modality(Protocol):
         name: as in ``noiseform generate NAME``.
         endings: endings of its files, the default one first.
         folders: those of them that are folders, each of which is one item. A modality without such need not have it.
+
+    One whose items have a length in time also has ``lasting(media, seconds)``, which returns a ``[media]`` table of
+    that length.
     """
 
     name: str

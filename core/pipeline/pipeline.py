@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,8 @@ from ..registration.attribution import plugins_named
 from ..registration.config import PipelineConfig
 from ..registration.registry import current
 from .compiled import Compiler
+from .extension import Windowed, extended, plan
+from .interpolation import between, interpolated
 from .modality import Media, Modality
 from .stage import Stage
 from .wishes import heard
@@ -71,7 +74,7 @@ class Pipeline:
         name: in the registry, or of the model's folder.
         config: what it was built from, with all changes.
         modality: what it makes.
-        spec: shape and units of an item.
+        spec: shape and units of an item, which may be longer than the window that the stages see.
         stages: its stages.
         digests: sha256 of each stage's weights.
         compiler: of their networks; None where they run as they are.
@@ -86,6 +89,12 @@ class Pipeline:
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
     compiler: Compiler | None = None
+
+    @property
+    def windows(self) -> int:
+        """How many windows an item is made of."""
+        (stage,) = self.stages
+        return len(plan(stage, self.spec, self.config.extend, where=self._where)[1])
 
     def make(
         self,
@@ -117,8 +126,14 @@ class Pipeline:
             some = conditions[start : start + batch_size]
             keys = tuple(Key(seed, item=first + start + place) for place in range(len(some)))
             begun, compiled = time.perf_counter(), self._compiled_calls
+
+            def whole(
+                window: Windowed, some: Sequence[Mapping[str, object]] = some, keys: tuple[Key, ...] = keys
+            ) -> Tensor:
+                return extended(stage, self.spec, self.config.extend, window, some, keys, where=self._where)
+
             with plugins_named(f"generate: {self.name}"):
-                tensors, rows = self._run(stage, some, keys, observers)
+                tensors, rows = self._run(stage, self.spec, keys, observers, whole)
             seconds = (time.perf_counter() - begun) / len(some)
             for key, condition, tensor in zip(keys, some, tensors, strict=True):
                 nfe = rows // len(some)
@@ -127,44 +142,112 @@ class Pipeline:
                     media = self.modality.wrap(tensor, self.spec, record)
                 yield Made(media, key.item, nfe, seconds)
 
+    def interpolate(
+        self,
+        media: Tensor,
+        spec: MediaSpec,
+        factor: int,
+        condition: Mapping[str, object],
+        *,
+        seed: int,
+        observers: Sequence[Observer] = (),
+    ) -> Made:
+        """Make what lies between the moments of an item, by a model that has learnt to go on from key positions.
+
+        Args:
+            media: the item (channels, \\*space), of the size that the pipeline makes, but for its length.
+            spec: its shape and rates.
+            factor: how many times as many moments there will be.
+            condition: what the item is, as for :meth:`make`.
+            seed: of what is new.
+            observers: as for :meth:`make`.
+
+        Raises: what :meth:`make` raises, and ConfigError where the model has not learnt this.
+        """
+        (stage,) = self.stages
+        key, begun = Key(seed), time.perf_counter()
+        result = between(spec, factor)
+
+        def whole(window: Windowed) -> Tensor:
+            noise = self.config.extend.noise
+            return interpolated(stage, media[None], factor, noise, window, condition, key, where=self._where)
+
+        with plugins_named(f"interpolate: {self.name}"):
+            tensors, rows = self._run(stage, result, (key,), observers, whole)
+            record = {
+                **self._record(key, condition, rows, compiled=False),
+                "source": hashlib.sha256(media.contiguous().numpy().data).hexdigest(),
+                "interpolate": factor,
+            }
+            made = self.modality.wrap(tensors[0], result, record)
+        return Made(made, 0, rows, time.perf_counter() - begun)
+
+    @property
+    def _where(self) -> str:
+        return f"pipeline {self.name!r}"
+
     def _run(
+        self,
+        stage: Stage,
+        spec: MediaSpec,
+        keys: tuple[Key, ...],
+        observers: Sequence[Observer],
+        whole: Callable[[Windowed], Tensor],
+    ) -> tuple[Tensor, int]:
+        """Return media (batch, \\*shape) and the rows that the network was called with.
+
+        Args:
+            stage: makes windows.
+            spec: of the media.
+            keys: of the items.
+            observers: watch the steps.
+            whole: makes latents (batch, channels, \\*space), given what makes a window.
+        """
+        run = SamplingRun(self.name, stage, keys, stage.config.steps)
+        watching = (*observers, *current().plugins.observers("noiseform_sampling_observers", run))
+        too_much = f"generate: {self.name}: {len(keys)} items at a time do not fit into memory; lower --batch-size"
+        rows = 0
+
+        def window(conditions: Sequence[Mapping[str, object]], keys: tuple[Key, ...]) -> Tensor:
+            nonlocal rows
+            latent, called = self._sampled(stage, conditions, keys, watching)
+            rows += called
+            return latent
+
+        with torch.no_grad(), memory_told(too_much):
+            decoded = stage.codec.decode(whole(window), spec.shape)
+        of = f"codec {stage.config.codec.use!r}: decode"
+        media = check_tensor(decoded, (len(keys), *spec.shape), of=of)
+        if not bool(torch.isfinite(media).all()):
+            raise NumericError(
+                f"generate: {self.name}: codec {stage.config.codec.use!r} gave values that are not finite; "
+                "use float32, or less guidance"
+            )
+        return media, rows
+
+    def _sampled(
         self,
         stage: Stage,
         conditions: Sequence[Mapping[str, object]],
         keys: tuple[Key, ...],
         observers: Sequence[Observer],
     ) -> tuple[Tensor, int]:
-        """Return media (batch, \\*shape) and the rows that the network was called with."""
-        run = SamplingRun(self.name, stage, keys, stage.config.steps)
-        watching = (*observers, *current().plugins.observers("noiseform_sampling_observers", run))
-        too_much = (
-            f"generate: {self.name}: {len(conditions)} items at a time do not fit into memory; lower --batch-size"
+        """Return latents of one window (batch, \\*latent_shape) and the rows that the network was called with."""
+        cond, null, guide = heard(stage, conditions, self.device)
+        denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
+        given = {} if guide is None else {"guide": guide}
+        latent = sample(
+            Guided(stage.guidance, denoise, cond, null, of=f"guidance {stage.config.guidance.use!r}", given=given),
+            process=stage.process,
+            sampler=stage.sampler,
+            grid=stage.grid,
+            steps=stage.config.steps,
+            shape=stage.latent_shape,
+            seeds=keys,
+            device=self.device,
+            observers=observers,
         )
-        with torch.no_grad(), memory_told(too_much):
-            cond, null, guide = heard(stage, conditions, self.device)
-            denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
-            given = {} if guide is None else {"guide": guide}
-            of = f"guidance {stage.config.guidance.use!r}"
-            latent = sample(
-                Guided(stage.guidance, denoise, cond, null, of=of, given=given),
-                process=stage.process,
-                sampler=stage.sampler,
-                grid=stage.grid,
-                steps=stage.config.steps,
-                shape=stage.latent_shape,
-                seeds=keys,
-                device=self.device,
-                observers=watching,
-            )
-            decoded = stage.codec.decode(latent, self.spec.shape)
-        of = f"codec {stage.config.codec.use!r}: decode"
-        media = check_tensor(decoded, (len(keys), *self.spec.shape), of=of)
-        if not bool(torch.isfinite(media).all()):
-            raise NumericError(
-                f"generate: {self.name}: codec {stage.config.codec.use!r} gave values that are not finite; "
-                "use float32, or less guidance"
-            )
-        return media, denoise.rows + (0 if guide is None else guide.rows)
+        return latent, denoise.rows + (0 if guide is None else guide.rows)
 
     @property
     def _compiled_calls(self) -> int:

@@ -20,7 +20,7 @@ class Previews:
 
     Args:
         pipeline: what runs.
-        folder: made where it is missing; gets ``item-0000-step-005.png``, …
+        folder: made where it is missing; gets ``item-0000-step-005.png``, …, with the window where there are several.
     """
 
     needs_x0 = True
@@ -29,7 +29,8 @@ class Previews:
         self._pipeline, self._folder = pipeline, folder
         self._stage = pipeline.stages[0]
         self.every = max(1, self._stage.config.steps // _PICTURES)
-        self._made = 0
+        self._windows = pipeline.windows
+        self._made, self._window = 0, 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -39,12 +40,15 @@ class Previews:
     def __call__(self, step: SamplingStep) -> None:
         if step.x0 is None:
             return
-        pipeline = self._pipeline
-        decoded = self._stage.codec.decode(step.x0, pipeline.spec.shape)
+        pipeline, media = self._pipeline, self._stage.media
+        decoded = self._stage.codec.decode(step.x0, media.shape)
         for row, tensor in enumerate(decoded):
-            item = pipeline.modality.wrap(tensor, pipeline.spec, None)
+            item = pipeline.modality.wrap(tensor, media, None)
             caption = f"step {step.index + 1} of {step.steps}"
-            path = self._folder / f"item-{self._made + row:04d}-step-{step.index + 1:03d}.png"
+            window = f"-window-{self._window:03d}" if self._windows > 1 else ""
+            path = self._folder / f"item-{self._made + row:04d}{window}-step-{step.index + 1:03d}.png"
             pipeline.modality.sheet([item], [caption], path, overwrite=True)
         if step.index + 1 == step.steps:
-            self._made += len(decoded)
+            self._window = (self._window + 1) % self._windows
+            if not self._window:
+                self._made += len(decoded)

@@ -9,7 +9,7 @@ from typing import cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..diffusion.noise import MAX_SEED
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..registration.config import PipelineConfig, checked
 from ..storage.model_parts import RequiredPart, parsed
 
@@ -73,6 +73,10 @@ def read(table: Mapping[str, object], *, where: str) -> Record:
     """
     if "noiseform" not in table:
         raise CheckpointError(f"replay: {where}: what the file says of itself is not a record of noiseform's")
+    if "source" in table:
+        raise ConfigError(
+            f"replay: {where}: it was made from another file, not from noise alone; make it again from that file"
+        )
     raw = checked(_Record, table, what=f"record of {where}")
     config = checked(PipelineConfig, raw.config, what=f"record of {where}: config")
     conditions = {

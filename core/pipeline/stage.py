@@ -50,9 +50,10 @@ class Model(nn.Module):
         self.conditioners: Any = nn.ModuleList(c if isinstance(c, nn.Module) else _Frozen(c) for c in conditioners)
 
     @property
-    def additions(self) -> frozenset[str]:
-        """Names of the weights that a model which this one can start from may lack, as the network declares them."""
-        return frozenset(f"network.{name}" for name in getattr(self.network, "additions", ()))
+    def additions(self) -> tuple[frozenset[str], ...]:
+        """Groups of names of weights that a model which this one can start from may lack, as the network has them."""
+        groups = getattr(self.network, "additions", ())
+        return tuple(frozenset(f"network.{name}" for name in group) for group in groups)
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> Raw:
         """Return what each conditioner makes of the items' conditions, before anything learnt.
@@ -76,6 +77,22 @@ class Model(nn.Module):
             dict(check_rows(one.encode(conditions), len(conditions), of=f"{_name(one)}: encode"))
             for one in self.conditioners
         ]
+
+    def shown(self, raw: Raw, x0: Tensor, u: Tensor, eps: Tensor) -> Raw:
+        """Return the encoding with what conditioners show of the items themselves in training.
+
+        Args:
+            raw: what :meth:`encode` gave.
+            x0: the items (batch, channels, \\*space).
+            u: numbers in [0, 1) for each conditioner (batch, conditioners, some).
+            eps: standard normal numbers like x0.
+        """
+        shown = list(raw)
+        for number, one in enumerate(self.conditioners):
+            if hasattr(one, "shown"):
+                of = f"{_name(one)}: shown"
+                shown[number] = dict(check_rows(one.shown(x0, u[:, number], eps), len(x0), of=of))
+        return shown
 
     def null(self, raw: Raw) -> Raw:
         """Return the encoding, of the same shapes, that asks for nothing."""
@@ -104,7 +121,10 @@ class _Frozen(nn.Module):
         self._conditioner = conditioner
         self.outputs = conditioner.outputs
         self.names, self.takes = getattr(conditioner, "names", ()), getattr(conditioner, "takes", ())
+        self.every = getattr(conditioner, "every", ())
         self.encode, self.forward, self.null = conditioner.encode, conditioner.forward, conditioner.null
+        if hasattr(conditioner, "shown"):
+            self.shown = conditioner.shown
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ class Verbs:
         sampler: str | Mapping[str, object] | None = None,
         grid: str | Mapping[str, object] | None = None,
         guidance: float | None = None,
+        seconds: float | None = None,
+        extend: float | None = None,
         settings: Sequence[str] = (),
         device: str = "cpu",
         dtype: str = "float32",
@@ -57,7 +59,7 @@ class Verbs:
         return load_pipeline(
             pipeline,
             self.modality,
-            changes=Changes(steps, sampler, grid, guidance, tuple(settings)),
+            changes=Changes(steps, sampler, grid, guidance, seconds, extend, tuple(settings)),
             device=checked_device(device),
             dtype=checked_dtype(dtype),
             compiler=Compiler() if compile else None,
@@ -79,6 +81,8 @@ class Verbs:
         sampler: str | Mapping[str, object] | None = None,
         grid: str | Mapping[str, object] | None = None,
         guidance: float | None = None,
+        seconds: float | None = None,
+        extend: float | None = None,
         settings: Sequence[str] = (),
         batch_size: int = 1,
         device: str = "cpu",
@@ -103,6 +107,9 @@ class Verbs:
             sampler: name of a sampler, or its table ``{"use": "ddim", "eta": 0.5}``.
             grid: name of a grid, or its table.
             guidance: scale of classifier-free guidance; 1 is none.
+            seconds: length of an item of sound or film, made at once; a model knows best what it was trained on.
+            extend: how many seconds an item goes on after that, window by window, each from the end of the one before;
+                for models with the conditioner ``mask``.
             settings: ``path=value`` inside the pipeline, such as ``stages.base.codec.iterations=64``.
             batch_size: items a call of the network. 1 promises the same bytes whatever else is made; more is faster
                 on a GPU, with differences up to 1e-3.
@@ -143,6 +150,8 @@ class Verbs:
                 sampler=sampler,
                 grid=grid,
                 guidance=guidance,
+                seconds=seconds,
+                extend=extend,
                 settings=settings,
                 device=device,
                 dtype=dtype,
@@ -151,13 +160,14 @@ class Verbs:
         elif not hasattr(pipeline, "make"):
             raise ConfigError(f"pipeline: expected a name, a path or what load() gave, got {pipeline!r:.80}")
         elif (
-            (steps, sampler, grid, guidance, device, dtype) != (None, None, None, None, "cpu", "float32")
+            (steps, sampler, grid, guidance, seconds, extend) != (None,) * 6
+            or (device, dtype) != ("cpu", "float32")
             or settings
             or compile
         ):
             raise ConfigError(
-                "generate: steps, sampler, grid, guidance, settings, device, dtype and compile are load()'s, "
-                "with the pipeline"
+                "generate: steps, sampler, grid, guidance, seconds, extend, settings, device, dtype and compile are "
+                "load()'s, with the pipeline"
             )
         made = pipeline.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
         return [one.media for one in made]

@@ -13,7 +13,7 @@ from .kinds import NAME, NAME_RULE
 from .registry_layer import value_at
 from .toml_file import KeyPath
 
-__all__ = ["PartConfig", "PipelineConfig", "StageConfig", "checked"]
+__all__ = ["ExtendConfig", "PartConfig", "PipelineConfig", "StageConfig", "checked"]
 
 PartName = Annotated[str, Field(pattern=rf"^([a-z0-9][a-z0-9._-]*/)?{NAME.pattern}$", max_length=160)]
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
@@ -102,6 +102,22 @@ class StageConfig(BaseModel):
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
 
 
+class ExtendConfig(BaseModel):
+    """The ``[extend]`` table of a pipeline: how items get longer than the window that its model sees.
+
+    Attributes:
+        seconds: how much longer an item is than the ``[media]`` table says; 0 for one window.
+        context: how much of what is there a new window is shown, in seconds.
+        noise: share of noise that this is disturbed by, so that small errors do not add up.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 0.0
+    context: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 1.0
+    noise: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
+
+
 class PipelineConfig(BaseModel):
     """A named pipeline: what it makes, from which weights, in which stages.
 
@@ -110,6 +126,7 @@ class PipelineConfig(BaseModel):
         summary: one line about it.
         weights: a model folder: ``"package.module:folder"`` or a path. Not in recipes.
         media: shape and units of an item; the modality says which keys there are.
+        extend: how items go on beyond that.
         stages: one after the other; this version runs one. A pipeline of a registry that names ``weights`` may leave
             them out: it is then sampled as its model folder says.
     """
@@ -120,6 +137,7 @@ class PipelineConfig(BaseModel):
     summary: Annotated[str, Field(max_length=500)] = ""
     weights: Annotated[str, Field(max_length=1000)] | None = None
     media: dict[str, object] = {}
+    extend: ExtendConfig = ExtendConfig()
     stages: Annotated[list[StageConfig], Field(min_length=1, max_length=16)]
 
     @field_validator("stages")

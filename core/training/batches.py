@@ -13,6 +13,8 @@ from ..pipeline.modality import DataSet
 
 __all__ = ["Batch", "Batches"]
 
+_CHANCES = 4
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -23,6 +25,7 @@ class Batch:
         media: (batch, channels, \\*space).
         conditions: what describes each.
         u: numbers in [0, 1) (batch,) from which the objective makes its times; spread evenly over the batch.
+        chances: numbers in [0, 1) for what each conditioner shows of the items (batch, conditioners, 4).
         drop: for each conditioner, True where an item's condition is left out (batch, conditioners).
         step: from 0.
     """
@@ -31,13 +34,14 @@ class Batch:
     media: Tensor
     conditions: tuple[Mapping[str, object], ...]
     u: Tensor
+    chances: Tensor
     drop: Tensor
     step: int
     _keys: tuple[Key, ...]
 
-    def eps(self, shape: tuple[int, ...]) -> Tensor:
-        """Return the noise of each item (batch, \\*shape), float32."""
-        return Draws().normal(self._keys, shape, purpose="train-noise", step=self.step)
+    def eps(self, shape: tuple[int, ...], purpose: str = "train-noise") -> Tensor:
+        """Return the noise of each item (batch, \\*shape), float32; for another purpose other noise."""
+        return Draws().normal(self._keys, shape, purpose=purpose, step=self.step)
 
 
 class Batches:
@@ -78,6 +82,7 @@ class Batches:
             media=media,
             conditions=tuple(self._data.conditions(index) for index in indices),
             u=u,
+            chances=draw(Key(self._seed), (self._size, self._conditioners, _CHANCES), purpose="train-shown", step=step),
             drop=dropped[:, :1] | dropped[:, 1:],
             step=step,
             _keys=keys,

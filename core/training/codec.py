@@ -74,15 +74,20 @@ class CodecTask:
             yield found
 
     def exported(self, average: nn.Module, data: DataSet) -> Mapping[str, Mapping[str, Tensor]]:
-        """Return the averaged weights, with the figures of their latents over items from all over the data."""
-        codec: Any = average.eval()
-        with torch.no_grad():
-            codec.measure([codec.posterior(media)[0] for media in _spread(data, _MEASURED)])
+        """Return the averaged weights, with the figures of their latents over items from all over the data.
+
+        Latents of weights that the training started from and leaves as they are keep their figures too, so that a model
+        which lives in them goes on living in them.
+        """
+        codec: Any = average
+        if not self._recipe.training.freeze:
+            with torch.no_grad():
+                codec.measure([codec.posterior(media)[0] for media in _spread(data, _MEASURED)])
         return {self.entry: average.state_dict()}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
         """Draw items of the data, each beside what the codec makes of it."""
-        codec: Any = average.eval()
+        codec: Any = average
         wrap, shown, captions = self._modality.wrap, [], []
         for number, media in enumerate(_spread(data, self._recipe.training.samples)):
             made = codec.decode(codec.encode(media), self._media.shape)

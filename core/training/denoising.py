@@ -93,7 +93,7 @@ class DenoisingTask:
         """Give the mean loss of the objective over a batch, some of whose conditions are left out."""
         stage, model = self._stage, self._stage.model
         x0 = self._latents.of(batch.media)
-        raw = model.encode(batch.conditions)
+        raw = model.shown(model.encode(batch.conditions), x0, batch.chances, batch.eps(x0.shape[1:], "train-shown"))
         null = model.null(raw)
         kept = [mixed(gone, nothing, one) for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)]
         of = f"objective {stage.config.objective.use!r}"
@@ -111,7 +111,7 @@ class DenoisingTask:
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
         """Make a few items, of labels that occur in the data, and draw them on one sheet."""
         config = self._recipe.training
-        stage = replace(self._stage, model=cast(Model, average.eval()))
+        stage = replace(self._stage, model=cast(Model, average))
         pipeline = Pipeline("training", self._recipe, self._modality, self._media, (stage,), {})
         wishes = list(_wishes(data, config.samples))
         captions = [

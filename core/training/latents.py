@@ -13,8 +13,8 @@ from ..pipeline.stage import Stage
 
 __all__ = ["MAX_BYTES", "Latents"]
 
-MAX_BYTES = 2**28
-"""Of latents that are kept: 65,536 of 16 x 16 x 4. What comes after that is encoded anew each time."""
+MAX_BYTES = 2**29
+"""Of latents that are kept: 131,072 of 16 x 16 x 4. What comes after that is encoded anew each time."""
 
 
 class Latents:

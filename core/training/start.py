@@ -16,8 +16,8 @@ __all__ = ["freeze_start", "start_from"]
 def start_from(reference: str, entry: str, model: nn.Module) -> None:
     """Put the weights of a model folder into a model that is about to be trained.
 
-    A model may declare ``additions``, the names of weights that it has beside those of a simpler model: where the
-    folder has none of them, they keep their initial values. All else has to be there, and nothing beside it.
+    A model may declare ``additions``, groups of names of weights that it has beside those of a simpler model: a group
+    of which the folder has none keeps its initial values. All else has to be there, and nothing beside it.
 
     Args:
         reference: the folder, or ``package.module:folder``.
@@ -36,9 +36,8 @@ def start_from(reference: str, entry: str, model: nn.Module) -> None:
             "name a model that the same kind of recipe made"
         )
     tensors, state = weights[entry], model.state_dict()
-    additions = _additions(model)
-    if additions.isdisjoint(tensors):
-        tensors = {**tensors, **{name: state[name] for name in additions}}
+    new = [group for group in _additions(model) if group.isdisjoint(tensors)]
+    tensors = {**tensors, **{name: state[name] for group in new for name in group}}
     source = f"training.start: {printable(folder / found.stages[entry])}"
     assign(model, tensors, allow_dtype_cast=True, source=source)
 
@@ -52,7 +51,7 @@ def freeze_start(model: nn.Module) -> None:
     Raises:
         ConfigError: it declares no additions.
     """
-    additions = _additions(model)
+    additions = frozenset().union(*_additions(model))
     if not additions:
         raise ConfigError(
             "training.freeze: this model has nothing beside what it starts from, so nothing would learn; leave it out"
@@ -61,9 +60,9 @@ def freeze_start(model: nn.Module) -> None:
         parameter.requires_grad_(name in additions)
 
 
-def _additions(model: nn.Module) -> frozenset[str]:
-    additions = frozenset(getattr(model, "additions", ()))
-    unknown = sorted(additions - model.state_dict().keys())
+def _additions(model: nn.Module) -> tuple[frozenset[str], ...]:
+    groups = tuple(map(frozenset, getattr(model, "additions", ())))
+    unknown = sorted(frozenset().union(*groups) - model.state_dict().keys())
     if unknown:
         raise PluginError(f"training: additions name {unknown[0]!r}, which the model does not have; fix the part")
-    return additions
+    return groups

@@ -51,6 +51,9 @@ class AudioModality:
         samples = round(table.seconds * table.sample_rate)
         return MediaSpec((table.channels, samples), (float(table.sample_rate),), -1.0, 1.0)
 
+    def lasting(self, media: Mapping[str, object], seconds: float) -> Mapping[str, object]:
+        return {**media, "seconds": seconds}
+
     def wrap(self, tensor: Tensor, spec: MediaSpec, record: Mapping[str, object] | None) -> Audio:
         return Audio(tensor.to(torch.float32).cpu(), int(spec.rates[0] or 0), record)
 

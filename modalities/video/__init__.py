@@ -15,17 +15,24 @@ from ...core.pipeline.verbs import Verbs
 
 if TYPE_CHECKING:
     from .film import Video as Video
+    from .interpolation import interpolate as interpolate
     from .reading import read as read
     from .reading import read_record as read_record
     from .writing import write as write
 
-__all__ = ["Video", "generate", "load", "read", "read_record", "write"]
+__all__ = ["Video", "generate", "interpolate", "load", "read", "read_record", "write"]
 
 _verbs = Verbs("video")
 generate = _verbs.generate
 load = _verbs.load
 
-_LAZY = {"Video": "film", "read": "reading", "read_record": "reading", "write": "writing"}
+_LAZY = {
+    "Video": "film",
+    "interpolate": "interpolation",
+    "read": "reading",
+    "read_record": "reading",
+    "write": "writing",
+}
 
 
 @hookimpl

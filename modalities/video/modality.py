@@ -71,6 +71,9 @@ class VideoModality:
         table = checked(VideoMedia, media, what="media")
         return MediaSpec((table.channels, table.count, table.height, table.width), (table.fps, None, None), 0.0, 1.0)
 
+    def lasting(self, media: Mapping[str, object], seconds: float) -> Mapping[str, object]:
+        return {**{key: value for key, value in media.items() if key != "frames"}, "seconds": seconds}
+
     def wrap(self, tensor: Tensor, spec: MediaSpec, record: Mapping[str, object] | None) -> Video:
         frames = tensor.to(torch.float32).cpu().transpose(0, 1).contiguous()
         return Video(frames, float(spec.rates[0] or 0), None, record)

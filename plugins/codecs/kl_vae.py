@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product
-from typing import Annotated, Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le, MaxLen, MinLen
@@ -16,8 +15,9 @@ from ...core.media import MediaSpec
 from ...core.networks.layers import Convolution, Downsample, Upsample
 from ...core.networks.patches import fold, unfold
 from .reconstruction import Reconstruction
+from .tiling import Tiling, box
 
-__all__ = ["KLVAE"]
+__all__ = ["KLVAE", "PositionBlock", "PositionNorm", "Width"]
 
 Width = Annotated[int, Ge(8), Le(4096)]
 _LOG_VARIANCE = (-30.0, 20.0)
@@ -62,26 +62,26 @@ class KLVAE(nn.Module):
     ) -> None:
         super().__init__()
         rank, cell = len(media.shape) - 1, patch ** (len(media.shape) - 1)
-        self._media, self._tile, self._patch = media, tile, patch
+        self._media, self._patch = media, patch
         self.stride = patch * 2 ** (len(channels) - 1)
         self.latent_channels = latent_channels
         self.encoder = nn.Sequential(
             Convolution(rank, media.shape[0] * cell, channels[0]),
             *_levels(rank, channels, blocks, Downsample),
-            _Norm(channels[-1]),
+            PositionNorm(channels[-1]),
             nn.SiLU(),
             Convolution(rank, channels[-1], 2 * latent_channels),
         )
         self.decoder = nn.Sequential(
             Convolution(rank, latent_channels, channels[-1]),
             *_levels(rank, channels[::-1], blocks, Upsample),
-            _Norm(channels[0]),
+            PositionNorm(channels[0]),
             nn.SiLU(),
             Convolution(rank, channels[0], media.shape[0] * cell),
         )
         # How far, in positions of the latent, a decoded value sees: the convolutions of each level, by its resolution.
         reach = sum((2 * blocks + 1) / 2**level for level in range(len(channels))) + 2
-        self._margin = math.ceil(reach)
+        self._tiling = Tiling((tile,) * rank, (math.ceil(reach),) * rank, (self.stride,) * rank)
         self.register_buffer("latent_mean", torch.zeros(latent_channels, dtype=torch.float64))
         self.register_buffer("latent_std", torch.ones(latent_channels, dtype=torch.float64))
 
@@ -101,11 +101,19 @@ class KLVAE(nn.Module):
 
     def reconstruct(self, latent: Tensor, space: Sequence[int]) -> Tensor:
         """Return media in [-1, 1], not clamped, for latents that are not normalised."""
-        return self._decoded(latent)[_box(slice(size) for size in space)]
+        return self._decoded(latent)[box(slice(size) for size in space)]
 
     def _decoded(self, latent: Tensor) -> Tensor:
-        hidden = self.decoder(latent.movedim(1, -1).contiguous())
+        return self.unfolded(self.decoder(latent.movedim(1, -1).contiguous()))
+
+    def unfolded(self, hidden: Tensor) -> Tensor:
+        """Return (batch, channels, \\*space) for what the decoder gives, channels last and patches folded into them."""
         return unfold(hidden.movedim(-1, 1), self._patch)
+
+    @property
+    def last_weights(self) -> Tensor:
+        """The weights nearest to the media that learn, at which the parts of a loss are weighed against each other."""
+        return next(self.decoder[-1].parameters())
 
     def scaled(self, media: Tensor) -> Tensor:
         """Return media in [-1, 1]."""
@@ -123,29 +131,10 @@ class KLVAE(nn.Module):
         """Return media (batch, \\*media_shape) held to their range."""
         centre, width = (_beside(part, latent) for part in (self.latent_mean, self.latent_std))
         latent = latent * width + centre
-        space = media_shape[1:]
         with torch.no_grad():
-            if max(latent.shape[2:]) <= self._tile:
-                x = self.reconstruct(latent, space)
-            else:
-                x = latent.new_empty(len(latent), *media_shape)
-                for inner, outer in _tiles(latent.shape[2:], self._tile, self._margin):
-                    self._decode_tile(x, latent, inner, outer)
+            x = self._tiling.decoded(latent, media_shape, self._decoded)
         low, high = self._media.low, self._media.high
         return x.clamp(-1, 1) * ((high - low) / 2) + (high + low) / 2
-
-    def _decode_tile(
-        self, x: Tensor, latent: Tensor, inner: Sequence[tuple[int, int]], outer: Sequence[tuple[int, int]]
-    ) -> None:
-        """Decode one tile with what it sees of its neighbours, and put the tile itself into its place in ``x``."""
-        part = latent[_box(slice(*ends) for ends in outer)]
-        decoded = self._decoded(part)
-        target, source = [], []
-        for (first, last), (start, _), size in zip(inner, outer, x.shape[2:], strict=True):
-            begin, end = first * self.stride, min(last * self.stride, size)
-            target.append(slice(begin, end))
-            source.append(slice(begin - start * self.stride, end - start * self.stride))
-        x[_box(target)] = decoded[_box(source)]
 
     def measure(self, means: Sequence[Tensor]) -> None:
         """Set the figures that normalise latents, from the means that :meth:`posterior` gives of training items."""
@@ -154,7 +143,7 @@ class KLVAE(nn.Module):
         self.latent_std.copy_(flat.std(1).clamp(min=1e-6))
 
 
-class _Norm(nn.Module):
+class PositionNorm(nn.Module):
     """Divides by the root mean square over the channels of each position, which no other position has a say in."""
 
     def __init__(self, channels: int) -> None:
@@ -166,14 +155,15 @@ class _Norm(nn.Module):
         return x * size * self.gain.to(x.dtype)
 
 
-class _Block(nn.Module):
-    """norm, SiLU, convolution, twice, beside the identity."""
+class PositionBlock(nn.Module):
+    """norm, SiLU, convolution, twice, beside the identity; the norm is :class:`PositionNorm`."""
 
     def __init__(self, rank: int, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         self.body = nn.Sequential(
-            _Norm(channels), nn.SiLU(), Convolution(rank, channels, channels),
-            _Norm(channels), nn.SiLU(), Convolution(rank, channels, channels),
+            PositionNorm(channels), nn.SiLU(), Convolution(rank, channels, channels),
+            PositionNorm(channels), nn.SiLU(), Convolution(rank, channels, channels),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -187,27 +177,9 @@ def _levels(
         if level:
             yield resize(rank, channels[level - 1], wide)
         for _ in range(blocks):
-            yield _Block(rank, wide)
+            yield PositionBlock(rank, wide)
 
 
 def _beside(values: Tensor, x: Tensor) -> Tensor:
     """Return values of channels, shaped to be combined with x (batch, channels, \\*space), in its dtype."""
     return values.to(x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
-
-
-def _box(slices: Iterable[slice]) -> tuple[Any, ...]:
-    """Return the index of a part of space, in all items and channels."""
-    return (..., *slices)
-
-
-def _tiles(
-    space: Sequence[int], tile: int, margin: int
-) -> Iterator[tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]]:
-    """Give for each tile its ends along each axis, and the ends of what has to be decoded for it."""
-    starts = [range(0, size, tile) for size in space]
-    for first in product(*starts):
-        inner = tuple((begin, min(begin + tile, size)) for begin, size in zip(first, space, strict=True))
-        outer = tuple(
-            (max(0, begin - margin), min(end + margin, size)) for (begin, end), size in zip(inner, space, strict=True)
-        )
-        yield inner, outer

@@ -18,7 +18,8 @@ __all__ = ["Reconstruction"]
 class Autoencoder(Protocol):
     """What the loss asks of a codec; see :class:`~noiseform.plugins.codecs.kl_vae.KLVAE`."""
 
-    decoder: nn.Sequential
+    @property
+    def last_weights(self) -> Tensor: ...
 
     def scaled(self, media: Tensor) -> Tensor: ...
     def posterior(self, media: Tensor) -> tuple[Tensor, Tensor]: ...
@@ -73,7 +74,7 @@ class Reconstruction(nn.Module):
         mean, log_variance = codec.posterior(media)
         latent = mean + torch.exp(0.5 * log_variance) * eps
         made = codec.reconstruct(latent, tuple(media.shape[2:]))
-        error = _error(made, target, self._scales)
+        error = self.error(made, target)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         loss = error + self._kl * divergence
         active = bool(self.modules_beside) and step >= self._from
@@ -85,6 +86,10 @@ class Reconstruction(nn.Module):
         yield "model", loss + self._adversarial * _balance(error, flattery, codec) * flattery
         real, false = critic(target), critic(made.detach())
         yield "discriminator", functional.relu(1 - real).mean() + functional.relu(1 + false).mean()
+
+    def error(self, made: Tensor, target: Tensor) -> Tensor:
+        """Return the mean absolute error of media in [-1, 1], averaged over the scales."""
+        return _error(made, target, self._scales)
 
 
 class _Discriminator(nn.Module):
@@ -117,7 +122,7 @@ def _error(made: Tensor, target: Tensor, scales: int) -> Tensor:
 
 
 def _balance(error: Tensor, flattery: Tensor, codec: Autoencoder) -> Tensor:
-    """Return how much weaker the discriminator's gradient is than the reconstruction's at the decoder's last layer."""
-    last = next(codec.decoder[-1].parameters())
+    """Return how much weaker the discriminator's gradient is than the reconstruction's at the codec's last weights."""
+    last = codec.last_weights
     (wanted,), (got,) = (torch.autograd.grad(one, last, retain_graph=True) for one in (error, flattery))
     return (wanted.norm() / (got.norm() + 1e-6)).clamp(0, 1e4).detach()

@@ -10,6 +10,7 @@ def noiseform_conditioners() -> dict[str, str]:
     return {
         "labels": f"{__name__}.labels:Labels",
         "text": f"{__name__}.text:Text",
+        "mask": f"{__name__}.mask:Mask",
         "clip": f"{__name__}.clip:CLIPText",
         "t5": f"{__name__}.t5:T5Text",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...core.networks.layers import zeroed
 from ...core.networks.transformer import CrossAttention, FeedForward, SelfAttention, spread
-from .frame import Frame, modulated, plain_norm
+from .frame import Edge, Frame, modulated, plain_norm
 
 __all__ = ["DiT"]
 
@@ -29,7 +29,7 @@ class DiT(nn.Module):
         size: width, depth and heads by the paper's table: S (384, 12, 6), B (768, 12, 12), L (1024, 24, 16), XL (1152,
             28, 16).
         rank: axes of space of an item: 1 for sound, 2 for pictures and spectrograms with an axis of bins, 3 for film.
-        patch: edge of a patch, along each axis.
+        patch: edge of a patch: one for all axes, or one for each, such as [1, 2, 2] for films whose frames stay apart.
         width: of a token, in the place of the table's where not 0; a multiple of ``heads``.
         depth: number of blocks, likewise.
         heads: of attention, likewise.
@@ -47,7 +47,7 @@ class DiT(nn.Module):
         self,
         size: Literal["S", "B", "L", "XL"] = "S",
         rank: Literal[1, 2, 3] = 2,
-        patch: Literal[1, 2, 4, 8] = 2,
+        patch: Edge | Sequence[Edge] = 2,
         width: Annotated[int, Ge(0), Le(8192)] = 0,
         depth: Annotated[int, Ge(0), Le(256)] = 0,
         heads: Annotated[int, Ge(0), Le(256)] = 0,

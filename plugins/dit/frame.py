@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...core.errors import ConfigError
 from ...core.networks.layers import TimeEmbedding, zeroed
 from ...core.networks.transformer import spread
 from .tokens import from_tokens, positions, to_tokens
 
-__all__ = ["Frame", "modulated", "plain_norm"]
+__all__ = ["Edge", "Frame", "modulated", "plain_norm"]
+
+Edge = Literal[1, 2, 4, 8]
 
 
 def plain_norm(width: int) -> nn.LayerNorm:
@@ -32,7 +37,7 @@ class Frame(nn.Module):
 
     Args:
         rank: axes of space of an item.
-        patch: edge of a patch.
+        patch: edge of a patch: one for all axes, or one for each.
         width: of a token and of the embedding.
         channels_in: of an item, with all that is laid beside it.
         channels_out: of the output.
@@ -42,11 +47,21 @@ class Frame(nn.Module):
     """
 
     def __init__(
-        self, rank: int, patch: int, width: int, *, channels_in: int, channels_out: int, vector_width: int
+        self,
+        rank: int,
+        patch: int | Sequence[int],
+        width: int,
+        *,
+        channels_in: int,
+        channels_out: int,
+        vector_width: int,
     ) -> None:
         super().__init__()
-        self.patch, self.width = patch, width
-        cell = patch**rank
+        self.patch = (patch,) * rank if isinstance(patch, int) else tuple(patch)
+        if len(self.patch) != rank:
+            raise ConfigError(f"patch: one edge, or one for each of {rank} axes of space, got {len(self.patch)}")
+        self.width = width
+        cell = prod(self.patch)
         self.stem = nn.Linear(channels_in * cell, width)
         self.time = TimeEmbedding(width, features=256)
         self.vector = nn.Linear(vector_width, width) if vector_width else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...core.networks.attention import attend, split
 from ...core.networks.layers import zeroed
 from ...core.networks.transformer import FeedForward, RMSNorm, check_heads, spread
-from .frame import Frame, modulated, plain_norm
+from .frame import Edge, Frame, modulated, plain_norm
 
 __all__ = ["MMDiT"]
 
@@ -27,7 +27,7 @@ class MMDiT(nn.Module):
     Args:
         depth: number of blocks.
         rank: axes of space of an item: 1 for sound, 2 for pictures and spectrograms with an axis of bins, 3 for film.
-        patch: edge of a patch, along each axis.
+        patch: edge of a patch: one for all axes, or one for each, such as [1, 2, 2] for films whose frames stay apart.
         width: of a token; 64 times the depth where 0, as in the paper. A multiple of ``heads``.
         heads: of attention; one for 64 of the width where 0.
         channels_in: channels of an item.
@@ -43,7 +43,7 @@ class MMDiT(nn.Module):
         self,
         depth: Annotated[int, Ge(1), Le(256)] = 6,
         rank: Literal[1, 2, 3] = 2,
-        patch: Literal[1, 2, 4, 8] = 2,
+        patch: Edge | Sequence[Edge] = 2,
         width: Annotated[int, Ge(0), Le(8192)] = 0,
         heads: Annotated[int, Ge(0), Le(256)] = 0,
         *,

@@ -16,19 +16,19 @@ from ...core.networks.transformer import waves
 __all__ = ["from_tokens", "positions", "to_tokens"]
 
 
-def to_tokens(x: Tensor, patch: int) -> tuple[Tensor, tuple[int, ...]]:
+def to_tokens(x: Tensor, patch: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
     """Return the patches of items (batch, channels, \\*space) as tokens, and how many there are along each axis.
 
-    Sizes that are no multiple of the patch are filled up with zeros at their end.
+    Sizes that are no multiple of the patch, which has an edge for each axis, are filled up with zeros at their end.
     """
-    short = [-size % patch for size in x.shape[2:]]
+    short = [-size % edge for size, edge in zip(x.shape[2:], patch, strict=True)]
     if any(short):
         x = functional.pad(x, [end for size in reversed(short) for end in (0, size)])
     patches = fold(x, patch)
     return rearrange(patches, "batch features ... -> batch (...) features"), tuple(patches.shape[2:])
 
 
-def from_tokens(tokens: Tensor, patch: int, counts: Sequence[int], space: Sequence[int]) -> Tensor:
+def from_tokens(tokens: Tensor, patch: Sequence[int], counts: Sequence[int], space: Sequence[int]) -> Tensor:
     """Undo :func:`to_tokens`: return items of the sizes ``space``."""
     patches = rearrange(tokens, "batch token features -> batch features token")
     x = unfold(patches.unflatten(2, tuple(counts)), patch)

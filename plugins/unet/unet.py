@@ -38,12 +38,14 @@ class Told(NamedTuple):
         embedding: of time and vector (batch, width).
         sequence: conditioning (batch, length, sequence_width), or None.
         mask: True where the sequence holds something (batch, length), or None.
+        beside: conditioning that is laid beside the items (batch, extra_channels, \\*space), or None.
         places: where each frame stands in time (frames, features); None where there is no time.
     """
 
     embedding: Tensor
     sequence: Tensor | None
     mask: Tensor | None
+    beside: Tensor | None = None
     places: Tensor | None = None
 
 
@@ -111,7 +113,9 @@ class UNet(nn.Module):
         cell = patch**rank
         self.time = TimeEmbedding(width)
         self.vector = nn.Linear(vector_width, width) if vector_width else None
-        self.stem = Convolution(rank, (channels_in + extra_channels) * cell + rank * positions, channels[0])
+        self.stem = Convolution(rank, channels_in * cell + rank * positions, channels[0])
+        # Starts at zero, so that a model which knows nothing of such conditioning can learn to heed it.
+        self.beside = zeroed(Convolution(rank, extra_channels * cell, channels[0])) if extra_channels else None
 
         block = partial(ResidualBlock, rank, embedding=width, dropout=dropout)
         attend = partial(Attention, head_width=head_width, sequence_width=sequence_width)
@@ -148,9 +152,12 @@ class UNet(nn.Module):
             cond: "vector" (batch, vector_width), "sequence" (batch, length, sequence_width), "sequence_mask"
                 (batch, length), "channels" (batch, extra_channels, \\*space); each only if the network was made for it.
         """
-        if "channels" in cond:
-            x = torch.cat([x, cond["channels"].to(x.dtype)], 1)
         return self.denoise(x, self.told(time, cond, x.dtype))
+
+    @property
+    def additions(self) -> tuple[frozenset[str], ...]:
+        """Names of the weights that a network without conditioning beside the item does not have."""
+        return (frozenset(name for name in self.state_dict() if name.startswith("beside.")),)
 
     def told(self, time: Tensor, cond: Mapping[str, Tensor], dtype: torch.dtype) -> Told:
         """Return what the stages are told of time and conditioning."""
@@ -162,15 +169,18 @@ class UNet(nn.Module):
             functional.silu(embedding),
             None if sequence is None else sequence.to(dtype),
             cond.get("sequence_mask"),
+            cond["channels"].to(dtype) if self.beside is not None else None,
         )
 
     def denoise(self, x: Tensor, told: Told) -> Tensor:
-        """Return the output for items with what lies beside them (batch, channels, \\*space)."""
+        """Return the output for items (batch, channels, \\*space)."""
         space = x.shape[2:]
-        hidden = fold(_padded(x, self.multiple), self.patch)
+        hidden = self._folded(x)
         if self.positions:
             hidden = torch.cat([hidden, *_places(hidden, self.positions)], 1)
         hidden = self.stem(hidden.movedim(1, -1).contiguous())
+        if self.beside is not None and told.beside is not None:
+            hidden = hidden + self.beside(self._folded(told.beside).movedim(1, -1).contiguous())
         skips = [hidden]
         for stage in self.down:
             hidden = stage(hidden, told)
@@ -182,6 +192,9 @@ class UNet(nn.Module):
                 hidden = torch.cat([hidden, skips.pop()], -1)
             hidden = stage(hidden, told)
         return _cropped(unfold(self.head(hidden).movedim(-1, 1), self.patch), space)
+
+    def _folded(self, x: Tensor) -> Tensor:
+        return fold(_padded(x, self.multiple), self.patch)
 
 
 class UNet1d(UNet):

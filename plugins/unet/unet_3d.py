@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-import torch
 from annotated_types import Ge, Le, Lt, MaxLen, MinLen
 from einops import rearrange
 from torch import Tensor
@@ -15,6 +14,8 @@ from ...core.networks.temporal import TemporalLayer, frame_places
 from .unet import UNet, Width
 
 __all__ = ["UNet3d"]
+
+_TOGETHER = "batch channels frames height width -> (batch frames) channels height width"
 
 
 class UNet3d(UNet):
@@ -102,9 +103,9 @@ class UNet3d(UNet):
             )
 
     @property
-    def additions(self) -> frozenset[str]:
-        """Names of the weights that ``unet-2d`` does not have: those of the layers of time."""
-        return frozenset(name for name in self.state_dict() if "temporal" in name.split("."))
+    def additions(self) -> tuple[frozenset[str], ...]:
+        """Names of the weights that ``unet-2d`` may lack: for what lies beside the item, and of the layers of time."""
+        return (*super().additions, frozenset(name for name in self.state_dict() if "temporal" in name.split(".")))
 
     def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
         """Return the output (batch, channels_out, frames, height, width).
@@ -116,15 +117,15 @@ class UNet3d(UNet):
                 (batch, extra_channels, frames, height, width), or of all (batch, extra_channels, height, width).
         """
         frames = x.shape[2]
-        if "channels" in cond:
-            beside = cond["channels"].to(x.dtype)
-            if beside.ndim < x.ndim:
-                beside = beside.unsqueeze(2).expand(-1, -1, frames, -1, -1)
-            x = torch.cat([x, beside], 1)
         told = self.told(time, cond, x.dtype)
+        if told.beside is not None:
+            beside = (
+                told.beside if told.beside.ndim == x.ndim else told.beside.unsqueeze(2).expand(-1, -1, frames, -1, -1)
+            )
+            told = told._replace(beside=rearrange(beside, _TOGETHER))
         if frames > 1:
             told = told._replace(places=frame_places(frames, x))
-        pictures = rearrange(x, "batch channels frames height width -> (batch frames) channels height width")
+        pictures = rearrange(x, _TOGETHER)
         output = self.denoise(pictures, told)
         return rearrange(
             output, "(batch frames) channels height width -> batch channels frames height width", frames=frames

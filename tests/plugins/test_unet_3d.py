@@ -24,13 +24,18 @@ def of_pictures() -> nn.Module:
     return network.eval()
 
 
+def times_own(network: nn.Module) -> frozenset[str]:
+    """Return the names of the weights of the layers of time."""
+    return network.additions[-1]
+
+
 def of_films(**settings: object) -> nn.Module:
     """Return one for films with the same layers of space, and untrained layers of time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         network = build("network", "unet-3d", **{**SHAPE, **settings}, **HOST)
     lacking = network.load_state_dict(of_pictures().state_dict(), strict=False)
-    assert set(lacking.missing_keys) == network.additions
+    assert set(lacking.missing_keys) == times_own(network)
     assert not lacking.unexpected_keys
     return network.eval()
 
@@ -124,7 +129,7 @@ def test_channels_beside_the_item_may_be_the_same_for_all_frames():
 def test_training_moves_the_mixing_weights_first_and_then_every_layer_of_time():
     network = of_films().train()
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name in network.additions)
+        parameter.requires_grad_(name in times_own(network))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=1e-3, fused=True)
@@ -145,7 +150,7 @@ def test_training_moves_the_mixing_weights_first_and_then_every_layer_of_time():
     assert all(bool(parameter.grad.any()) for parameter in learning)
     assert losses[-1] < losses[0]
     after = network.state_dict()
-    assert {name for name in after if not torch.equal(after[name], before[name])} == network.additions
+    assert {name for name in after if not torch.equal(after[name], before[name])} == times_own(network)
 
 
 def test_temporal_attention_is_where_it_is_asked_for():

@@ -1,0 +1,166 @@
+"""Items longer than a model's window: made window by window, each going on from the end of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..diffusion.noise import Draws, Key
+from ..errors import ConfigError
+from ..media import MediaSpec
+from ..registration.config import ExtendConfig
+from .context import CONTEXT, Context
+from .stage import Stage
+
+__all__ = ["Window", "extended", "longer", "plan", "windows"]
+
+Conditions = Sequence[Mapping[str, object]]
+
+Windowed = Callable[[Conditions, tuple[Key, ...]], Tensor]
+"""Makes one window of each item: (conditions, keys) -> latents (batch, channels, \\*space)."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of an item along time, in positions of the latent.
+
+    Attributes:
+        number: from 0.
+        start: where it begins.
+        known: how many of its first positions are there already.
+    """
+
+    number: int
+    start: int
+    known: int
+
+
+def windows(whole: int, window: int, context: int) -> Iterator[Window]:
+    """Give the windows that cover ``whole`` positions; the last one overlaps the one before it as far as it must."""
+    yield Window(0, 0, 0)
+    done, number = window, 1
+    while done < whole:
+        start = min(done - context, whole - window)
+        yield Window(number, start, done - start)
+        done, number = start + window, number + 1
+
+
+def longer(spec: MediaSpec, seconds: float, *, where: str) -> MediaSpec:
+    """Return what an item is that goes on for ``seconds`` more.
+
+    Raises:
+        ConfigError: items of this kind do not go on in time.
+    """
+    if not seconds:
+        return spec
+    axis = next((axis for axis, rate in enumerate(spec.rates) if rate), None)
+    if axis is None:
+        raise ConfigError(f"{where}: extend: items of shape {spec.shape} do not go on in time; leave it out")
+    shape = list(spec.shape)
+    shape[1 + axis] += max(1, round(seconds * (spec.rates[axis] or 0)))
+    return replace(spec, shape=tuple(shape))
+
+
+def plan(stage: Stage, spec: MediaSpec, extend: ExtendConfig, *, where: str) -> tuple[int, list[Window]]:
+    """Return the axis of a stage's latents, counted with the batch, that is time, and the windows along it.
+
+    Args:
+        stage: its media are one window.
+        spec: of the whole items.
+        extend: how much of a window the next one is shown.
+        where: pipeline, for messages.
+
+    Raises:
+        ConfigError: the codec makes something else of longer items, no conditioner takes what is known, or there is
+            no room for anything new beside it.
+    """
+    window, whole = stage.latent_shape, tuple(stage.codec.shape(spec.shape))
+    differing = [axis for axis, sizes in enumerate(zip(window, whole, strict=True)) if sizes[0] != sizes[1]]
+    if len(differing) > 1 or 0 in differing:
+        raise ConfigError(
+            f"{where}: extend: codec {stage.config.codec.use!r} gives latents of shape {window}, and {whole} for "
+            "longer items, which do not go on from each other; use another codec"
+        )
+    if not differing:  # what is longer still fits into the same latent, or is none
+        return 1, [Window(0, 0, 0)]
+    if not any(CONTEXT in getattr(one, "takes", ()) for one in stage.model.conditioners):
+        raise ConfigError(
+            f"{where}: extend: this model does not go on from what is there, since it was trained without the "
+            "conditioner mask; make a longer item at once (--seconds), or use another model"
+        )
+    (axis,) = differing
+    length = window[axis]
+    return 1 + axis, list(windows(whole[axis], length, _positions(stage, extend.context, length, where)))
+
+
+def extended(
+    stage: Stage,
+    spec: MediaSpec,
+    extend: ExtendConfig,
+    make: Windowed,
+    conditions: Conditions,
+    keys: tuple[Key, ...],
+    *,
+    where: str,
+) -> Tensor:
+    """Return latents (batch, channels, \\*space) of items of ``spec``, made window by window.
+
+    Args:
+        stage: its media are one window.
+        spec: of the whole items.
+        extend: how much of a window the next one is shown, and how.
+        make: makes one window.
+        conditions: of each item.
+        keys: of each item.
+        where: pipeline, for messages.
+
+    Raises:
+        ConfigError: the stage cannot go on from what is there.
+
+    Source: Blattmann et al. 2023, arXiv 2304.08818, section 3.2.
+    """
+    if spec == stage.media:
+        return make(conditions, keys)
+    axis, planned = plan(stage, spec, extend, where=where)
+    length = stage.latent_shape[axis - 1]
+    made: Tensor | None = None
+    for window in planned:
+        of_window = tuple(replace(key, window=window.number) for key in keys)
+        if made is None:
+            made = make(conditions, of_window)
+            continue
+        before = made.narrow(axis, window.start, window.known)
+        told = [
+            {**condition, CONTEXT: _context(row, axis - 1, length, extend.noise, key)}
+            for condition, row, key in zip(conditions, before, of_window, strict=True)
+        ]
+        new = make(told, of_window).narrow(axis, window.known, length - window.known)
+        made = torch.cat([made, new], axis)
+    assert made is not None, "there is a first window"
+    return made
+
+
+def _positions(stage: Stage, seconds: float, length: int, where: str) -> int:
+    """Return how many positions of the latent so many seconds of a window are."""
+    sizes, rates = stage.media.shape[1:], stage.media.rates
+    share = next(seconds * rate / size for size, rate in zip(sizes, rates, strict=True) if rate)
+    if share >= 1:
+        raise ConfigError(
+            f"{where}: extend: a context of {seconds:g} s leaves nothing to make in windows of {seconds / share:g} s; "
+            "take a shorter one"
+        )
+    return min(max(1, round(share * length)), length - 1)
+
+
+def _context(known: Tensor, axis: int, length: int, noise: float, key: Key) -> Context:
+    """Return what is known of a window (channels, \\*space): its beginning, which is ``known``."""
+    shape = list(known.shape)
+    shape[axis] = length
+    latent, mask = known.new_zeros(shape), known.new_zeros(shape[1:])
+    latent.narrow(axis, 0, known.shape[axis]).copy_(known)
+    mask.narrow(axis - 1, 0, known.shape[axis]).fill_(1)
+    (eps,) = Draws().normal([key], shape, purpose="context", dtype=known.dtype, device=known.device)
+    return Context(latent, mask, eps, noise)

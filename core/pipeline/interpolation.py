@@ -1,0 +1,120 @@
+"""Items between items: what lies in time between known positions, such as the frames between key frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..diffusion.noise import Draws, Key
+from ..errors import ConfigError
+from ..media import MediaSpec
+from .context import CONTEXT, Context
+from .extension import Windowed
+from .stage import Stage
+
+__all__ = ["between", "interpolated"]
+
+
+def between(spec: MediaSpec, factor: int) -> MediaSpec:
+    """Return what an item is after ``factor - 1`` positions were put between each two, the last one staying last."""
+    axis = _axis(spec)
+    shape, rates = list(spec.shape), list(spec.rates)
+    shape[1 + axis] = (shape[1 + axis] - 1) * factor + 1
+    rates[axis] = (rates[axis] or 0) * factor
+    return replace(spec, shape=tuple(shape), rates=tuple(rates))
+
+
+def interpolated(
+    stage: Stage,
+    media: Tensor,
+    factor: int,
+    noise: float,
+    make: Windowed,
+    condition: Mapping[str, object],
+    key: Key,
+    *,
+    where: str,
+) -> Tensor:
+    """Return latents (1, channels, \\*space) of an item whose every ``factor``-th position in time is given.
+
+    Windows share one key position, and the last of them as many as it takes to be whole.
+
+    Args:
+        stage: its conditioner ``mask`` has learnt to go on from key positions that far from each other.
+        media: the key positions (1, channels, \\*space).
+        factor: distance between them in the result.
+        noise: share of noise that the network sees them disturbed by.
+        make: makes one window.
+        condition: what the item is.
+        key: of the item.
+        where: pipeline, for messages.
+
+    Raises:
+        ConfigError: the stage cannot do this, or the item is too short for a window.
+
+    Source: Blattmann et al. 2023, arXiv 2304.08818, section 3.2 (temporal interpolation).
+    """
+    axis = 2 + _axis(stage.media)
+    known = stage.codec.encode(media)
+    length = stage.latent_shape[axis - 1]
+    _check(stage, factor, tuple(known.shape), tuple(media.shape), axis, where)
+    inside = (length - 1) // factor  # of a window, from its first key position to its last
+    count = known.shape[axis]
+    if count < inside + 1:
+        raise ConfigError(
+            f"{where}: interpolate: {count} key frames; a window of {length} holds {inside + 1} of them, {factor} apart: "
+            "give at least so many"
+        )
+    shape = list(known.shape)
+    shape[axis] = (count - 1) * factor + 1
+    made = known.new_zeros(shape)
+    first = list(range(0, count - inside, inside))
+    if first[-1] + inside < count - 1:
+        first.append(count - 1 - inside)
+    for number, start in enumerate(first):
+        of_window = replace(key, window=number)
+        keys = known.narrow(axis, start, inside + 1)
+        told = {**condition, CONTEXT: _context(keys[0], axis - 1, length, factor, noise, of_window)}
+        new = make([told], (of_window,)).narrow(axis, 0, inside * factor + 1)
+        made.narrow(axis, start * factor, inside * factor + 1).copy_(new)
+    made.index_copy_(axis, torch.arange(0, shape[axis], factor), known)
+    return made
+
+
+def _axis(spec: MediaSpec) -> int:
+    """Return the axis of space that is time."""
+    axis = next((axis for axis, rate in enumerate(spec.rates) if rate), None)
+    if axis is None:
+        raise ConfigError(f"interpolate: items of shape {spec.shape} have no time; there is nothing between them")
+    return axis
+
+
+def _check(stage: Stage, factor: int, latent: tuple[int, ...], media: tuple[int, ...], axis: int, where: str) -> None:
+    """Refuse a codec that mixes moments, and a factor that the model has not learnt."""
+    codec = stage.config.codec.use
+    if len(latent) != len(media) or latent[axis] != media[axis]:
+        raise ConfigError(
+            f"{where}: interpolate: codec {codec!r} gives {latent} for items {media}, not one position for each in "
+            "time; use another model"
+        )
+    learnt = {one for part in stage.model.conditioners for one in getattr(part, "every", ())}
+    if factor not in learnt:
+        told = (
+            f"this model has learnt {', '.join(map(str, sorted(learnt)))}" if learnt else "this model has learnt none"
+        )
+        raise ConfigError(f"{where}: interpolate: factor: {told}, got {factor!r}; choose another")
+
+
+def _context(keys: Tensor, axis: int, length: int, factor: int, noise: float, key: Key) -> Context:
+    """Return what is known of a window (channels, \\*space): its key positions."""
+    shape = list(keys.shape)
+    shape[axis] = length
+    latent, mask = keys.new_zeros(shape), keys.new_zeros(shape[1:])
+    places = torch.arange(0, factor * keys.shape[axis], factor)
+    latent.index_copy_(axis, places, keys)
+    mask.index_fill_(axis - 1, places, 1)
+    (eps,) = Draws().normal([key], shape, purpose="context", dtype=keys.dtype, device=keys.device)
+    return Context(latent, mask, eps, noise)

@@ -1,0 +1,92 @@
+"""Films with more frames: what lies between those that are there, made by a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ...core.data.dataset import DataConfig
+from ...core.errors import ConfigError
+from ...core.media import MediaSpec
+from ...core.pipeline.pipeline import Pipeline
+from ...core.pipeline.verbs import Verbs, conditions_of
+from ...core.raster.pixels import eight_bit
+from .colour import with_channels
+from .film import Video
+from .framing import Framing
+
+if TYPE_CHECKING:
+    from ...core.diffusion.sampling import Observer
+
+__all__ = ["interpolate"]
+
+
+def interpolate(
+    film: Video,
+    pipeline: str | os.PathLike[str] | Pipeline | None = None,
+    *,
+    factor: int = 2,
+    label: str | Sequence[str] = (),
+    prompt: str | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    guidance: float | None = None,
+    settings: Sequence[str] = (),
+    observers: Sequence[Observer] = (),
+) -> Video:
+    """Return a film of ``factor`` times the frames per second: ``factor - 1`` new ones between each two of its own.
+
+    The frames that are there are key frames: they are brought to the model's size, pass its codec, and stay where they
+    are. A model knows motion at the rate that it was trained on, so that films of that rate divided by ``factor`` fare
+    best. Sound stays as it is.
+
+    Args:
+        film: the key frames.
+        pipeline: a name, the path of a model folder, or what ``load`` gave; the model has the conditioner ``mask`` and
+            has learnt key frames that far from each other.
+        factor: how many times as many frames per second.
+        label: what the film shows, for models that take labels.
+        prompt: the same in words, for models that take text.
+        seed: of what is new.
+        steps: as for ``generate``, as the following.
+        guidance: scale of classifier-free guidance.
+        settings: ``path=value`` inside the pipeline.
+        observers: watch the steps.
+
+    Raises:
+        ConfigError: a wrong argument, a film that is too short, or a model that has not learnt this.
+        CheckpointError: damaged weights.
+        MediaError: frames so long and narrow that they cannot be brought to the model's size.
+
+    Example:
+        >>> from noiseform import video
+        >>> film = video.interpolate(video.read("pear.mp4"), "turning-fruit", factor=2, label="pear")
+    """
+    if isinstance(factor, bool) or not isinstance(factor, int) or factor < 2:
+        raise ConfigError(f"interpolate: factor: expected a whole number from 2, got {factor!r}")
+    if isinstance(pipeline, os.PathLike):
+        pipeline = os.path.join(os.curdir, os.fspath(pipeline))
+    if not isinstance(pipeline, Pipeline):
+        pipeline = Verbs("video").load(pipeline, steps=steps, guidance=guidance, settings=settings)
+    labels = (label,) if isinstance(label, str) else tuple(label)
+    (condition,) = conditions_of(labels, prompt, count=1)
+    window = pipeline.stages[0].media
+    frames = _fitted(film, window)
+    spec = MediaSpec((window.shape[0], len(film.frames), *window.shape[2:]), (film.fps, None, None), 0.0, 1.0)
+    made = pipeline.interpolate(frames, spec, factor, condition, seed=seed, observers=observers).media
+    assert isinstance(made, Video), "pipelines of films make films"
+    return Video(made.frames, made.fps, film.audio, made.record)
+
+
+def _fitted(film: Video, window: MediaSpec) -> Tensor:
+    """Return frames (channels, time, height, width) of the model's size, cut and resized as training data are."""
+    if film.frames.shape[1:] == (window.shape[0], *window.shape[2:]):
+        return film.frames.transpose(0, 1).contiguous()
+    framing = Framing.of(window, DataConfig(window="centre"))
+    coloured = with_channels(eight_bit(film.frames), 3).permute(0, 2, 3, 1).numpy()
+    frames = torch.stack([framing.window_of(framing.fitted(frame), 0.0) for frame in coloured])
+    return (frames.to(torch.float32) / 255).transpose(0, 1).contiguous()

@@ -65,7 +65,7 @@ def interpolated(
     count = known.shape[axis]
     if count < inside + 1:
         raise ConfigError(
-            f"{where}: interpolate: {count} key frames; a window of {length} holds {inside + 1} of them, {factor} apart: "
+            f"{where}: interpolate: {count} key frames; a window of {length} holds {inside + 1}, {factor} apart: "
             "give at least so many"
         )
     shape = list(known.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_tile_needs_its_margin():
     made = codec((1, 1001), patch=1, tile=16)
     latent = torch.randn(1, *made.shape((1, 1001)))
     right = made.decode(latent, (1, 1001))
-    made._margin = 1
+    made._tiling = replace(made._tiling, margin=(1,))
     assert (made.decode(latent, (1, 1001)) - right).abs().max() > 1e-4
 
 

@@ -1,0 +1,90 @@
+"""The conditioner of what is known: what it shows in training, what it is given in use, and that models heed it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from noiseform import ConfigError, build
+from noiseform.core.pipeline.context import CONTEXT, Context
+from torch import Tensor
+
+SHAPE = (2, 8, 3, 3)
+
+
+def mask(**settings: object):
+    return build("conditioner", "mask", **settings, latent_shape=SHAPE)
+
+
+def chances(kind: float, amount: float = 0.0, noise: float = 0.0) -> Tensor:
+    return torch.tensor([[kind, amount, noise, 0.0]])
+
+
+def shown(conditioner, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return an item, what is shown of it, and how far it is to be trusted, both frame by frame."""
+    x0, eps = torch.randn(2, 1, *SHAPE)
+    told = conditioner.shown(x0, u, eps)["channels"]
+    assert told.shape == (1, 3, 8, 3, 3)
+    return x0[0], told[0, :2], told[0, 2]
+
+
+@pytest.mark.parametrize(
+    ("u", "known"),
+    [
+        (chances(0.0, 0.0), [0]),
+        (chances(0.39, 0.99), [0, 1, 2, 3]),
+        (chances(0.41, 0.0), [0, 2, 4, 6]),
+        (chances(0.59, 0.99), [0, 4]),
+        (chances(0.61, 0.5), []),
+    ],
+)
+def test_training_shows_beginnings_key_frames_or_nothing(u, known):
+    x0, told, trust = shown(mask(), u)
+    frames = torch.zeros(8)
+    frames[known] = 1
+    assert torch.equal(trust, frames.reshape(8, 1, 1).expand(8, 3, 3))
+    torch.testing.assert_close(told, x0 * frames.reshape(8, 1, 1))
+
+
+def test_noise_keeps_the_size_and_is_told():
+    conditioner, latent, eps = mask(noise=0.6), torch.randn(1, *SHAPE), torch.randn(1, *SHAPE)
+    told = conditioner.shown(latent, chances(0.0, 0.99, 0.5), eps)["channels"]
+    expected = (1 - 0.3**2) ** 0.5 * latent + 0.3 * eps
+    torch.testing.assert_close(told[:, :2, :4], expected[:, :, :4])
+    assert bool((told[:, :, 4:] == 0).all())
+    torch.testing.assert_close(told[:, 2, :4], torch.full((1, 4, 3, 3), 0.7))
+
+
+def test_what_is_given_is_shown_as_in_training():
+    conditioner, latent, eps = mask(noise=0.6), torch.randn(1, *SHAPE), torch.randn(1, *SHAPE)
+    trained = conditioner.shown(latent, chances(0.0, 0.99, 0.5), eps)["channels"]
+    known = torch.zeros(8, 3, 3)
+    known[:4] = 1
+    given = conditioner.encode([{CONTEXT: Context(latent[0], known, eps[0], 0.3)}, {"labels": ()}])["channels"]
+    torch.testing.assert_close(given[:1], trained)
+    assert not given[1].any()
+
+
+def test_null_knows_nothing_unless_guidance_is_to_keep_it():
+    raw = {"channels": torch.randn(1, 3, *SHAPE[1:])}
+    assert not mask().null(raw)["channels"].any()
+    assert torch.equal(mask(guided=False).null(raw)["channels"], raw["channels"])
+
+
+def test_another_axis_is_that_of_spectrograms():
+    x0 = torch.randn(1, *SHAPE)
+    told = mask(axis=2, most=0.9).shown(x0, chances(0.0, 0.5), torch.zeros_like(x0))["channels"]
+    assert torch.equal(told[0, 2, 0, 0], torch.tensor([1.0, 1.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [({"first": 0.7, "keys": 0.4}, "make 1.1"), ({"axis": 2, "every": []}, "every"), ({"every": [1]}, "every")],
+)
+def test_wrong_settings(settings, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        mask(**settings)
+
+
+def test_an_axis_that_items_do_not_have():
+    with pytest.raises(ConfigError, match="items have 1 axes of space, got 1"):
+        build("conditioner", "mask", axis=1, latent_shape=(4, 16))

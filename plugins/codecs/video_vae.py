@@ -46,12 +46,14 @@ class VideoVAE(KLVAE):
     Attributes:
         loss: what it learns by; the ``[loss]`` table of its recipe has the parameters.
         stride: positions along height and width for one of the latent.
+        apart: the axis of a batch, that of time, along which each position is encoded without its neighbours.
 
     Source: Blattmann et al. 2023, arXiv 2304.08818, section 3.1.1.
     """
 
     loss: ClassVar[Callable[..., FilmReconstruction]] = FilmReconstruction
     settable: ClassVar[tuple[str, ...]] = ("tile", "chunk")
+    apart: ClassVar[int] = 2
 
     def __init__(
         self,

@@ -51,6 +51,32 @@ def test_any_size_goes_in_and_comes_out(name, size, patch):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_one_network_takes_films_of_any_length_and_size_by_patches_of_space_alone(name):
+    network = transformer(name, 3, patch=[1, 2, 2])
+    counts: list[int] = []
+    network.frame.stem.register_forward_hook(lambda layer, given, output: counts.append(output.shape[1]))
+    for size in ((1, 8, 8), (5, 8, 8), (16, 6, 10), (3, 7, 5)):
+        x, time, cond = inputs(*size)
+        assert network(x, time, cond).shape == x.shape
+    assert counts == [16, 5 * 16, 16 * 15, 3 * 12]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_edge_for_each_axis_is_the_one_edge_where_they_are_equal(name):
+    one, each = (transformer(name, 3, patch=patch) for patch in (2, [2, 2, 2]))
+    given = inputs(4, 6, 3)
+    assert torch.equal(one(*given), each(*given))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_patches_need_one_edge_or_one_for_each_axis(name):
+    with pytest.raises(ConfigError, match="one for each of 3 axes of space, got 2"):
+        transformer(name, 3, patch=[1, 2])
+    with pytest.raises(ConfigError, match="patch"):
+        transformer(name, 3, patch=[1, 2, 3])
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_it_starts_by_saying_nothing(name, rank):
     assert not bool(transformer(name, rank, stirred=False)(*inputs(*(4,) * rank)).any())

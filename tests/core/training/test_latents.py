@@ -53,6 +53,23 @@ def test_a_codec_without_weights_takes_the_batch(media):
     assert codec.seen == [3, 3]
 
 
+def test_positions_that_are_encoded_apart_are_encoded_once_whatever_window_they_come_in():
+    class Frames(Codec):
+        apart = 2
+
+        def encode(self, media: Tensor) -> Tensor:
+            self.seen.append(media.shape[2])
+            return media[..., ::2] * 0.5
+
+    codec, film = Frames(learnt=True), torch.randn(1, 1, 9, 8)
+    config = SimpleNamespace(codec=SimpleNamespace(use="half"))
+    kept = Latents(SimpleNamespace(codec=codec, latent_shape=(1, 6, 4), config=config))
+    for start in (0, 3, 1):
+        clip = film[:, :, start : start + 6]
+        assert torch.equal(kept.of(clip), clip[..., ::2] * 0.5)
+    assert codec.seen == [1] * 9
+
+
 def test_no_more_is_kept_than_fits(media, monkeypatch):
     monkeypatch.setattr(latents, "MAX_BYTES", 40)  # two latents of four floats, and not the third
     codec = Codec(learnt=True)

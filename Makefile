@@ -46,8 +46,10 @@ $(STAMP): pyproject.toml .ci/torchaudio_cpu.py
 	$(BIN)/python .ci/torchaudio_cpu.py
 	@touch $@
 
-demo: $(STAMP)  ## speak the ten digits with both embedded models; files and a picture go to out/
+demo: $(STAMP)  ## speak the ten digits, draw a heart and film a pear with the embedded models; all goes to out/
 	@OMP_WAIT_POLICY=passive $(BIN)/python docs/examples/digits.py "$(OUT)"
+	@$(BIN)/noiseform generate image pictograms --prompt "red heart" -o "$(OUT)/heart.png" --overwrite
+	@$(BIN)/noiseform generate video turning-fruit --label pear -o "$(OUT)/pear.mp4" --sheet "$(OUT)/pear.png" --overwrite
 
 test: $(STAMP)  ## run the tests, one process a core
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)

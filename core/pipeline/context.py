@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-__all__ = ["CONTEXT", "Context"]
+from ..diffusion.held import Held
+from ..diffusion.sampling import Denoise
+
+__all__ = ["CONTEXT", "Context", "held"]
 
 CONTEXT = "context"
 """The key under which conditions hold a :class:`Context`, and which a conditioner that takes one names in ``takes``."""
@@ -28,3 +33,21 @@ class Context:
     known: Tensor
     eps: Tensor
     noise: float = 0.0
+
+
+def held(denoise: Denoise, conditions: Sequence[Mapping[str, object]], device: str) -> Denoise:
+    """Return a denoiser that holds what the conditions say is known of their items; the same one where that is nothing.
+
+    Args:
+        denoise: the model.
+        conditions: of each item.
+        device: where it runs.
+    """
+    given = [one for one in (condition.get(CONTEXT) for condition in conditions) if isinstance(one, Context)]
+    if not given:
+        return denoise
+    if len(given) < len(conditions):
+        raise ValueError("something is known of some of the items and not of others")
+    latent = torch.stack([one.latent for one in given]).to(device)
+    known = torch.stack([one.known for one in given]).to(device).unsqueeze(1) > 0
+    return Held(denoise, latent, known)

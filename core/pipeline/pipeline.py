@@ -23,6 +23,7 @@ from ..registration.attribution import plugins_named
 from ..registration.config import PipelineConfig
 from ..registration.registry import current
 from .compiled import Compiler
+from .context import held
 from .extension import Windowed, extended, plan
 from .interpolation import between, interpolated
 from .modality import Media, Modality
@@ -236,8 +237,9 @@ class Pipeline:
         cond, null, guide = heard(stage, conditions, self.device)
         denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
         given = {} if guide is None else {"guide": guide}
+        guided = Guided(stage.guidance, denoise, cond, null, of=f"guidance {stage.config.guidance.use!r}", given=given)
         latent = sample(
-            Guided(stage.guidance, denoise, cond, null, of=f"guidance {stage.config.guidance.use!r}", given=given),
+            held(guided, conditions, self.device),
             process=stage.process,
             sampler=stage.sampler,
             grid=stage.grid,

@@ -1,6 +1,6 @@
-"""Take the frames out of films, as pictures to train a model of pictures on: a folder for each caption, in it the films.
+"""Take the frames out of films, to train a model of pictures on: a folder for each caption, in it the films.
 
-    python docs/examples/stills.py fruits360_rotation stills --fps 8
+python docs/examples/stills.py fruits360_rotation stills --fps 8
 """
 
 from __future__ import annotations

@@ -144,8 +144,14 @@ def generate(pipeline: str, names: list[str], count: int, seed: int) -> tuple[Te
     return torch.stack(clips), torch.tensor(asked), {"nfe": passes / count, "seconds_per_clip": seconds / count}
 
 
-def windows(films: dict[str, tuple[str, Tensor]], each: int) -> tuple[Tensor, Tensor]:
-    """Return real clips (count, time, 3, 64, 64) of the films that models learn from, so many of each fruit, evenly."""
+def windows(films: dict[str, tuple[str, Tensor]], each: int, phase: float = 0.5) -> tuple[Tensor, Tensor]:
+    """Return real clips (count, time, 3, 64, 64) of the films that models learn from, so many of each fruit, evenly.
+
+    Args:
+        films: see :func:`read`.
+        each: how many of a fruit.
+        phase: from 0 to 1, where in its part of a film each begins.
+    """
     names = names_of(films)
     of_fruit: dict[str, list[Tensor]] = defaultdict(list)
     for film, (label, frames) in sorted(films.items()):
@@ -156,7 +162,7 @@ def windows(films: dict[str, tuple[str, Tensor]], each: int) -> tuple[Tensor, Te
         sources = of_fruit[name]
         for number in range(each):
             frames = sources[number % len(sources)]
-            place = (number // len(sources) + 0.5) / -(-each // len(sources))
+            place = (number // len(sources) + phase) / -(-each // len(sources))
             start = int(place * (len(frames) - FRAMES))
             clips.append(frames[start : start + FRAMES])
             classes.append(names.index(name))
@@ -282,8 +288,10 @@ def main() -> None:
         return
     viewer = load_viewer(choice.out, len(names))
     real, classes = windows(films, choice.real)
+    others = windows(films, -(-choice.count // len(names)), 0.1)
     made, asked, cost = generate(choice.pipeline, names, choice.count, choice.seed)
-    print(json.dumps({**judge(viewer, made, asked, real, classes), **cost}, indent=1))
+    told = {"generated": judge(viewer, made, asked, real, classes), "real": judge(viewer, *others, real, classes)}
+    print(json.dumps({**told, "cost": cost}, indent=1))
 
 
 if __name__ == "__main__":

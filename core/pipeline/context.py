@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..diffusion.held import Held
+from ..diffusion.noise import Draws, Key
 from ..diffusion.sampling import Denoise
 
 __all__ = ["CONTEXT", "Context", "held"]
@@ -33,6 +34,25 @@ class Context:
     known: Tensor
     eps: Tensor
     noise: float = 0.0
+
+    @classmethod
+    def of(cls, values: Tensor, places: Tensor, axis: int, length: int, *, noise: float, key: Key) -> Context:
+        """Return what is known of an item where whole positions along an axis are known.
+
+        Args:
+            values: of those positions (channels, \\*space).
+            places: their numbers in the item.
+            axis: of ``values``.
+            length: of the item along it.
+            noise: see above.
+            key: whose noise.
+        """
+        shape = list(values.shape)
+        shape[axis] = length
+        latent = values.new_zeros(shape).index_copy_(axis, places, values)
+        known = values.new_zeros(shape[1:]).index_fill_(axis - 1, places, 1)
+        (eps,) = Draws().normal([key], shape, purpose="context", dtype=values.dtype, device=values.device)
+        return cls(latent, known, eps, noise)
 
 
 def held(denoise: Denoise, conditions: Sequence[Mapping[str, object]], device: str) -> Denoise:

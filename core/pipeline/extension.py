@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..diffusion.noise import Draws, Key
+from ..diffusion.noise import Key
 from ..errors import ConfigError
 from ..media import MediaSpec
 from ..registration.config import ExtendConfig
@@ -133,8 +133,9 @@ def extended(
             made = make(conditions, of_window)
             continue
         before = made.narrow(axis, window.start, window.known)
+        places = torch.arange(window.known, device=before.device)
         told = [
-            {**condition, CONTEXT: _context(row, axis - 1, length, extend.noise, key)}
+            {**condition, CONTEXT: Context.of(row, places, axis - 1, length, noise=extend.noise, key=key)}
             for condition, row, key in zip(conditions, before, of_window, strict=True)
         ]
         new = make(told, of_window).narrow(axis, window.known, length - window.known)
@@ -153,14 +154,3 @@ def _positions(stage: Stage, seconds: float, length: int, where: str) -> int:
             "take a shorter one"
         )
     return min(max(1, round(share * length)), length - 1)
-
-
-def _context(known: Tensor, axis: int, length: int, noise: float, key: Key) -> Context:
-    """Return what is known of a window (channels, \\*space): its beginning, which is ``known``."""
-    shape = list(known.shape)
-    shape[axis] = length
-    latent, mask = known.new_zeros(shape), known.new_zeros(shape[1:])
-    latent.narrow(axis, 0, known.shape[axis]).copy_(known)
-    mask.narrow(axis - 1, 0, known.shape[axis]).fill_(1)
-    (eps,) = Draws().normal([key], shape, purpose="context", dtype=known.dtype, device=known.device)
-    return Context(latent, mask, eps, noise)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..diffusion.noise import Draws, Key
+from ..diffusion.noise import Key
 from ..errors import ConfigError
 from ..media import MediaSpec
 from .context import CONTEXT, Context
@@ -77,10 +77,11 @@ def interpolated(
     for number, start in enumerate(first):
         of_window = replace(key, window=number)
         keys = known.narrow(axis, start, inside + 1)
-        told = {**condition, CONTEXT: _context(keys[0], axis - 1, length, factor, noise, of_window)}
-        new = make([told], (of_window,)).narrow(axis, 0, inside * factor + 1)
+        places = torch.arange(0, inside * factor + 1, factor, device=keys.device)
+        context = Context.of(keys[0], places, axis - 1, length, noise=noise, key=of_window)
+        new = make([{**condition, CONTEXT: context}], (of_window,)).narrow(axis, 0, inside * factor + 1)
         made.narrow(axis, start * factor, inside * factor + 1).copy_(new)
-    made.index_copy_(axis, torch.arange(0, shape[axis], factor), known)
+    made.index_copy_(axis, torch.arange(0, shape[axis], factor, device=made.device), known)
     return made
 
 
@@ -106,15 +107,3 @@ def _check(stage: Stage, factor: int, latent: tuple[int, ...], media: tuple[int,
             f"this model has learnt {', '.join(map(str, sorted(learnt)))}" if learnt else "this model has learnt none"
         )
         raise ConfigError(f"{where}: interpolate: factor: {told}, got {factor!r}; choose another")
-
-
-def _context(keys: Tensor, axis: int, length: int, factor: int, noise: float, key: Key) -> Context:
-    """Return what is known of a window (channels, \\*space): its key positions."""
-    shape = list(keys.shape)
-    shape[axis] = length
-    latent, mask = keys.new_zeros(shape), keys.new_zeros(shape[1:])
-    places = torch.arange(0, factor * keys.shape[axis], factor)
-    latent.index_copy_(axis, places, keys)
-    mask.index_fill_(axis - 1, places, 1)
-    (eps,) = Draws().normal([key], shape, purpose="context", dtype=keys.dtype, device=keys.device)
-    return Context(latent, mask, eps, noise)

@@ -23,3 +23,8 @@ class MediaSpec:
     rates: tuple[float | None, ...]
     low: float
     high: float
+
+    @property
+    def time_axis(self) -> int | None:
+        """The axis of space that is time, or None: the first one that has a rate."""
+        return next((axis for axis, rate in enumerate(self.rates) if rate), None)

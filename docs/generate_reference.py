@@ -21,7 +21,7 @@ from noiseform.core.cli.lazy_group import common_options
 from noiseform.core.cli.main import COMMANDS
 from noiseform.core.data.dataset import DataConfig
 from noiseform.core.pipeline.classifier import ClassifierConfig
-from noiseform.core.registration.config import PartConfig, PipelineConfig, StageConfig
+from noiseform.core.registration.config import ExtendConfig, PartConfig, PipelineConfig, StageConfig
 from noiseform.core.registration.kinds import KINDS, Kind
 from noiseform.core.registration.parameters import Parameter, describe, in_words
 from noiseform.core.registration.plugin_loading import Part
@@ -169,6 +169,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("media of pictures", "`[media]` where `modality` is `image`.", ImageMedia),
     ("media of films", "`[media]` where `modality` is `video`.", VideoMedia),
     ("data", "`[data]` of a recipe.", DataConfig),
+    ("extend", "`[extend]`: how items get longer than the window that the model sees.", ExtendConfig),
     ("training", "`[training]` of a recipe.", TrainingConfig),
     (
         "recipe of a codec",

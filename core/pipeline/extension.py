@@ -39,13 +39,12 @@ class Window:
 
 
 def windows(whole: int, window: int, context: int) -> Iterator[Window]:
-    """Give the windows that cover ``whole`` positions; the last one overlaps the one before it as far as it must."""
+    """Give the windows that cover ``whole`` positions; the last one may reach beyond them."""
     yield Window(0, 0, 0)
     done, number = window, 1
     while done < whole:
-        start = min(done - context, whole - window)
-        yield Window(number, start, done - start)
-        done, number = start + window, number + 1
+        yield Window(number, done - context, context)
+        done, number = done + window - context, number + 1
 
 
 def longer(spec: MediaSpec, seconds: float, *, where: str) -> MediaSpec:
@@ -56,7 +55,7 @@ def longer(spec: MediaSpec, seconds: float, *, where: str) -> MediaSpec:
     """
     if not seconds:
         return spec
-    axis = next((axis for axis, rate in enumerate(spec.rates) if rate), None)
+    axis = spec.time_axis
     if axis is None:
         raise ConfigError(f"{where}: extend: items of shape {spec.shape} do not go on in time; leave it out")
     shape = list(spec.shape)
@@ -84,16 +83,26 @@ def plan(stage: Stage, spec: MediaSpec, extend: ExtendConfig, *, where: str) -> 
             f"{where}: extend: codec {stage.config.codec.use!r} gives latents of shape {window}, and {whole} for "
             "longer items, which do not go on from each other; use another codec"
         )
-    if not differing:  # what is longer still fits into the same latent, or is none
+    if not differing:  # what is longer still fits into the same latent, or is none: whatever axis, one window does
         return 1, [Window(0, 0, 0)]
-    if not any(CONTEXT in getattr(one, "takes", ()) for one in stage.model.conditioners):
-        raise ConfigError(
-            f"{where}: extend: this model does not go on from what is there, since it was trained without the "
-            "conditioner mask; make a longer item at once (--seconds), or use another model"
-        )
     (axis,) = differing
     length = window[axis]
-    return 1 + axis, list(windows(whole[axis], length, _positions(stage, extend.context, length, where)))
+    learnt = _learnt(stage, axis - 1, length, where)
+    context = _positions(stage, extend.context, length, learnt, where)
+    return 1 + axis, list(windows(whole[axis], length, context))
+
+
+def _learnt(stage: Stage, axis: int, length: int, where: str) -> int:
+    """Return how many of the first positions along an axis of space a model has learnt to go on from, at most."""
+    takers = [one for one in stage.model.conditioners if CONTEXT in getattr(one, "takes", ())]
+    most = max((getattr(one, "longest", length - 1) for one in takers if getattr(one, "axis", axis) == axis), default=0)
+    if not most:
+        why = "another axis or no beginnings in training" if takers else "training without the conditioner mask"
+        raise ConfigError(
+            f"{where}: extend: this model does not go on from what is there, for it knows {why}; make a longer item at "
+            "once (--seconds), or use another model"
+        )
+    return min(most, length - 1)
 
 
 def extended(
@@ -141,16 +150,20 @@ def extended(
         new = make(told, of_window).narrow(axis, window.known, length - window.known)
         made = torch.cat([made, new], axis)
     assert made is not None, "there is a first window"
-    return made
+    return made.narrow(axis, 0, stage.codec.shape(spec.shape)[axis - 1])
 
 
-def _positions(stage: Stage, seconds: float, length: int, where: str) -> int:
-    """Return how many positions of the latent so many seconds of a window are."""
-    sizes, rates = stage.media.shape[1:], stage.media.rates
-    share = next(seconds * rate / size for size, rate in zip(sizes, rates, strict=True) if rate)
-    if share >= 1:
+def _positions(stage: Stage, seconds: float | None, length: int, learnt: int, where: str) -> int:
+    """Return how many positions of the latent so many seconds of a window are; half of it where they are not said."""
+    if seconds is None:
+        return max(1, min(length // 2, learnt))
+    axis = stage.media.time_axis
+    assert axis is not None, "what is longer has time"
+    whole = stage.media.shape[1 + axis] / (stage.media.rates[axis] or 1)
+    count = max(1, round(seconds / whole * length))
+    if count > learnt:
         raise ConfigError(
-            f"{where}: extend: a context of {seconds:g} s leaves nothing to make in windows of {seconds / share:g} s; "
-            "take a shorter one"
+            f"{where}: extend.context: {seconds:g} s, but this model has learnt to go on from "
+            f"{learnt / length * whole:g} s of {whole:g} at most; take less, or leave it out"
         )
-    return min(max(1, round(share * length)), length - 1)
+    return count

@@ -58,16 +58,15 @@ def interpolated(
     Source: Blattmann et al. 2023, arXiv 2304.08818, section 3.2 (temporal interpolation).
     """
     axis = 2 + _axis(stage.media)
-    known = stage.codec.encode(media)
     length = stage.latent_shape[axis - 1]
-    _check(stage, factor, tuple(known.shape), tuple(media.shape), axis, where)
+    _check(stage, factor, tuple(media.shape[1:]), axis - 1, where)
     inside = (length - 1) // factor  # of a window, from its first key position to its last
-    count = known.shape[axis]
+    count = media.shape[axis]
     if count < inside + 1:
         raise ConfigError(
-            f"{where}: interpolate: {count} key frames; a window of {length} holds {inside + 1}, {factor} apart: "
-            "give at least so many"
+            f"{where}: interpolate: {count} key frames; give at least {inside + 1}, what a window of {length} holds"
         )
+    known = stage.codec.encode(media)
     shape = list(known.shape)
     shape[axis] = (count - 1) * factor + 1
     made = known.new_zeros(shape)
@@ -87,23 +86,23 @@ def interpolated(
 
 def _axis(spec: MediaSpec) -> int:
     """Return the axis of space that is time."""
-    axis = next((axis for axis, rate in enumerate(spec.rates) if rate), None)
-    if axis is None:
+    if spec.time_axis is None:
         raise ConfigError(f"interpolate: items of shape {spec.shape} have no time; there is nothing between them")
-    return axis
+    return spec.time_axis
 
 
-def _check(stage: Stage, factor: int, latent: tuple[int, ...], media: tuple[int, ...], axis: int, where: str) -> None:
+def _check(stage: Stage, factor: int, media: tuple[int, ...], axis: int, where: str) -> None:
     """Refuse a codec that mixes moments, and a factor that the model has not learnt."""
-    codec = stage.config.codec.use
+    latent = tuple(stage.codec.shape(media))
     if len(latent) != len(media) or latent[axis] != media[axis]:
         raise ConfigError(
-            f"{where}: interpolate: codec {codec!r} gives {latent} for items {media}, not one position for each in "
-            "time; use another model"
+            f"{where}: interpolate: codec {stage.config.codec.use!r} gives {latent} for items {media}, not one "
+            "position for each in time; use another model"
         )
-    learnt = {one for part in stage.model.conditioners for one in getattr(part, "every", ())}
+    takers = [one for one in stage.model.conditioners if CONTEXT in getattr(one, "takes", ())]
+    learnt = {
+        one for part in takers if getattr(part, "axis", axis - 1) == axis - 1 for one in getattr(part, "every", ())
+    }
     if factor not in learnt:
-        told = (
-            f"this model has learnt {', '.join(map(str, sorted(learnt)))}" if learnt else "this model has learnt none"
-        )
-        raise ConfigError(f"{where}: interpolate: factor: {told}, got {factor!r}; choose another")
+        told = ", ".join(map(str, sorted(learnt))) or "none"
+        raise ConfigError(f"{where}: interpolate: factor: this model has learnt {told}, got {factor!r}; choose another")

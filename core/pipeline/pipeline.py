@@ -168,16 +168,19 @@ class Pipeline:
         (stage,) = self.stages
         key, begun = Key(seed), time.perf_counter()
         result = between(spec, factor)
+        refuse_too_much(result.shape, stage.latent_shape, 1, "interpolate")
 
         def whole(window: Windowed) -> Tensor:
             noise = self.config.extend.noise
-            return interpolated(stage, media[None], factor, noise, window, condition, key, where=self._where)
+            return interpolated(
+                stage, media[None].to(self.device), factor, noise, window, condition, key, where=self._where
+            )
 
         with plugins_named(f"interpolate: {self.name}"):
             tensors, rows = self._run(stage, result, (key,), observers, whole)
             record = {
                 **self._record(key, condition, rows, compiled=False),
-                "source": hashlib.sha256(media.contiguous().numpy().data).hexdigest(),
+                "source": hashlib.sha256(media.contiguous().cpu().numpy().data).hexdigest(),
                 "interpolate": factor,
             }
             made = self.modality.wrap(tensors[0], result, record)

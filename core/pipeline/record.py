@@ -9,7 +9,7 @@ from typing import cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..diffusion.noise import MAX_SEED
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError
 from ..registration.config import PipelineConfig, checked
 from ..storage.model_parts import RequiredPart, parsed
 
@@ -74,8 +74,8 @@ def read(table: Mapping[str, object], *, where: str) -> Record:
     if "noiseform" not in table:
         raise CheckpointError(f"replay: {where}: what the file says of itself is not a record of noiseform's")
     if "source" in table:
-        raise ConfigError(
-            f"replay: {where}: it was made from another file, not from noise alone; make it again from that file"
+        raise CheckpointError(
+            f"replay: {where}: it was made from another film, not from noise alone; make it again by video.interpolate"
         )
     raw = checked(_Record, table, what=f"record of {where}")
     config = checked(PipelineConfig, raw.config, what=f"record of {where}: config")

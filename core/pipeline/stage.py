@@ -121,7 +121,9 @@ class _Frozen(nn.Module):
         self._conditioner = conditioner
         self.outputs = conditioner.outputs
         self.names, self.takes = getattr(conditioner, "names", ()), getattr(conditioner, "takes", ())
-        self.every = getattr(conditioner, "every", ())
+        for name in ("axis", "longest", "every"):  # what one that takes a context says of it
+            if hasattr(conditioner, name):
+                setattr(self, name, getattr(conditioner, name))
         self.encode, self.forward, self.null = conditioner.encode, conditioner.forward, conditioner.null
         if hasattr(conditioner, "shown"):
             self.shown = conditioner.shown

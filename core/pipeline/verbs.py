@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..diffusion.sampling import Observer
     from .pipeline import Pipeline
 
-__all__ = ["MAX_COUNT", "Verbs", "conditions_of"]
+__all__ = ["MAX_COUNT", "Verbs", "conditions_of", "labels_of"]
 
 MAX_COUNT = 1_000_000
 
@@ -136,44 +136,51 @@ class Verbs:
         from ..diffusion.noise import Key
 
         Key(seed)  # refuses a seed out of bounds before anything is loaded
-        wanted = (*_labels(label), *_labels(labels))
-        unwanted = _labels(negative_label)
+        wanted = (*labels_of(label), *labels_of(labels))
+        unwanted = labels_of(negative_label)
         wishes = conditions_of(
             wanted, prompt, unwanted, negative_prompt, count=count, first=first, batch_size=batch_size
         )
+        loaded = self.loaded(
+            pipeline,
+            steps=steps,
+            sampler=sampler,
+            grid=grid,
+            guidance=guidance,
+            seconds=seconds,
+            extend=extend,
+            settings=settings,
+            device=device,
+            dtype=dtype,
+            compile=compile,
+        )
+        made = loaded.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
+        return [one.media for one in made]
+
+    def loaded(self, pipeline: str | os.PathLike[str] | Pipeline | None, **wishes: Any) -> Pipeline:
+        """Return a pipeline that is given as itself, by its name or by its path.
+
+        Args:
+            pipeline: see :meth:`generate`.
+            wishes: what :meth:`load` takes beside it; nothing of that for a pipeline that is loaded already.
+
+        Raises:
+            ConfigError: it is none of these, or ``wishes`` say something of one that is loaded.
+        """
         if isinstance(pipeline, os.PathLike):
             pipeline = os.path.join(os.curdir, os.fspath(pipeline))
         if isinstance(pipeline, str) or pipeline is None:
-            pipeline = self.load(
-                pipeline,
-                steps=steps,
-                sampler=sampler,
-                grid=grid,
-                guidance=guidance,
-                seconds=seconds,
-                extend=extend,
-                settings=settings,
-                device=device,
-                dtype=dtype,
-                compile=compile,
-            )
-        elif not hasattr(pipeline, "make"):
+            return self.load(pipeline, **wishes)
+        if not hasattr(pipeline, "make"):
             raise ConfigError(f"pipeline: expected a name, a path or what load() gave, got {pipeline!r:.80}")
-        elif (
-            (steps, sampler, grid, guidance, seconds, extend) != (None,) * 6
-            or (device, dtype) != ("cpu", "float32")
-            or settings
-            or compile
-        ):
-            raise ConfigError(
-                "generate: steps, sampler, grid, guidance, seconds, extend, settings, device, dtype and compile are "
-                "load()'s, with the pipeline"
-            )
-        made = pipeline.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
-        return [one.media for one in made]
+        plain = {"settings": (), "device": "cpu", "dtype": "float32", "compile": False}
+        said = [name for name, value in wishes.items() if value != plain.get(name) and (value or value == 0)]
+        if said:
+            raise ConfigError(f"{', '.join(said)}: say it to load(), with the pipeline, which is loaded already")
+        return pipeline
 
 
-def _labels(given: str | Sequence[str] | None) -> tuple[str, ...]:
+def labels_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return one label, or several, as several."""
     labels = (given,) if isinstance(given, str) else given or ()
     if not isinstance(labels, Sequence) or not all(isinstance(label, str) for label in labels):

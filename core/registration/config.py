@@ -107,14 +107,14 @@ class ExtendConfig(BaseModel):
 
     Attributes:
         seconds: how much longer an item is than the ``[media]`` table says; 0 for one window.
-        context: how much of what is there a new window is shown, in seconds.
-        noise: share of noise that this is disturbed by, so that small errors do not add up.
+        context: how much of what is there a new window is shown, in seconds; half a window if omitted.
+        noise: share of noise that it is disturbed by where the model is told of it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 0.0
-    context: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 1.0
+    context: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
     noise: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
 
 

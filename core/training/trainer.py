@@ -34,7 +34,7 @@ from .identity import differences, identity_of
 from .log import LossLog, write_skipped
 from .observing import Observer, TrainingRun, TrainingStep
 from .optimization import parameter_groups, rate_at
-from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe
+from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe, Recipe
 from .run_folder import check_run_folder
 from .start import freeze_start, start_from
 from .task import Task
@@ -89,7 +89,7 @@ def train(
     check_run_folder(folder, resume=resume, data=source)
     with RunLock(folder), plugins_named("training"):
         with memory_told(too_much):
-            trainer = _Trainer(recipe, modality, folder)
+            trainer = _Trainer(recipe, modality, folder, resume=resume)
         items = data() if callable(data) else data
         with signals_held() as caught, memory_told(too_much):
             trainer.begin(items, resume=resume, override=override)
@@ -100,7 +100,7 @@ def train(
 
 
 class _Trainer:
-    def __init__(self, recipe: AnyRecipe, modality: Modality, folder: Path) -> None:
+    def __init__(self, recipe: AnyRecipe, modality: Modality, folder: Path, *, resume: bool) -> None:
         self.recipe, self.folder = recipe, folder
         config = self.config = recipe.training
         with torch.random.fork_rng(devices=[]):
@@ -108,6 +108,8 @@ class _Trainer:
             self.task = _task(recipe, modality)
         if config.freeze:
             freeze_start(self.task.modules["model"])
+        if config.start is not None and not resume:
+            self._start(config.start)
         sizes = {name: sum(one.numel() for one in module.parameters()) for name, module in self.task.modules.items()}
         refuse_too_many_parameters(sum(sizes.values()), sizes["model"])
         self.average = averaged(self.task.modules["model"], config.ema)
@@ -132,10 +134,15 @@ class _Trainer:
         )
         self.identity = identity_of(self.recipe, self.task, data)
         self.done = self.saved = self._resume(override) if resume else 0
-        if config.start is not None and not self.done:
-            start_from(config.start, self.task.entry, self.task.modules["model"])
+        if config.start is not None and resume and not self.done:
+            self._start(config.start)
         self.log = LossLog(self.folder / "log.jsonl", after=self.done)
         write_skipped(self.folder / "skipped.jsonl", data.skipped)
+
+    def _start(self, reference: str) -> None:
+        stages = self.recipe.stages if isinstance(self.recipe, Recipe) else ()
+        own = next((stage.conditioners for stage in stages if stage.name == self.task.entry), [])
+        start_from(reference, self.task.entry, self.task.modules["model"], own)
 
     def _resume(self, override: bool) -> int:
         checkpoint = latest_checkpoint(self.folder, clean=True)

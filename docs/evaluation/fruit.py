@@ -5,8 +5,9 @@ judges. Six films (HELD_BACK) are kept from every training, that of the judge an
 the judge does not learn from the last fifth.
 
     python docs/evaluation/fruit.py train --data fruits360_rotation
-    python docs/evaluation/fruit.py judge --data fruits360_rotation --pipeline turning-fruit --each 8
+    python docs/evaluation/fruit.py judge --data fruits360_rotation --pipeline turning-fruit --count 64
     python docs/evaluation/fruit.py joints --data fruits360_rotation --pipeline turning-fruit --seconds 20
+    python docs/evaluation/fruit.py between --data fruits360_rotation --pipeline turning-fruit --factor 2
     python docs/evaluation/fruit.py codec --data fruits360_rotation --pipeline turning-fruit
 """
 
@@ -206,8 +207,9 @@ def joints(pipeline: str, films: dict[str, tuple[str, Tensor]], seconds: float, 
 
     names = names_of(films)
     loaded = video.load(pipeline, extend=seconds - FRAMES / FPS)
-    context = round(loaded.config.extend.context * FPS)
-    of_real = torch.cat([frames.diff(dim=0).abs().mean((1, 2, 3)) for _, frames in films.values()])
+    context = FRAMES // 2 if loaded.config.extend.context is None else round(loaded.config.extend.context * FPS)
+    learnt = [frames for film, (_, frames) in films.items() if film not in HELD_BACK]
+    of_real = torch.cat([frames.diff(dim=0).abs().mean((1, 2, 3)) for frames in learnt])
     limit = of_real.quantile(0.99).item()
     at_joints, elsewhere = [], []
     for number in range(count):
@@ -253,15 +255,53 @@ def codec(pipeline: str, films: dict[str, tuple[str, Tensor]]) -> dict[str, dict
     return figures
 
 
+def between(
+    pipeline: str, films: dict[str, tuple[str, Tensor]], factor: int, guidance: float | None
+) -> dict[str, dict[str, float]]:
+    """Return how near frames that were put between key frames are to the real ones, and how they move.
+
+    Six films that were learnt from and the held-back ones, 33 frames from the middle of each; beside the model, the
+    straight blend of the two key frames, and real frames through the codec, which is the most that can be reached.
+    """
+    from noiseform import video
+
+    loaded = video.load(pipeline, guidance=guidance)
+    codec = loaded.stages[0].codec
+    learnt = [name for name in sorted(films) if name not in HELD_BACK][:: len(films) // 6][:6]
+    told: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for group, names in (("learnt from", learnt), ("held back", HELD_BACK)):
+        for number, name in enumerate(names):
+            label, frames = films[name]
+            start = (len(frames) - 33) // 2
+            real = frames[start : start + 33]
+            keys = video.Video(real[::factor].contiguous(), FPS / factor)
+            made = video.interpolate(keys, loaded, factor=factor, label=label, seed=number).frames
+            share = (torch.arange(33) % factor / factor).reshape(-1, 1, 1, 1)
+            before, after = torch.arange(33) // factor, (torch.arange(33) // factor + 1).clamp(max=len(keys.frames) - 1)
+            blend = torch.lerp(keys.frames[before], keys.frames[after], share)
+            coded = codec.decode(codec.encode(real.transpose(0, 1)[None]), (3, *real[:, 0].shape))[0].transpose(0, 1)
+            new = torch.arange(33) % factor != 0
+            for kind, shown in (("model", made), ("blend", blend), ("codec", coded)):
+                error = (shown[new] - real[new]).square().mean()
+                moved = motion(shown[None]).item() / motion(real[None]).item()
+                told[f"{group}, {kind}"].append((-10 * error.log10().item(), moved))
+    return {
+        name: dict(zip(("psnr_db", "motion, of real"), torch.tensor(rows).mean(0).tolist(), strict=True))
+        for name, rows in told.items()
+    }
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "judge", "joints", "codec"])
+    parser.add_argument("what", choices=["train", "judge", "joints", "codec", "between"])
     parser.add_argument("--data", type=Path, required=True, help="folder of the films and captions.csv")
     parser.add_argument("--pipeline", default="turning-fruit", help="name of a pipeline or path of a model folder")
     parser.add_argument("--count", type=int, default=64, help="clips that are made")
     parser.add_argument("--real", type=int, default=16, help="real clips of each fruit that they are compared with")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the films with joints")
+    parser.add_argument("--factor", type=int, default=2, help="distance between key frames")
+    parser.add_argument("--guidance", type=float, help="in the place of the pipeline's, between key frames")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("-o", "--out", type=Path, default=WEIGHTS)
@@ -282,6 +322,9 @@ def main() -> None:
         return
     if choice.what == "codec":
         print(json.dumps(codec(choice.pipeline, films), indent=1))
+        return
+    if choice.what == "between":
+        print(json.dumps(between(choice.pipeline, films, choice.factor, choice.guidance), indent=1))
         return
     if choice.what == "joints":
         print(json.dumps(joints(choice.pipeline, films, choice.seconds, choice.count), indent=1))

@@ -13,11 +13,12 @@ from ...core.data.dataset import DataConfig
 from ...core.errors import ConfigError
 from ...core.media import MediaSpec
 from ...core.pipeline.pipeline import Pipeline
-from ...core.pipeline.verbs import Verbs, conditions_of
+from ...core.pipeline.verbs import Verbs, conditions_of, labels_of
 from ...core.raster.pixels import eight_bit
 from .colour import with_channels
 from .film import Video
 from .framing import Framing
+from .writing import check, check_format
 
 if TYPE_CHECKING:
     from ...core.diffusion.sampling import Observer
@@ -30,7 +31,7 @@ def interpolate(
     pipeline: str | os.PathLike[str] | Pipeline | None = None,
     *,
     factor: int = 2,
-    label: str | Sequence[str] = (),
+    label: str | Sequence[str] | None = None,
     prompt: str | None = None,
     seed: int = 0,
     steps: int | None = None,
@@ -68,13 +69,13 @@ def interpolate(
     """
     if isinstance(factor, bool) or not isinstance(factor, int) or factor < 2:
         raise ConfigError(f"interpolate: factor: expected a whole number from 2, got {factor!r}")
-    if isinstance(pipeline, os.PathLike):
-        pipeline = os.path.join(os.curdir, os.fspath(pipeline))
-    if not isinstance(pipeline, Pipeline):
-        pipeline = Verbs("video").load(pipeline, steps=steps, guidance=guidance, settings=settings)
-    labels = (label,) if isinstance(label, str) else tuple(label)
-    (condition,) = conditions_of(labels, prompt, count=1)
+    if not isinstance(film, Video):
+        raise ConfigError(f"interpolate: film: expected a Video, such as video.read gives, got {film!r:.80}")
+    check(film, "frames", "interpolate: film")
+    (condition,) = conditions_of(labels_of(label), prompt, count=1)
+    pipeline = Verbs("video").loaded(pipeline, steps=steps, guidance=guidance, settings=settings)
     window = pipeline.stages[0].media
+    check_format("x.frames", film.fps * factor, window.shape[0], len(film.frames), *window.shape[2:])
     frames = _fitted(film, window)
     spec = MediaSpec((window.shape[0], len(film.frames), *window.shape[2:]), (film.fps, None, None), 0.0, 1.0)
     made = pipeline.interpolate(frames, spec, factor, condition, seed=seed, observers=observers).media

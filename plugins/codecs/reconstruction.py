@@ -113,12 +113,12 @@ def _error(made: Tensor, target: Tensor, scales: int) -> Tensor:
     """Return the mean absolute error, averaged over the scales."""
     total = (made - target).abs().mean()
     pool = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[made.ndim - 3]
-    for _ in range(scales - 1):
-        if min(made.shape[2:]) < 2:
-            break
+    taken = 1
+    while taken < scales and min(made.shape[2:]) >= 2:
         made, target = pool(made, 2), pool(target, 2)
         total = total + (made - target).abs().mean()
-    return total / scales
+        taken += 1
+    return total / taken
 
 
 def _balance(error: Tensor, flattery: Tensor, codec: Autoencoder) -> Tensor:

@@ -22,8 +22,8 @@ class Mask:
 
     A model that was trained with it goes on from what is there: films are extended from their last frames, and frames
     are put between key frames. In training some items show their beginning, some show key frames, and the others
-    nothing. What is known is disturbed by noise, more or less, so that the model does not take its own small errors for
-    the truth when it goes on from them (noise-conditioning augmentation).
+    nothing. What is known is disturbed by noise, more or less, and the model is told how much, so that it does not lean
+    on fine detail which may be wrong (noise-conditioning augmentation).
 
     Args:
         first: share of the items in training whose beginning is known.
@@ -38,6 +38,8 @@ class Mask:
 
     Attributes:
         outputs: ``{"channels": channels of the latent + 1}``.
+        axis: along which it has learnt to go on.
+        longest: how many positions of a beginning it has been shown at most; 0 where it was shown none.
         every: distances between key frames that it is trained on.
 
     Source: Blattmann et al. 2023, arXiv 2304.08818, section 3.2 (masks of context, guidance on it); Ho et al. 2021,
@@ -59,12 +61,17 @@ class Mask:
         latent_shape: tuple[int, ...],
     ) -> None:
         if first + keys > 1:
-            raise ConfigError(f"conditioner mask: first and keys are shares of all items, and make {first + keys:g}")
+            raise ConfigError(
+                f"conditioner mask: first and keys are shares of all items, and make {first + keys:g}; "
+                "make it 1 at most"
+            )
         if axis >= len(latent_shape) - 1:
             raise ConfigError(f"conditioner mask: axis: items have {len(latent_shape) - 1} axes of space, got {axis}")
-        self._first, self._keys, self._most = first, keys, most
+        length = latent_shape[1 + axis]
+        self._first, self._keys, self._noise, self._guided = first, keys, noise, guided
+        self.axis = axis
+        self.longest = min(max(1, round(most * length)), length - 1) if first else 0
         self.every: tuple[int, ...] = tuple(every) if keys else ()
-        self._noise, self._axis, self._guided = noise, axis, guided
         self._shape = latent_shape
         self.outputs: Mapping[str, int] = {"channels": latent_shape[0] + 1}
 
@@ -97,14 +104,19 @@ class Mask:
             u: numbers in [0, 1) (batch, 3 or more): which part, how much of it, how much noise.
             eps: standard normal numbers like x0.
         """
-        length = x0.shape[2 + self._axis]
+        length = x0.shape[2 + self.axis]
+        if max(self.every, default=0) >= length:
+            raise ConfigError(
+                f"conditioner mask: every: key frames {max(self.every)} apart in items of {length}; "
+                "take less, or keys = 0"
+            )
         line = torch.zeros(len(x0), length)
         for row, (kind, amount, *_) in zip(line, u.tolist(), strict=True):
             if kind < self._first:
-                row[: 1 + int(amount * max(1, round(self._most * length)))] = 1
+                row[: 1 + int(amount * self.longest)] = 1
             elif kind < self._first + self._keys:
                 row[:: self.every[int(amount * len(self.every))]] = 1
-        shape = [len(x0), 1, *(length if axis == self._axis else 1 for axis in range(x0.ndim - 2))]
+        shape = [len(x0), 1, *(length if axis == self.axis else 1 for axis in range(x0.ndim - 2))]
         known = line.reshape(shape).expand(-1, -1, *x0.shape[2:]).to(x0)
         noise = (self._noise * u[:, 2]).to(x0).reshape(-1, *(1,) * (x0.ndim - 1))
         return {"channels": _beside(x0, known, eps, noise)}

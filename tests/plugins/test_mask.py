@@ -72,7 +72,7 @@ def test_null_knows_nothing_unless_guidance_is_to_keep_it():
 
 def test_another_axis_is_that_of_spectrograms():
     x0 = torch.randn(1, *SHAPE)
-    told = mask(axis=2, most=0.9).shown(x0, chances(0.0, 0.5), torch.zeros_like(x0))["channels"]
+    told = mask(axis=2, most=0.9, every=[2]).shown(x0, chances(0.0, 0.5), torch.zeros_like(x0))["channels"]
     assert torch.equal(told[0, 2, 0, 0], torch.tensor([1.0, 1.0, 0.0]))
 
 
@@ -83,6 +83,18 @@ def test_another_axis_is_that_of_spectrograms():
 def test_wrong_settings(settings, complaint):
     with pytest.raises(ConfigError, match=complaint):
         mask(**settings)
+
+
+def test_key_frames_farther_apart_than_an_item_is_long_are_refused_in_training():
+    x0 = torch.zeros(1, *SHAPE)
+    with pytest.raises(ConfigError, match="key frames 8 apart in items of 8; take less, or keys = 0"):
+        mask(every=[2, 8]).shown(x0, chances(0.0), x0)
+
+
+def test_a_beginning_is_never_the_whole_item():
+    conditioner = mask(most=0.99)
+    assert conditioner.longest == 7
+    assert shown(conditioner, chances(0.0, 0.999))[2].sum() == 7 * 9
 
 
 def test_an_axis_that_items_do_not_have():

@@ -315,7 +315,7 @@ def test_files_are_the_same_again_and_close_to_the_network_s_own(tiny_model, tmp
     pipeline = audio.load(str(tiny_model), compile=True)
     (compiled,) = audio.generate(pipeline, label="low", seed=3)
     assert 0 < (own.samples - compiled.samples).abs().max() <= 1e-3
-    with pytest.raises(ConfigError, match="are load\\(\\)'s"):
+    with pytest.raises(ConfigError, match="say it to load"):
         audio.generate(pipeline, compile=True)
     with pytest.raises(ConfigError, match="compile: expected True or False, got 'yes'"):
         audio.load(str(tiny_model), compile="yes")

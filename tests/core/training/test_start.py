@@ -174,6 +174,16 @@ def test_what_is_missing_or_left_over_is_named(film_recipe, tiny_image_model, tm
         start_from(str(tiny_model), "base", model_of(film_recipe()))
 
 
+def test_labels_in_another_order_and_folders_that_are_not_there_are_refused(film_recipe, tmp_path):
+    names = "stages.0.conditioners=[{use='labels', width=8, names=['columns', 'rows', 'board']}]"
+    with pytest.raises(
+        ConfigError, match=r"knows other names, or in another order.*conditioners\.0: rows, columns, board"
+    ):
+        run(film_recipe(names), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"training\.start: .*nowhere"):
+        run(film_recipe(start=tmp_path / "nowhere"), tmp_path / "run")
+
+
 def test_freezing_what_nothing_is_added_to_is_refused(film_recipe, tiny_recipe, tiny_model, tmp_path):
     settings = (f"training.start='{tiny_model}'", "training.freeze=true")
     with pytest.raises(ConfigError, match=r"training\.freeze: this model has nothing beside"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from noiseform import image, video
 from noiseform.core.cli.main import main
-from noiseform.core.errors import ConfigError
+from noiseform.core.errors import ConfigError, NumericError
 from noiseform.modalities.video.film import Video
 from torch import Tensor
 
@@ -86,7 +86,7 @@ def test_frames_are_put_between_key_frames(greys):
     assert bool((between[:6] < 0.4).all())
     assert bool((between[9:] > 0.6).all())
     made.save("more.mp4")
-    assert main(["replay", "more.mp4", "--pipeline", str(greys)]) == 2
+    assert main(["replay", "more.mp4", "--pipeline", str(greys)]) == 4
 
 
 def test_key_frames_of_another_size_are_brought_to_the_models(greys):
@@ -98,6 +98,30 @@ def test_key_frames_of_another_size_are_brought_to_the_models(greys):
 def test_wrong_factors(greys, factor, complaint):
     with pytest.raises(ConfigError, match=complaint):
         video.interpolate(Video(torch.rand(8, 1, 8, 8), 2.0, None, None), str(greys), factor=factor)
+
+
+@pytest.mark.parametrize(
+    ("film", "wishes", "complaint"),
+    [
+        (None, {}, "film: expected a Video, such as video.read gives, got None"),
+        ("pear.mp4", {}, "film: expected a Video, such as video.read gives, got 'pear.mp4'"),
+        (Video(torch.rand(8, 2, 8, 8), 2.0), {}, "2 channels"),
+        (Video(torch.rand(8, 1, 8, 8), 200.0), {}, "400.0 frames per second"),
+        (Video(torch.rand(8, 1, 8, 8), 2.0), {"label": 3}, "label: expected text"),
+        (Video(torch.rand(8, 1, 8, 8), 2.0), {"pipeline": 5}, "pipeline: expected a name"),
+    ],
+)
+def test_what_cannot_be_interpolated_is_said(greys, film, wishes, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        video.interpolate(film, **{"pipeline": str(greys), **wishes})
+
+
+def test_a_film_that_is_not_finite_and_wishes_for_what_is_loaded_are_refused(greys):
+    with pytest.raises(NumericError, match="values are not finite"):
+        video.interpolate(Video(torch.full((8, 1, 8, 8), torch.nan), 2.0), str(greys))
+    film, loaded = Video(torch.rand(8, 1, 8, 8), 2.0), video.load(str(greys))
+    with pytest.raises(ConfigError, match="steps, settings: say it to load"):
+        video.interpolate(film, loaded, steps=3, settings=["extend.noise=0"])
 
 
 def test_command_line_sets_length_and_goes_on(greys, capsys):
@@ -120,7 +144,8 @@ def test_command_line_sets_length_and_goes_on(greys, capsys):
     ("options", "complaint"),
     [
         (["--extend", "-1"], "extend: seconds: expected greater than or equal to 0"),
-        (["--extend", "1", "--set", "extend.context=2"], "a context of 2 s leaves nothing to make"),
+        (["--extend", "1", "--set", "extend.context=2"], "learnt to go on from 1 s of 2 at most; take less"),
+        (["--extend", "1", "--seconds", "0.25"], "no beginnings in training"),
         (["--extend", "1", "--set", "extend.cotext=2"], "unknown key 'extend.cotext'; did you mean"),
         (["--seconds", "0"], "seconds: expected greater than 0"),
         (["--seconds", "nan"], "seconds: expected"),
@@ -134,7 +159,7 @@ def test_wrong_lengths(greys, capsys, options, complaint):
 
 def test_models_that_cannot_go_on_say_so(tiny_video_model, capsys):
     assert main(["generate", "video", str(tiny_video_model), "--label", "down", "--extend", "1", "-o", "x.mp4"]) == 2
-    assert "trained without the conditioner mask; make a longer item at once (--seconds)" in capsys.readouterr().err
+    assert "training without the conditioner mask; make a longer item at once (--seconds)" in capsys.readouterr().err
 
 
 def test_pictures_have_no_length():

@@ -489,8 +489,8 @@ def test_stale_temporary_files_go_at_the_next_start(tiny_model, tmp_path):
     for name in ("x.wav", "y.flac"):
         code = f"""
 from pathlib import Path
-from noiseform.core.storage.atomic import _temporary_for
-print(_temporary_for(Path({name!r})))
+from noiseform.core.storage.temporary import temporary_for
+print(temporary_for(Path({name!r})))
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         Path(done.stdout.strip()).write_text("half")  # of a process that is dead now

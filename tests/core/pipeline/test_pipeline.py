@@ -13,7 +13,7 @@ import torch
 from noiseform import audio
 from noiseform.core.errors import CheckpointError, ConfigError, NoiseformError, PluginError, ResourceError
 from noiseform.core.pipeline.loading import Changes, load_pipeline
-from noiseform.core.registration.registry import load_registry, using_registry
+from noiseform.core.registration.registry import current, load_registry, using_registry
 from noiseform.modalities.audio.clip import Audio
 
 
@@ -252,6 +252,12 @@ def test_loaded_pipeline_takes_no_more_wishes(pipeline):
     for wish in ({"steps": 3}, {"sampler": "euler"}, {"guidance": 1.0}, {"settings": ["a=1"]}, {"dtype": "float16"}):
         with pytest.raises(ConfigError, match="say it to load"):
             audio.generate(pipeline, **wish)
+
+
+def test_without_a_default_a_pipeline_has_to_be_named(monkeypatch):
+    monkeypatch.setattr(type(current()), "default_pipeline", lambda registry, modality: None)
+    with pytest.raises(ConfigError, match="no default pipeline makes video; name one"):
+        load_pipeline(None, "video")
 
 
 def test_more_than_there_is_memory_for_is_refused(tiny_model):

@@ -85,10 +85,10 @@ def test_names_without_output(generate, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["two-motions-down-7.mp4"]
 
 
-def test_without_a_model_the_command_says_what_to_do(capsys, tmp_path):
-    assert main(["generate", "video"]) == 2
-    assert "no default pipeline makes video; name one (noiseform list pipeline)" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+def test_without_a_name_the_embedded_model_films():
+    assert main(["generate", "video", "--label", "lemon", "--steps", "2", "-o", "lemon.mp4"]) == 0
+    assert video.read_record("lemon.mp4")["pipeline"] == "turning-fruit"
+    assert main(["replay", "lemon.mp4"]) == 0
 
 
 def test_wrong_outputs_are_refused_before_anything_is_made(generate, tmp_path, capsys):

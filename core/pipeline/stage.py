@@ -2,131 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
 
-from ..contract import check_rows, check_tensor
+from ..contract import check_tensor
 from ..diffusion.denoiser import Guidance, Network
 from ..diffusion.objective import Objective
 from ..diffusion.process import CompleteProcess, complete
 from ..diffusion.sampling import Grid, Sampler
-from ..errors import ConfigError, PluginError, ResourceError, nearest
+from ..errors import ConfigError, PluginError, ResourceError
 from ..machine.memory import available_bytes
 from ..media import MediaSpec
 from ..registration.build import build_part, find
 from ..registration.config import PartConfig, StageConfig
 from ..registration.parameters import host_parameters
 from ..storage.model_parts import RequiredPart
-from .conditioning import KINDS, combined, refuse_unheard, widths_of
+from .conditioning import KINDS, refuse_unheard, widths_of
+from .model import Model, told_of
 
 if TYPE_CHECKING:
     from .guide import Guide
 
-__all__ = ["MAX_PARAMETERS", "Model", "Stage", "build_stage"]
+__all__ = ["MAX_PARAMETERS", "Stage", "build_stage"]
 
 MAX_PARAMETERS = 20_000_000_000
 """Largest number of parameters that is allocated; more is taken for a mistake in the configuration."""
-
-Raw = list[dict[str, Tensor]]
-
-
-class Model(nn.Module):
-    """What is trained: a network and the conditioners that feed it.
-
-    Args:
-        network: ``(x, time, cond) -> output``.
-        conditioners: turn wishes into conditioning, see the guide on plugins; those that are torch modules are trained
-            along.
-    """
-
-    def __init__(self, network: nn.Module, conditioners: Sequence[Any]) -> None:
-        super().__init__()
-        self.network = network
-        self.conditioners: Any = nn.ModuleList(c if isinstance(c, nn.Module) else _Frozen(c) for c in conditioners)
-
-    @property
-    def additions(self) -> tuple[frozenset[str], ...]:
-        """Groups of names of weights that a model which this one can start from may lack, as the network has them."""
-        groups = getattr(self.network, "additions", ())
-        return tuple(frozenset(f"network.{name}" for name in group) for group in groups)
-
-    def encode(self, conditions: Sequence[Mapping[str, object]]) -> Raw:
-        """Return what each conditioner makes of the items' conditions, before anything learnt.
-
-        Raises:
-            ConfigError: an item carries a label that no conditioner knows, or a wish that none takes.
-            PluginError: a conditioner breaks its contract.
-        """
-        taken = {"labels", *(key for one in self.conditioners for key in getattr(one, "takes", ()))}
-        known = {name for conditioner in self.conditioners for name in getattr(conditioner, "names", ())}
-        for condition in conditions:
-            refused = [key for key, value in condition.items() if value and key not in taken]
-            if refused:
-                wish = {"text": "prompt"}.get(refused[0], refused[0])  # as the user calls it
-                raise ConfigError(f"{wish}: this model takes no {wish}; leave it out, or name another model")
-            for label in condition.get("labels") or ():  # type: ignore[attr-defined]
-                if label not in known:
-                    hint = nearest(str(label), known) if known else "this model takes no labels, leave it out"
-                    raise ConfigError(f"label: unknown label {label!r}; {hint}")
-        return [
-            dict(check_rows(one.encode(conditions), len(conditions), of=f"{_name(one)}: encode"))
-            for one in self.conditioners
-        ]
-
-    def shown(self, raw: Raw, x0: Tensor, u: Tensor, eps: Tensor) -> Raw:
-        """Return the encoding with what conditioners show of the items themselves in training.
-
-        Args:
-            raw: what :meth:`encode` gave.
-            x0: the items (batch, channels, \\*space).
-            u: numbers in [0, 1) for each conditioner (batch, conditioners, some).
-            eps: standard normal numbers like x0.
-        """
-        shown = list(raw)
-        for number, one in enumerate(self.conditioners):
-            if hasattr(one, "shown"):
-                of = f"{_name(one)}: shown"
-                shown[number] = dict(check_rows(one.shown(x0, u[:, number], eps), len(x0), of=of))
-        return shown
-
-    def null(self, raw: Raw) -> Raw:
-        """Return the encoding, of the same shapes, that asks for nothing."""
-        return [conditioner.null(one) for conditioner, one in zip(self.conditioners, raw, strict=True)]
-
-    def condition(self, raw: Raw) -> dict[str, Tensor]:
-        """Return the conditioning of the network: vectors added up, sequences and channels put side by side."""
-        rows = max((len(next(iter(mine.values()), ())) for mine in raw), default=0)
-        given = [
-            (told, one.outputs, check_rows(one(mine), rows, of=told))
-            for told, one, mine in zip(map(_name, self.conditioners), self.conditioners, raw, strict=True)
-        ]
-        return combined(given, rows)
-
-
-def _name(conditioner: object) -> str:
-    own = getattr(conditioner, "_conditioner", conditioner)
-    return f"conditioner {type(own).__name__}"
-
-
-class _Frozen(nn.Module):
-    """A conditioner that is no torch module, with nothing to train, in the place of one."""
-
-    def __init__(self, conditioner: Any) -> None:
-        super().__init__()
-        self._conditioner = conditioner
-        self.outputs = conditioner.outputs
-        self.names, self.takes = getattr(conditioner, "names", ()), getattr(conditioner, "takes", ())
-        for name in ("axis", "longest", "every"):  # what one that takes a context says of it
-            if hasattr(conditioner, name):
-                setattr(self, name, getattr(conditioner, name))
-        self.encode, self.forward, self.null = conditioner.encode, conditioner.forward, conditioner.null
-        if hasattr(conditioner, "shown"):
-            self.shown = conditioner.shown
 
 
 @dataclass(frozen=True)
@@ -190,7 +94,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
         build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape, folder=folder)
         for one in config.conditioners
     ]
-    widths = widths_of(((_name(one), one) for one in conditioners), at)
+    widths = widths_of(((told_of(one), one) for one in conditioners), at)
     _, channels_out, *_ = objective.prediction.output_shape((1, *latent_shape))
     host = {
         "channels_in": latent_shape[0],

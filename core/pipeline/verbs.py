@@ -173,8 +173,8 @@ class Verbs:
             return self.load(pipeline, **wishes)
         if not hasattr(pipeline, "make"):
             raise ConfigError(f"pipeline: expected a name, a path or what load() gave, got {pipeline!r:.80}")
-        plain = {"settings": (), "device": "cpu", "dtype": "float32", "compile": False}
-        said = [name for name, value in wishes.items() if value != plain.get(name) and (value or value == 0)]
+        silence = {"settings": ((), []), "device": ("cpu",), "dtype": ("float32",), "compile": (False,)}
+        said = [name for name, value in wishes.items() if value not in silence.get(name, (None,))]
         if said:
             raise ConfigError(f"{', '.join(said)}: say it to load(), with the pipeline, which is loaded already")
         return pipeline

@@ -11,7 +11,8 @@ from ..diffusion.denoiser import Cond
 from ..errors import ConfigError
 from .conditioning import mixed
 from .guide import Bound
-from .stage import Raw, Stage
+from .model import Raw
+from .stage import Stage
 
 __all__ = ["heard"]
 

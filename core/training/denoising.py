@@ -17,9 +17,10 @@ from ..machine.memory import refuse_too_much
 from ..naming import printable
 from ..pipeline.conditioning import mixed
 from ..pipeline.modality import DataSet, Modality
+from ..pipeline.model import Model
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
-from ..pipeline.stage import Model, build_stage
+from ..pipeline.stage import build_stage
 from .batches import Batch
 from .latents import Latents
 from .recipe import Recipe

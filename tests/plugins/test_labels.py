@@ -6,7 +6,7 @@ import pytest
 import torch
 from noiseform import build
 from noiseform.core.errors import ConfigError
-from noiseform.core.pipeline.stage import Model
+from noiseform.core.pipeline.model import Model
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import torch
 from noiseform import build
 from noiseform.core.errors import CheckpointError, ConfigError, PluginError
-from noiseform.core.pipeline.stage import Model
+from noiseform.core.pipeline.model import Model
 from noiseform.core.storage.weights import assign
 from torch.testing import assert_close
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from noiseform.core.errors import ConfigError, PluginError
 from noiseform.core.media import MediaSpec
-from noiseform.core.pipeline.stage import Model, Stage, build_stage
+from noiseform.core.pipeline.model import Model
+from noiseform.core.pipeline.stage import Stage, build_stage
 from noiseform.core.registration.config import StageConfig, checked
 from torch import Tensor
 

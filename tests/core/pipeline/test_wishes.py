@@ -8,7 +8,7 @@ import pytest
 import torch
 from noiseform import ConfigError, audio, build
 from noiseform.core.cli.main import main
-from noiseform.core.pipeline.stage import Model
+from noiseform.core.pipeline.model import Model
 from noiseform.core.pipeline.wishes import heard
 from torch import nn
 from torch.testing import assert_close

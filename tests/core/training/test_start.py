@@ -10,7 +10,7 @@ import torch
 from noiseform.core.errors import CheckpointError, ConfigError, PluginError
 from noiseform.core.media import MediaSpec
 from noiseform.core.pipeline.loading import load_pipeline
-from noiseform.core.pipeline.stage import Model
+from noiseform.core.pipeline.model import Model
 from noiseform.core.storage.checkpoint import latest_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder
 from noiseform.core.storage.weights import assign

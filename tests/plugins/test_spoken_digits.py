@@ -47,10 +47,6 @@ def test_the_listener_hears_what_was_asked_for(name, listening):
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_the_weights_are_small_and_the_card_says_which(name):
+def test_the_card_says_the_licence_of_the_weights(name):
     folder = current().model_folder(name)
-    (weights,) = folder.glob("*.safetensors")
-    assert weights.stat().st_size <= 8_000_000
-    card = (folder.parent / "CARD.md").read_text("utf-8")
-    assert weights.stem.rpartition("-")[2] in card
-    assert "CC BY-SA 4.0" in card
+    assert "CC BY-SA 4.0" in (folder.parent / "CARD.md").read_text("utf-8")

@@ -71,7 +71,6 @@ class Viewer(nn.Module):
     @torch.inference_mode()
     def see(self, frames: Tensor, batch: int = 500) -> tuple[Tensor, Tensor]:
         """Return classes and features of frames (count, 3, 64, 64)."""
-        self.eval()
         feature = torch.cat([self.features(part) for part in frames.split(batch)])
         return self.head(feature).argmax(1), feature
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["MediaSpec"]
+__all__ = ["MediaSpec", "box"]
 
 
 @dataclass(frozen=True)
@@ -28,3 +30,8 @@ class MediaSpec:
     def time_axis(self) -> int | None:
         """The axis of space that is time, or None: the first one that has a rate."""
         return next((axis for axis, rate in enumerate(self.rates) if rate), None)
+
+
+def box(slices: Iterable[slice]) -> tuple[Any, ...]:
+    """Return the index of a part of space, in all items and channels."""
+    return (..., *slices)

@@ -31,6 +31,8 @@ COMMANDS = {
     name: Entry(f"noiseform.core.cli.{target}", summary)
     for name, target, summary in (
         ("generate", "generate:generate", "Make media out of noise."),
+        ("edit", "edit:edit", "Change an item: a part of it, its ends, or the whole."),
+        ("upscale", "upscale:upscale", "Make an item larger."),
         ("train", "train:train", "Train a model as a recipe says."),
         ("replay", "replay:replay", "Make a file again from the record inside it, and compare."),
         ("convert", "convert:convert", "Make a model folder of a model in another layout."),

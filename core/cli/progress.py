@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ..diffusion.sampling import Observer, SamplingStep
 from ..naming import printable
-from ..pipeline.pipeline import Made, Pipeline
+from ..pipeline.pipeline import Made
+from .making import stages_told
 
 __all__ = ["bar"]
 
@@ -36,14 +37,14 @@ class _Bar:
 
     def tell(self, made: Made, target: Path) -> None:
         """Say that an item is there."""
-        line = f"{printable(target)}  [dim]item {made.item}, {made.nfe} NFE, {made.seconds:.2f} s[/dim]"
+        took = f"{made.nfe} NFE, {made.seconds:.2f} s{stages_told(made.stages)}"
+        line = f"{printable(target)}  [dim]item {made.item}, {took}[/dim]"
         self._progress.console.print(escape(printable(target)) + line[len(printable(target)) :], highlight=False)
 
 
 @contextlib.contextmanager
-def bar(pipeline: Pipeline, count: int) -> Iterator[_Bar]:
-    """Show a bar while items are made."""
-    steps = pipeline.stages[0].config.steps * pipeline.windows
+def bar(told: str, steps: int) -> Iterator[_Bar]:
+    """Show a bar over so many steps while items are made."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -52,4 +53,4 @@ def bar(pipeline: Pipeline, count: int) -> Iterator[_Bar]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield _Bar(progress, progress.add_task(f"{count} x {pipeline.name}", total=steps * count))
+        yield _Bar(progress, progress.add_task(told, total=steps))

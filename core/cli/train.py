@@ -76,7 +76,7 @@ def train(
     modality = build("modality", wanted.modality)
 
     def items() -> DataSet:
-        found = modality.dataset(data, modality.spec(wanted.media), wanted.data)
+        found = modality.dataset(data, modality.spec(wanted.items), wanted.data)
         if not quiet:
             click.echo(_data(found, folder), err=True)
         return found

@@ -45,7 +45,8 @@ class DataConfig(BaseModel):
         stride: which frames of a film follow each other in an item: 1 takes each as it was filmed, 2 each second one;
             omitted, those that stand on the screen at the model's rate. For films only.
         fit: how a picture gets the model's shape. ``crop``: resized until it covers it, then cut; ``pad``: resized
-            until it lies inside, then laid on the background; ``stretch``: resized whatever its own shape.
+            until it lies inside, then laid on the background; ``stretch``: resized whatever its own shape; ``cut``: a
+            part of it as it is, at its own resolution, which is what super-resolution learns from.
         flip: mirror half of the pictures left to right, drawn again each time.
         background: what lies behind transparent and beside padded pictures.
         max_bad: largest share of files that may be unusable.
@@ -65,7 +66,7 @@ class DataConfig(BaseModel):
     exclude: tuple[str, ...] = ()
     window: Literal["random", "start", "centre"] = "random"
     stride: int | None = Field(default=None, ge=1, le=1000)
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Literal["crop", "pad", "stretch", "cut"] = "crop"
     flip: bool = False
     background: Literal["white", "black"] = "white"
     max_bad: float = Field(default=0.05, ge=0.0, le=1.0, allow_inf_nan=False)

@@ -20,7 +20,7 @@ from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .transition import Variance
 
-__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "sample"]
+__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "levels_from", "sample"]
 
 Denoise = Callable[[Tensor, Level[float]], Tensor]
 """``(x_t, level) -> x0``. One of a model that learns the variance has ``variance(here, next)`` as well: that of x at
@@ -108,6 +108,7 @@ def sample(
     shape: Sequence[int] | None = None,
     seeds: Sequence[int | Key] | None = None,
     x: Tensor | None = None,
+    start: float = 1.0,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     observers: Sequence[Observer] = (),
@@ -122,7 +123,8 @@ def sample(
         steps: number of steps, at least 1.
         shape: shape of one item, where no ``x`` is given.
         seeds: a seed or :class:`Key` for each row; its draws depend on nothing else. If omitted with ``x``: 0, 1, 2, …
-        x: items at the grid's first time to start from, one row per seed, instead of drawn noise.
+        x: items at the first time to start from, one row per seed, instead of drawn noise.
+        start: the time at which to begin: there, then at those times of the grid that come after it.
         dtype: of the items, where no ``x`` is given.
         device: likewise.
         observers: see :class:`Observer`.
@@ -138,7 +140,8 @@ def sample(
         >>> x0 = sample(mixture, process="vp-linear", sampler=build("sampler", "ddim", eta=0.5), grid="log-snr",
         ...             steps=20, shape=(1,), seeds=[0, 1, 2])
     """
-    levels = _levels(_part("process", process), _part("grid", grid), steps)
+    levels = levels_from(_part("process", process), _part("grid", grid), steps, start)
+    steps = len(levels) - 1
     method: Sampler = _part("sampler", sampler)
     draws = Draws()
     if x is None:
@@ -195,7 +198,14 @@ def _part(kind: str, given: Any) -> Any:
     return given
 
 
-def _levels(process: Process, grid: Grid, steps: int) -> tuple[Level[float], ...]:
+def levels_from(process: Process, grid: Grid, steps: int, start: float = 1.0) -> tuple[Level[float], ...]:
+    """Return the levels that a run visits: those of the grid's times, from ``start`` on.
+
+    Raises:
+        ConfigError: ``steps`` or ``start`` is out of bounds, or the grid's times do not fall.
+    """
+    if isinstance(start, bool) or not isinstance(start, int | float) or not 0 < start <= 1:
+        raise ConfigError(f"start: expected a time above 0, up to 1, got {start!r}")
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {steps!r}")
     process = complete(process)
@@ -206,6 +216,8 @@ def _levels(process: Process, grid: Grid, steps: int) -> tuple[Level[float], ...
             f"grid {type(grid).__name__}: {steps} steps gave times that do not fall strictly within [0, 1]: "
             f"{[round(t, 6) for t in times.flatten().tolist()[:6]]}…; choose another number of steps or another grid"
         )
+    if start < 1:
+        times = torch.cat([times.new_tensor([start]), times[times < start * (1 - 1e-9)]])
     return levels_at(process, times)
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..diffusion.noise import Key
 from ..errors import ConfigError
 from ..media import MediaSpec
 from ..registration.config import ExtendConfig
 from .context import CONTEXT, Context
+from .running import Conditions, Running
 from .stage import Stage
 
 __all__ = ["Window", "extended", "longer", "plan", "windows"]
-
-Conditions = Sequence[Mapping[str, object]]
-
-Windowed = Callable[[Conditions, tuple[Key, ...]], Tensor]
-"""Makes one window of each item: (conditions, keys) -> latents (batch, channels, \\*space)."""
 
 
 @dataclass(frozen=True)
@@ -105,41 +100,30 @@ def _learnt(stage: Stage, axis: int, length: int, where: str) -> int:
     return min(most, length - 1)
 
 
-def extended(
-    stage: Stage,
-    spec: MediaSpec,
-    extend: ExtendConfig,
-    make: Windowed,
-    conditions: Conditions,
-    keys: tuple[Key, ...],
-    *,
-    where: str,
-) -> Tensor:
-    """Return latents (batch, channels, \\*space) of items of ``spec``, made window by window.
+def extended(running: Running, spec: MediaSpec, extend: ExtendConfig, conditions: Conditions) -> Tensor:
+    """Return latents (items, channels, \\*space) of items of ``spec``, made window by window.
 
     Args:
-        stage: its media are one window.
+        running: the stage, whose media are one window.
         spec: of the whole items.
         extend: how much of a window the next one is shown, and how.
-        make: makes one window.
         conditions: of each item.
-        keys: of each item.
-        where: pipeline, for messages.
 
     Raises:
         ConfigError: the stage cannot go on from what is there.
 
     Source: Blattmann et al. 2023, arXiv 2304.08818, section 3.2.
     """
+    stage = running.stage
     if spec == stage.media:
-        return make(conditions, keys)
-    axis, planned = plan(stage, spec, extend, where=where)
+        return running.window(conditions, running.windows(0))
+    axis, planned = plan(stage, spec, extend, where=running.where)
     length = stage.latent_shape[axis - 1]
     made: Tensor | None = None
     for window in planned:
-        of_window = tuple(replace(key, window=window.number) for key in keys)
+        of_window = running.windows(window.number)
         if made is None:
-            made = make(conditions, of_window)
+            made = running.window(conditions, of_window)
             continue
         before = made.narrow(axis, window.start, window.known)
         places = torch.arange(window.known, device=before.device)
@@ -147,7 +131,7 @@ def extended(
             {**condition, CONTEXT: Context.of(row, places, axis - 1, length, noise=extend.noise, key=key)}
             for condition, row, key in zip(conditions, before, of_window, strict=True)
         ]
-        new = make(told, of_window).narrow(axis, window.known, length - window.known)
+        new = running.window(told, of_window).narrow(axis, window.known, length - window.known)
         made = torch.cat([made, new], axis)
     assert made is not None, "there is a first window"
     return made.narrow(axis, 0, stage.codec.shape(spec.shape)[axis - 1])

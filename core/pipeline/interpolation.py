@@ -8,11 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..diffusion.noise import Key
 from ..errors import ConfigError
 from ..media import MediaSpec
 from .context import CONTEXT, Context
-from .extension import Windowed
+from .running import Running
 from .stage import Stage
 
 __all__ = ["between", "interpolated"]
@@ -27,36 +26,24 @@ def between(spec: MediaSpec, factor: int) -> MediaSpec:
     return replace(spec, shape=tuple(shape), rates=tuple(rates))
 
 
-def interpolated(
-    stage: Stage,
-    media: Tensor,
-    factor: int,
-    noise: float,
-    make: Windowed,
-    condition: Mapping[str, object],
-    key: Key,
-    *,
-    where: str,
-) -> Tensor:
+def interpolated(running: Running, media: Tensor, factor: int, noise: float, condition: Mapping[str, object]) -> Tensor:
     """Return latents (1, channels, \\*space) of an item whose every ``factor``-th position in time is given.
 
     Windows share one key position, and the last of them as many as it takes to be whole.
 
     Args:
-        stage: its conditioner ``mask`` has learnt to go on from key positions that far from each other.
+        running: the stage, whose conditioner ``mask`` has learnt to go on from key positions that far from each other.
         media: the key positions (1, channels, \\*space).
         factor: distance between them in the result.
         noise: share of noise that the network sees them disturbed by.
-        make: makes one window.
         condition: what the item is.
-        key: of the item.
-        where: pipeline, for messages.
 
     Raises:
         ConfigError: the stage cannot do this, or the item is too short for a window.
 
     Source: Blattmann et al. 2023, arXiv 2304.08818, section 3.2 (temporal interpolation).
     """
+    stage, where = running.stage, running.where
     axis = 2 + _axis(stage.media)
     length = stage.latent_shape[axis - 1]
     _check(stage, factor, tuple(media.shape[1:]), axis - 1, where)
@@ -74,11 +61,11 @@ def interpolated(
     if first[-1] + inside < count - 1:
         first.append(count - 1 - inside)
     for number, start in enumerate(first):
-        of_window = replace(key, window=number)
+        (of_window,) = running.windows(number)
         keys = known.narrow(axis, start, inside + 1)
         places = torch.arange(0, inside * factor + 1, factor, device=keys.device)
         context = Context.of(keys[0], places, axis - 1, length, noise=noise, key=of_window)
-        new = make([{**condition, CONTEXT: context}], (of_window,)).narrow(axis, 0, inside * factor + 1)
+        new = running.window([{**condition, CONTEXT: context}], (of_window,)).narrow(axis, 0, inside * factor + 1)
         made.narrow(axis, start * factor, inside * factor + 1).copy_(new)
     made.index_copy_(axis, torch.arange(0, shape[axis], factor, device=made.device), known)
     return made

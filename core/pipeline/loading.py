@@ -15,22 +15,23 @@ from ..errors import CheckpointError, ConfigError
 from ..limits import MAX_STEPS
 from ..naming import printable
 from ..registration.attribution import plugins_named
-from ..registration.build import build
+from ..registration.build import build, find
 from ..registration.config import ExtendConfig, PartConfig, PipelineConfig, StageConfig, checked
 from ..registration.defaults import with_defaults_named
 from ..registration.registry import current
 from ..registration.settings import apply_settings, parse_setting
+from ..registration.stage_weights import entry_of
 from ..storage.manifest import MANIFEST
 from ..storage.model_folder import ModelFolder, load_model_folder, read_model_folder
 from ..storage.model_parts import RequiredPart, check_parts
 from ..storage.weights import assign_frozen
 from .classifier import CLASSIFIER
 from .compiled import Compiler
-from .extension import longer, plan
 from .guide_loading import guide_entry, load_guide
 from .modality import Modality
 from .pipeline import Pipeline
 from .pretrained import CODEC, codec_entry, has_weights
+from .source import SOURCE
 from .stage import Stage, build_stage
 from .trained import of_owners, refuse_untrained
 
@@ -70,11 +71,29 @@ class Changes:
             lasting = getattr(modality, "lasting", None)
             if lasting is None:
                 raise ConfigError(f"seconds: items of {modality.name} have no length; leave it out")
-            changed["media"] = lasting(config.media, self.seconds)
+            first, *others = config.stages  # the others are as long as what they are made from
+            media = lasting({**config.media, **first.media}, self.seconds)
+            changed["stages"] = [first.model_copy(update={"media": media}), *others]
+            changed["media"] = lasting(config.media, self.seconds) if config.media else {}
         if self.extend is not None:
             table = {**config.extend.model_dump(), "seconds": self.extend}
             changed["extend"] = checked(ExtendConfig, table, what="extend")
         return config.model_copy(update=changed)
+
+    def of_stages(self, config: PipelineConfig, *, enlarging: bool) -> PipelineConfig:
+        """Return a pipeline's configuration with these changes, which are about the first of the stages that run.
+
+        Args:
+            config: of the pipeline.
+            enlarging: whether those run that make something larger; they have a conditioner, and the others of a
+                cascade come before them.
+        """
+        first = 0
+        if enlarging:
+            sources = [_takes_source(stage) for stage in config.stages]
+            first = sources.index(True) if True in sources else 0
+        stages = [self.of_stage(one) if number == first else one for number, one in enumerate(config.stages)]
+        return config.model_copy(update={"stages": stages})
 
     def of_stage(self, stage: StageConfig) -> StageConfig:
         """Return a stage's table with these changes."""
@@ -111,6 +130,7 @@ def load_pipeline(
     dtype: torch.dtype = torch.float32,
     compiler: Compiler | None = None,
     allow_nonfinite: bool = False,
+    upscale: bool = False,
 ) -> Pipeline:
     """Return a pipeline with its weights.
 
@@ -124,6 +144,7 @@ def load_pipeline(
         dtype: what they compute in.
         compiler: of the networks; None runs them as they are.
         allow_nonfinite: accept weights that are not finite.
+        upscale: it is to make larger what is there.
 
     Raises:
         ConfigError: there is no such pipeline, it makes something else, or a change does not fit.
@@ -131,35 +152,44 @@ def load_pipeline(
         PluginError: it needs a plugin that is not there.
     """
     changes = changes or Changes()
-    name, own, folder, owners = _found(wanted, modality, changes)
+    name, own, folders, owners = _found(wanted, modality, changes, upscale)
     config = config or own
     if config.modality != modality:
         raise ConfigError(
             f"pipeline {name!r}: it makes {config.modality}, not {modality}; "
             f"try noiseform generate {config.modality} {name}"
         )
-    if len(config.stages) > 1:
-        raise ConfigError(f"pipeline {name!r}: it has {len(config.stages)} stages; this version runs single stages")
-    model = read_model_folder(folder)
-    config = of_owners(config, (*model.parts, *parts), otherwise=owners, explicit=changes.named)
-    config = config.model_copy(update={"stages": [changes.of_stage(stage) for stage in config.stages]})
+    where = f"pipeline {name!r}"
+    trained = _trained(config, folders, where)
+    parts_trained = [part for one in trained.values() for part in one.model.parts]
+    config = of_owners(config, (*parts_trained, *parts), otherwise=owners, explicit=changes.named)
+    config = changes.of_stages(config, enlarging=upscale)
     config = with_defaults_named(config)
     known = current().plugins
-    for warning in check_parts(model.parts, lambda part: known.version_of(part.kind, part.name, part.distribution)):
+    check = dict.fromkeys(parts_trained)
+    for warning in check_parts(tuple(check), lambda part: known.version_of(part.kind, part.name, part.distribution)):
         warnings.warn(warning, stacklevel=2)
     kind = build("modality", modality)
     config = changes.of_length(config, kind)
-    with torch.random.fork_rng(devices=[]), plugins_named(f"pipeline {name!r}"):  # initial weights are drawn
-        window = kind.spec(config.media)
-        spec = longer(window, config.extend.seconds, where=f"pipeline {name!r}")
-        stages = [build_stage(table, window, where=f"pipeline {name!r}", folder=folder) for table in config.stages]
-        for stage in stages:
-            plan(stage, spec, config.extend, where=f"pipeline {name!r}")
-    refuse_untrained(config, model.pipeline, model.parts, where=f"pipeline {name!r}")
-    model, weights = load_model_folder(folder, allow_nonfinite=allow_nonfinite)  # last: it takes longest
+    with torch.random.fork_rng(devices=[]), plugins_named(where):  # initial weights are drawn
+        stages = [
+            build_stage(
+                table, kind.spec({**config.media, **table.media}), where=where, folder=trained[table.name].model.folder
+            )
+            for table in config.stages
+        ]
+        unfilled = Pipeline(name, config, kind, tuple(stages), {})
+        _ = unfilled.windows  # its stages go together
+    for table in config.stages:
+        own_weights = trained[table.name]
+        refuse_untrained(table, own_weights.model.pipeline, own_weights.entry, own_weights.model.parts, where=where)
+    digests: dict[str, str] = {}
+    loaded = {  # last: it takes longest
+        folder: load_model_folder(folder, allow_nonfinite=allow_nonfinite) for folder in dict.fromkeys(folders.values())
+    }
     for stage in stages:
-        _fill(stage, model, weights, device, dtype)
-    digests = {name: model.sha256(name) for name in model.stages}
+        model, weights = loaded[folders[stage.config.name]]
+        digests |= _fill(stage, trained[stage.config.name].entry, model, weights, device, dtype)
 
     def beside(folder: str) -> Pipeline:
         return load_pipeline(
@@ -167,35 +197,84 @@ def load_pipeline(
         )
 
     for number, stage in enumerate(stages):
-        guide = load_guide(stage, beside, where=f"pipeline {name!r}", device=device)
+        guide = load_guide(stage, beside, where=where, device=device)
         if guide is not None:
             stages[number] = replace(stage, guide=guide)
             digests[guide_entry(stage.config.name)] = guide.sha256
     if compiler is not None:
         stages = [replace(stage, compiled=compiler.of(stage.model.network)) for stage in stages]
-    return Pipeline(name, config, kind, spec, tuple(stages), digests, device, dtype, compiler)
+    return Pipeline(name, config, kind, tuple(stages), digests, device, dtype, compiler)
+
+
+def _takes_source(stage: StageConfig) -> bool:
+    """Return whether a stage goes on from what is there."""
+    parts = (find("conditioner", one.use, owners=one.owners) for one in stage.conditioners)
+    return any(SOURCE in getattr(part.load(), "takes", ()) for part in parts)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Where a stage's weights are.
+
+    Attributes:
+        model: the folder.
+        entry: the name that the stage has in it.
+    """
+
+    model: ModelFolder
+    entry: str
+
+
+def _trained(config: PipelineConfig, folders: Mapping[str, Path], where: str) -> dict[str, _Trained]:
+    """Return where the weights of each stage are."""
+    found: dict[str, _Trained] = {}
+    models = {folder: read_model_folder(folder) for folder in dict.fromkeys(folders.values())}
+    for stage in config.stages:
+        if stage.name not in folders:
+            raise ConfigError(f"{where}: it has no stage {stage.name!r} now; its stages: {', '.join(folders)}")
+        model = models[folders[stage.name]]
+        tables: list[dict[str, object]] = model.pipeline.get("stages", [])  # type: ignore[assignment]
+        names = [str(table.get("name", "base")) for table in tables]
+        found[stage.name] = _Trained(model, entry_of(names, stage.name, where=f"{where}: {printable(model.folder)}"))
+    return found
 
 
 def _fill(
-    stage: Stage, model: ModelFolder, weights: Mapping[str, Mapping[str, Tensor]], device: str, dtype: torch.dtype
-) -> None:
-    """Put their weights into a stage's network, conditioners and codec, and make them ready to run."""
-    for name, learnt in ((stage.config.name, stage.model), (codec_entry(stage.config.name), stage.codec)):
+    stage: Stage,
+    entry: str,
+    model: ModelFolder,
+    weights: Mapping[str, Mapping[str, Tensor]],
+    device: str,
+    dtype: torch.dtype,
+) -> dict[str, str]:
+    """Put their weights into a stage's network, conditioners and codec, and make them ready to run.
+
+    Returns:
+        The sha256 of each, by the stage's name.
+    """
+    digests = {}
+    own = stage.config.name
+    for name, here, learnt in ((entry, own, stage.model), (codec_entry(entry), codec_entry(own), stage.codec)):
         if not has_weights(learnt):
             continue
         if name not in weights:
             raise CheckpointError(f"model: {printable(model.folder)}: it has no weights of stage {name!r}; train it")
         assign_frozen(learnt, weights[name], source=f"weights: {printable(model.folder / model.stages[name])}")
         learnt.to(device)
+        digests[here] = model.sha256(name)
     stage.model.to(dtype=dtype)
+    return digests
 
 
-def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, PipelineConfig, Path, tuple[str, ...]]:
-    """Return name, configuration and model folder of a pipeline, and whose parts its short names mean."""
+def _found(
+    wanted: str | None, modality: str, changes: Changes, upscale: bool
+) -> tuple[str, PipelineConfig, dict[str, Path], tuple[str, ...]]:
+    """Return name, configuration and the stages' model folders of a pipeline, and whose parts its short names mean."""
     registry = current()
-    name = registry.default_pipeline(modality) if wanted is None else wanted
+    name = registry.default_pipeline(f"upscale-{modality}" if upscale else modality) if wanted is None else wanted
     if name is None:
-        raise ConfigError(f"generate: no default pipeline makes {modality}; name one (noiseform list pipeline)")
+        does = f"makes {modality} larger" if upscale else f"makes {modality}"
+        raise ConfigError(f"pipeline: no default one {does}; name one (noiseform list pipeline)")
     path = Path(os.path.expanduser(name))
     if ("/" in name or name.startswith(".")) and os.path.isfile(path / MANIFEST):
         table = apply_settings(read_model_folder(path).pipeline, changes.settings)
@@ -209,7 +288,8 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
                 f"model {printable(path)}: a classifier, which makes nothing by itself; it guides a pipeline: "
                 f'guidance = {{ use = "classifier", weights = "{printable(path)}" }}'
             )
-        return path.resolve().name, checked(PipelineConfig, table, what=f"model {printable(path)}"), path, ()
+        config = checked(PipelineConfig, table, what=f"model {printable(path)}")
+        return path.resolve().name, config, {stage.name: path for stage in config.stages}, ()
     try:
         config = registry.pipeline(name, settings=changes.settings)
     except ConfigError:
@@ -231,4 +311,4 @@ def _found(wanted: str | None, modality: str, changes: Changes) -> tuple[str, Pi
                 f"model: {printable(path)}: there is no such folder; name one that `train` made"
             ) from None
         raise
-    return name, config, registry.model_folder(name), registry.owners(name)
+    return name, config, registry.stage_folders(name, config), registry.owners(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from ..contract import check_rows
 from ..errors import ConfigError, nearest
 from .conditioning import combined
+from .source import Items
 
 __all__ = ["Model", "Raw", "told_of"]
 
@@ -60,20 +62,19 @@ class Model(nn.Module):
             for one in self.conditioners
         ]
 
-    def shown(self, raw: Raw, x0: Tensor, u: Tensor, eps: Tensor) -> Raw:
+    def shown(self, raw: Raw, items: Items) -> Raw:
         """Return the encoding with what conditioners show of the items themselves in training.
 
         Args:
             raw: what :meth:`encode` gave.
-            x0: the items (batch, channels, \\*space).
-            u: numbers in [0, 1) for each conditioner (batch, conditioners, some).
-            eps: standard normal numbers like x0.
+            items: of the batch, with ``u`` for each conditioner (batch, conditioners, some).
         """
         shown = list(raw)
         for number, one in enumerate(self.conditioners):
             if hasattr(one, "shown"):
                 of = f"{told_of(one)}: shown"
-                shown[number] = dict(check_rows(one.shown(x0, u[:, number], eps), len(x0), of=of))
+                mine = replace(items, u=items.u[:, number])
+                shown[number] = dict(check_rows(one.shown(mine), len(items.x0), of=of))
         return shown
 
     def null(self, raw: Raw) -> Raw:

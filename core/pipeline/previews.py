@@ -9,6 +9,7 @@ from ..errors import ConfigError
 from ..naming import printable
 from ..storage.atomic import check_writable
 from .pipeline import Pipeline
+from .running import SamplingRun
 
 __all__ = ["Previews"]
 
@@ -20,35 +21,39 @@ class Previews:
 
     Args:
         pipeline: what runs.
-        folder: made where it is missing; gets ``item-0000-step-005.png``, …, with the window where there are several.
+        folder: made where it is missing; gets ``item-0000-step-005.png``, …, with the stage and the window where there
+            are several.
     """
 
     needs_x0 = True
 
     def __init__(self, pipeline: Pipeline, folder: Path) -> None:
         self._pipeline, self._folder = pipeline, folder
-        self._stage = pipeline.stages[0]
-        self.every = max(1, self._stage.config.steps // _PICTURES)
-        self._windows = pipeline.windows
-        self._made, self._window = 0, 0
+        self.every, self._window = 1, 0
+        self._run: SamplingRun | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"previews: {printable(folder)}: {error.strerror}; name another folder") from error
         check_writable(folder / "item-0000-step-001.png", overwrite=True)
 
+    def begin(self, run: SamplingRun) -> None:
+        """Look at the stage that runs now."""
+        self._run, self._window = run, 0
+        self.every = max(1, run.steps // _PICTURES)
+
     def __call__(self, step: SamplingStep) -> None:
-        if step.x0 is None:
+        run, pipeline = self._run, self._pipeline
+        if step.x0 is None or run is None:
             return
-        pipeline, media = self._pipeline, self._stage.media
-        decoded = self._stage.codec.decode(step.x0, media.shape)
-        for row, tensor in enumerate(decoded):
+        stage, media = run.stage, run.stage.media
+        decoded = stage.codec.decode(step.x0, media.shape)
+        of_stage = f"-{stage.config.name}" if len(pipeline.stages) > 1 else ""
+        for key, tensor in zip(run.keys, decoded, strict=True):
             item = pipeline.modality.wrap(tensor, media, None)
             caption = f"step {step.index + 1} of {step.steps}"
-            window = f"-window-{self._window:03d}" if self._windows > 1 else ""
-            path = self._folder / f"item-{self._made + row:04d}{window}-step-{step.index + 1:03d}.png"
+            window = f"-window-{self._window:03d}" if run.windows > 1 else ""
+            path = self._folder / f"item-{key.item:04d}{of_stage}{window}-step-{step.index + 1:03d}.png"
             pipeline.modality.sheet([item], [caption], path, overwrite=True)
         if step.index + 1 == step.steps:
-            self._window = (self._window + 1) % self._windows
-            if not self._window:
-                self._made += len(decoded)
+            self._window += 1

@@ -91,7 +91,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
     codec = build_part(config.codec, "codec", where=at, media=media)
     latent_shape = _latent_shape(codec, media, config)
     conditioners = [
-        build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape, folder=folder)
+        build_part(one, "conditioner", where=at, media=media, latent_shape=latent_shape, codec=codec, folder=folder)
         for one in config.conditioners
     ]
     widths = widths_of(((told_of(one), one) for one in conditioners), at)

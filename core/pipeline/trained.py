@@ -46,33 +46,33 @@ def of_owners(
 
 
 def refuse_untrained(
-    config: PipelineConfig, trained: Mapping[str, object], parts: Iterable[RequiredPart], *, where: str
+    stage: StageConfig, pipeline: Mapping[str, object], entry: str, parts: Iterable[RequiredPart], *, where: str
 ) -> None:
-    """Refuse a configuration whose parts are not those that the weights were trained with.
+    """Refuse a stage whose parts are not those that its weights were trained with.
 
     Parameters that change nothing of what was learnt may differ: those that the part's class lists as ``settable``.
 
     Args:
-        config: what is about to run.
-        trained: the pipeline of the model folder.
+        stage: what is about to run.
+        pipeline: of the model folder.
+        entry: the name that the stage has there.
         parts: the parts that the model folder names.
         where: the pipeline, for messages.
 
     Raises:
         ConfigError: a key differs; it is named, with both values.
     """
-    model = of_owners(checked(PipelineConfig, trained, what=f"{where}: its model"), parts)
-    stages = {stage.name: stage for stage in model.stages}
-    for stage in config.stages:
-        if stage.name not in stages:
-            continue  # it has no weights either, which is told where they are filled in
-        for key, kind, table, before in _pairs(stage, stages[stage.name]):
-            path = f"stages.{stage.name}.{key}"
-            for name, was, now in part_differences(kind, table, before):
-                raise ConfigError(
-                    f"{where}: {path}{name}: the weights were trained with {was}, not {now}; "
-                    "leave it as it was, or train a model of your own"
-                )
+    model = of_owners(checked(PipelineConfig, pipeline, what=f"{where}: its model"), parts)
+    stages = {one.name: one for one in model.stages}
+    if entry not in stages:
+        return  # it has no weights either, which is told where they are filled in
+    for key, kind, table, before in _pairs(stage, stages[entry]):
+        path = f"stages.{stage.name}.{key}"
+        for name, was, now in part_differences(kind, table, before):
+            raise ConfigError(
+                f"{where}: {path}{name}: the weights were trained with {was}, not {now}; "
+                "leave it as it was, or train a model of your own"
+            )
 
 
 def _pairs(stage: StageConfig, trained: StageConfig) -> Iterator[tuple[str, str, PartConfig | None, PartConfig | None]]:

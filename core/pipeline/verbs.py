@@ -28,7 +28,7 @@ class Verbs:
         self.modality = modality
 
     def __repr__(self) -> str:
-        return f"<verbs of {self.modality}: generate, load>"
+        return f"<verbs of {self.modality}: generate, edit, upscale, load>"
 
     def load(
         self,
@@ -44,8 +44,13 @@ class Verbs:
         device: str = "cpu",
         dtype: str = "float32",
         compile: bool = False,
+        upscale: bool = False,
     ) -> Pipeline:
-        """Return a pipeline with its weights, to make media with it many times; arguments as for ``generate``."""
+        """Return a pipeline with its weights, to make media with it many times; arguments as for ``generate``.
+
+        With ``upscale`` it is one that makes larger what is there, and changes of sampling are about the first stage
+        that does.
+        """
         from ..machine.devices import checked_device, checked_dtype
         from .compiled import Compiler
         from .loading import Changes, load_pipeline
@@ -63,6 +68,7 @@ class Verbs:
             device=checked_device(device),
             dtype=checked_dtype(dtype),
             compiler=Compiler() if compile else None,
+            upscale=upscale,
         )
 
     def generate(
@@ -157,6 +163,184 @@ class Verbs:
         made = loaded.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
         return [one.media for one in made]
 
+    def edit(
+        self,
+        item: Any,
+        pipeline: str | os.PathLike[str] | Pipeline | None = None,
+        *,
+        mask: Any = None,
+        extend: Any = None,
+        strength: float | None = None,
+        between: Any = None,
+        at: float | Sequence[float] | None = None,
+        resample: int = 1,
+        label: str | Sequence[str] | None = None,
+        labels: Sequence[str] = (),
+        prompt: str | None = None,
+        negative_label: str | Sequence[str] | None = None,
+        negative_prompt: str | None = None,
+        count: int = 1,
+        seed: int = 0,
+        first: int = 0,
+        steps: int | None = None,
+        sampler: str | Mapping[str, object] | None = None,
+        grid: str | Mapping[str, object] | None = None,
+        guidance: float | None = None,
+        settings: Sequence[str] = (),
+        device: str = "cpu",
+        dtype: str = "float32",
+        compile: bool = False,
+        observers: Sequence[Observer] = (),
+    ) -> list[Any]:
+        """Make items out of one that is there.
+
+        The item is brought to the size and the rates that the model makes; its length in time stays. Outside of what is
+        made anew it stays as it is, exactly.
+
+        Args:
+            item: a medium, or the path of a file.
+            pipeline: as for ``generate``.
+            mask: what is made anew: a range in seconds such as ``"0.2:0.4"``, a box ``"left,top,right,bottom"`` in
+                pixels, the path of a file (white, or 1), an array of the item's size, or several of these.
+            extend: how much the item goes on: seconds at its end, or for each end its own, as in
+                ``{"left": 16, "right": 16}`` or ``"start=0.5,end=1"``, in pixels and seconds.
+            strength: above 0, up to 1: begin from the item itself under so much noise. Alone it makes variations of the
+                whole item; with a mask, of what lies in it.
+            between: a second item: make what lies between the two.
+            at: where between them, from 0 (the first) to 1; one place or several; evenly spaced ones if omitted.
+            resample: how often each step is made, so that what is new and what is there agree better.
+            label: as for ``generate``, as all that follows.
+            labels: the same.
+            prompt: see ``generate``.
+            negative_label: see ``generate``.
+            negative_prompt: see ``generate``.
+            count: how many.
+            seed: see ``generate``.
+            first: number of the first.
+            steps: see ``generate``.
+            sampler: see ``generate``.
+            grid: see ``generate``.
+            guidance: see ``generate``.
+            settings: see ``generate``.
+            device: see ``generate``.
+            dtype: see ``generate``.
+            compile: see ``generate``.
+            observers: see ``generate``.
+
+        Returns:
+            The edited items, each with a record of how it was made and of what.
+
+        Raises:
+            ConfigError: nothing is to change, or an argument is wrong.
+            MediaError: the item or the mask cannot be read.
+
+        Example:
+            >>> from noiseform import audio
+            >>> clips = audio.edit("seven.wav", mask="0.2:0.4", label="seven")
+        """
+        from .changing import Change
+
+        wishes = conditions_of(
+            (*labels_of(label), *labels_of(labels)),
+            prompt,
+            labels_of(negative_label),
+            negative_prompt,
+            count=count,
+            first=first,
+        )
+        change = Change(mask, extend, strength, between, at, resample)
+        change.check()
+        loaded = self.loaded(
+            pipeline,
+            steps=steps,
+            sampler=sampler,
+            grid=grid,
+            guidance=guidance,
+            settings=settings,
+            device=device,
+            dtype=dtype,
+            compile=compile,
+        )
+        job = change.job(loaded, item, wishes)
+        return [job.kept(one.media) for one in job.make(seed, first, observers)]
+
+    def upscale(
+        self,
+        item: Any,
+        pipeline: str | os.PathLike[str] | Pipeline | None = None,
+        *,
+        factor: int | None = None,
+        label: str | Sequence[str] | None = None,
+        labels: Sequence[str] = (),
+        prompt: str | None = None,
+        negative_label: str | Sequence[str] | None = None,
+        negative_prompt: str | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        sampler: str | Mapping[str, object] | None = None,
+        grid: str | Mapping[str, object] | None = None,
+        guidance: float | None = None,
+        settings: Sequence[str] = (),
+        device: str = "cpu",
+        dtype: str = "float32",
+        compile: bool = False,
+        observers: Sequence[Observer] = (),
+    ) -> Any:
+        """Make an item of any size larger: more pixels, a higher sample rate, more frames.
+
+        Args:
+            item: a medium, or the path of a file.
+            pipeline: one with a stage that makes larger what is there; the modality's default if omitted.
+            factor: how many times as large; a power of what the pipeline makes at once, which is what is made if
+                omitted.
+            label: what it is, as for ``generate``, as all that follows.
+            labels: the same.
+            prompt: see ``generate``.
+            negative_label: see ``generate``.
+            negative_prompt: see ``generate``.
+            seed: of what is new.
+            steps: see ``generate``; of the first stage that runs.
+            sampler: likewise.
+            grid: likewise.
+            guidance: likewise.
+            settings: see ``generate``.
+            device: see ``generate``.
+            dtype: see ``generate``.
+            compile: see ``generate``.
+            observers: see ``generate``.
+
+        Returns:
+            The larger item, with a record of how it was made and of what.
+
+        Raises:
+            ConfigError: the pipeline makes nothing larger, or an argument is wrong.
+            MediaError: the item cannot be read.
+
+        Example:
+            >>> from noiseform import image
+            >>> large = image.upscale("photo.png")
+        """
+        from .changing import enlargement
+
+        (wish,) = conditions_of(
+            (*labels_of(label), *labels_of(labels)), prompt, labels_of(negative_label), negative_prompt, count=1
+        )
+        loaded = self.loaded(
+            pipeline,
+            upscale=True,
+            steps=steps,
+            sampler=sampler,
+            grid=grid,
+            guidance=guidance,
+            settings=settings,
+            device=device,
+            dtype=dtype,
+            compile=compile,
+        )
+        job = enlargement(loaded, item, wish, factor)
+        (made,) = job.make(seed, 0, observers)
+        return job.kept(made.media)
+
     def loaded(self, pipeline: str | os.PathLike[str] | Pipeline | None, **wishes: Any) -> Pipeline:
         """Return a pipeline that is given as itself, by its name or by its path.
 
@@ -173,7 +357,13 @@ class Verbs:
             return self.load(pipeline, **wishes)
         if not hasattr(pipeline, "make"):
             raise ConfigError(f"pipeline: expected a name, a path or what load() gave, got {pipeline!r:.80}")
-        silence = {"settings": ((), []), "device": ("cpu",), "dtype": ("float32",), "compile": (False,)}
+        silence: dict[str, tuple[object, ...]] = {
+            "settings": ((), []),
+            "device": ("cpu",),
+            "dtype": ("float32",),
+            "compile": (False,),
+            "upscale": (False, True),
+        }
         said = [name for name, value in wishes.items() if value not in silence.get(name, (None,))]
         if said:
             raise ConfigError(f"{', '.join(said)}: say it to load(), with the pipeline, which is loaded already")

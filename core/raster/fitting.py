@@ -23,7 +23,8 @@ class Fitting:
         height: of the model.
         width: of the model.
         fit: ``crop`` resizes until the size is covered, and takes a part of it; ``pad`` until it lies inside, and lays
-            it on the background; ``stretch`` gives it the size whatever its shape was.
+            it on the background; ``stretch`` gives it the size whatever its shape was; ``cut`` takes a part of it as it
+            is, and resizes only what is too small.
         window: which part of something larger is taken: ``random``, its ``start`` (top left) or its ``centre``.
         flip: whether half of the items are mirrored left to right.
         background: behind what is padded or transparent.
@@ -32,7 +33,7 @@ class Fitting:
     channels: int
     height: int
     width: int
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Literal["crop", "pad", "stretch", "cut"] = "crop"
     window: Literal["random", "start", "centre"] = "random"
     flip: bool = False
     background: Literal["white", "black"] = "white"
@@ -93,6 +94,8 @@ class Fitting:
         """Return columns and rows after resizing."""
         if self.fit == "stretch":
             return self.width, self.height
+        if self.fit == "cut" and width >= self.width and height >= self.height:
+            return width, height
         # In whole numbers: the side that decides gets exactly its length, the other is rounded to the nearest.
         too_tall = height * self.width > width * self.height
         if too_tall == (self.fit == "pad"):

@@ -77,6 +77,8 @@ class StageConfig(BaseModel):
 
     Attributes:
         name: of the stage and of its weights.
+        media: what it makes, where that is not what the pipeline makes: laid over the pipeline's table.
+        weights: a model folder of its own, as for a pipeline; what the stage does not say is as it was trained there.
         process: how data is destroyed.
         objective: what the network learns.
         network: the network.
@@ -91,6 +93,8 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     name: Name = "base"
+    media: dict[str, object] = {}
+    weights: Annotated[str, Field(max_length=1000)] | None = None
     process: PartConfig
     objective: PartConfig
     network: PartConfig

@@ -21,6 +21,7 @@ from .plugin_loading import Part, Plugin, load_plugin, reason_of
 from .plugins import Plugins
 from .registry_layer import Layer, Origin, check_layer, merged, section, value_at
 from .settings import apply_settings
+from .stage_weights import completed
 from .targets import PACKAGE
 from .toml_file import KeyPath, read_toml
 from .weights_reference import resolve_weights
@@ -148,6 +149,7 @@ class Registry:
 
         own, root = self._pipeline(name)
         table = own if "stages" in own else merged((self._trained(name), own))
+        table = self._with_stages_completed(name, table)
         changed = apply_settings(table, settings)
 
         def where(path: KeyPath) -> str:
@@ -182,6 +184,38 @@ class Registry:
         origin = self.origin((*root, "weights")) if root else None
         # A path in a registry file is relative to that file.
         return resolve_weights(reference, base=Path(origin.file).parent if origin and origin.line else None)
+
+    def stage_folders(self, name: str, config: PipelineConfig) -> dict[str, Path]:
+        """Return the model folder of each stage: the one that it names, or the pipeline's.
+
+        Args:
+            name: of the pipeline.
+            config: of it, with settings, which may name other folders.
+
+        Raises: what :meth:`model_folder` raises.
+        """
+        base = self._weights_base(name)
+        return {
+            stage.name: resolve_weights(stage.weights, base=base) if stage.weights else self.model_folder(name)
+            for stage in config.stages
+        }
+
+    def _with_stages_completed(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
+        """Return a pipeline's table whose stages say all that the model folders which they name say of them."""
+        given = table.get("stages")
+        if not isinstance(given, list) or not any(isinstance(one, Mapping) and "weights" in one for one in given):
+            return table
+        base, where = self._weights_base(name), f"pipeline {name!r}"
+        stages = [
+            completed(one, base, where=where) if isinstance(one, Mapping) and "weights" in one else one for one in given
+        ]
+        return {**table, "stages": stages}
+
+    def _weights_base(self, name: str) -> Path | None:
+        """Return the folder that paths of a pipeline's weights are relative to: that of its registry file."""
+        root = self._pipeline(name)[1]
+        origin = self.origin((*root, "stages")) if root else None
+        return Path(origin.file).parent if origin and origin.line else None
 
     def _pipeline(self, name: str) -> tuple[Mapping[str, object], KeyPath]:
         """Return a pipeline's table, and where it stands in the merged registry, if it does."""

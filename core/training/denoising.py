@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from ..pipeline.modality import DataSet, Modality
 from ..pipeline.model import Model
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
+from ..pipeline.source import Items
 from ..pipeline.stage import build_stage
 from .batches import Batch
 from .latents import Latents
@@ -42,12 +44,9 @@ class DenoisingTask:
 
     def __init__(self, recipe: Recipe, modality: Modality) -> None:
         self._recipe, self._modality = recipe, modality
-        config = recipe.training
         stages = {stage.name: stage for stage in recipe.stages}
-        name = config.stage or recipe.stages[0].name
-        if name not in stages:
-            raise ConfigError(f"training.stage: there is no stage {name!r}; stages: {', '.join(stages)}")
-        self._media = modality.spec(recipe.media)
+        name = recipe.stage.name
+        self._media = modality.spec(recipe.items)
         self._codec = pretrained_codec(stages[name].codec)
         if self._codec is not None:
             stages[name] = stages[name].model_copy(update={"codec": self._codec.config})
@@ -94,7 +93,15 @@ class DenoisingTask:
         """Give the mean loss of the objective over a batch, some of whose conditions are left out."""
         stage, model = self._stage, self._stage.model
         x0 = self._latents.of(batch.media)
-        raw = model.shown(model.encode(batch.conditions), x0, batch.chances, batch.eps(x0.shape[1:], "train-shown"))
+        items = Items(
+            x0,
+            batch.media,
+            batch.chances,
+            partial(batch.eps, purpose="train-shown"),
+            self._media,
+            getattr(self._modality, "resampled", None),
+        )
+        raw = model.shown(model.encode(batch.conditions), items)
         null = model.null(raw)
         kept = [mixed(gone, nothing, one) for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)]
         of = f"objective {stage.config.objective.use!r}"
@@ -113,7 +120,7 @@ class DenoisingTask:
         """Make a few items, of labels that occur in the data, and draw them on one sheet."""
         config = self._recipe.training
         stage = replace(self._stage, model=cast(Model, average))
-        pipeline = Pipeline("training", self._recipe, self._modality, self._media, (stage,), {})
+        pipeline = Pipeline("training", self._recipe, self._modality, (stage,), {})
         wishes = list(_wishes(data, config.samples))
         captions = [
             " ".join((*wish["labels"], *filter(None, [wish.get("text")]))) or f"#{number}"

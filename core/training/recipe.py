@@ -12,7 +12,7 @@ from ..diffusion.noise import MAX_SEED
 from ..errors import ConfigError
 from ..naming import printable
 from ..pipeline.classifier import CLASSIFIER, ClassifierConfig
-from ..registration.config import Name, PartConfig, PipelineConfig, checked
+from ..registration.config import Name, PartConfig, PipelineConfig, StageConfig, checked
 from ..registration.defaults import with_defaults_named
 from ..registration.registry_layer import value_at
 from ..registration.settings import apply_settings
@@ -94,6 +94,24 @@ class Recipe(PipelineConfig):
     training: TrainingConfig = TrainingConfig()
 
     @property
+    def stage(self) -> StageConfig:
+        """The stage that is trained.
+
+        Raises:
+            ConfigError: there is no stage of this name.
+        """
+        stages = {stage.name: stage for stage in self.stages}
+        name = self.training.stage or self.stages[0].name
+        if name not in stages:
+            raise ConfigError(f"training.stage: there is no stage {name!r}; stages: {', '.join(stages)}")
+        return stages[name]
+
+    @property
+    def items(self) -> dict[str, object]:
+        """The ``[media]`` table of the items that it is trained on."""
+        return {**self.media, **self.stage.media}
+
+    @property
     def pipeline(self) -> dict[str, object]:
         """The pipeline alone, as tables that TOML can say, with its defaults named."""
         return with_defaults_named(self).model_dump(
@@ -130,6 +148,11 @@ class CodecRecipe(BaseModel):
     training: TrainingConfig = TrainingConfig()
 
     @property
+    def items(self) -> dict[str, object]:
+        """The ``[media]`` table of the items that it is trained on."""
+        return self.media
+
+    @property
     def pipeline(self) -> dict[str, object]:
         """What the model folder says of the codec, as tables that TOML can say."""
         return self.model_dump(
@@ -157,6 +180,11 @@ class ClassifierRecipe(BaseModel):
     classifier: ClassifierConfig
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @property
+    def items(self) -> dict[str, object]:
+        """The ``[media]`` table of the items that it is trained on."""
+        return self.media
 
     @property
     def pipeline(self) -> dict[str, object]:

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from .reading import read_record as read_record
     from .writing import write as write
 
-__all__ = ["Audio", "generate", "load", "read", "read_record", "write"]
+__all__ = ["Audio", "edit", "generate", "load", "read", "read_record", "upscale", "write"]
 
 _verbs = Verbs("audio")
+edit = _verbs.edit
 generate = _verbs.generate
 load = _verbs.load
+upscale = _verbs.upscale
 
 _LAZY = {"Audio": "clip", "read": "reading", "read_record": "reading", "write": "writing"}
 

@@ -22,11 +22,14 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import torch
+from einops import rearrange
+from torch.nn import functional
 
 from ...core.errors import MediaError
 from ...core.libraries import torchaudio_module
+from ...core.media import MediaSpec
 
-__all__ = ["convert_channels", "convertible_channels", "resample"]
+__all__ = ["convert_channels", "convertible_channels", "resample", "resampled"]
 
 KERNEL_LIMIT = 2**22
 """Largest table of resampling weights, in values (16 MiB): rates with a large common divisor need far less."""
@@ -93,6 +96,17 @@ def resample(samples: torch.Tensor, given: int, wanted: int) -> torch.Tensor:
         piece = piece[:, (first - before) * up : (first - before + step) * up]
         resampled[:, first * up : first * up + piece.shape[1]] = piece
     return resampled
+
+
+def resampled(media: torch.Tensor, given: MediaSpec, wanted: MediaSpec) -> torch.Tensor:
+    """Return sounds (batch, channels, samples) at another rate and of another length, by :func:`resample`.
+
+    What is missing at the end is silence.
+    """
+    lines = rearrange(media, "batch channels samples -> (batch channels) samples")
+    made = resample(lines, int(given.rates[0] or 0), int(wanted.rates[0] or 0))[:, : wanted.shape[1]]
+    made = functional.pad(made, (0, wanted.shape[1] - made.shape[1]))
+    return rearrange(made, "(batch channels) samples -> batch channels samples", channels=media.shape[1])
 
 
 @lru_cache(maxsize=4)

@@ -14,8 +14,10 @@ from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
 from ...core.registration.config import checked
 from .clip import Audio
+from .convert import resampled
 from .dataset import AudioDataset
-from .reading import read_record
+from .reading import read, read_record
+from .taking import taken
 from .writing import check_format, write
 
 __all__ = ["AudioMedia", "AudioModality"]
@@ -59,6 +61,15 @@ class AudioModality:
 
     def dataset(self, place: str | os.PathLike[str], spec: MediaSpec, config: DataConfig) -> AudioDataset:
         return AudioDataset(place, spec, config)
+
+    def resampled(self, media: Tensor, given: MediaSpec, wanted: MediaSpec) -> Tensor:
+        return resampled(media, given, wanted)
+
+    def read(self, path: str | os.PathLike[str]) -> Audio:
+        return read(path)
+
+    def take(self, item: object, spec: MediaSpec, *, fit: bool) -> tuple[Tensor, MediaSpec]:
+        return taken(item, spec, fit=fit)
 
     def write(self, item: Audio, path: str | os.PathLike[str], *, record: bool, overwrite: bool) -> None:
         write(item, path, record=item.record if record else None, overwrite=overwrite)

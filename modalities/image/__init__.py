@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from .reading import read_record as read_record
     from .writing import write as write
 
-__all__ = ["Image", "generate", "load", "read", "read_record", "write"]
+__all__ = ["Image", "edit", "generate", "load", "read", "read_record", "upscale", "write"]
 
 _verbs = Verbs("image")
+edit = _verbs.edit
 generate = _verbs.generate
 load = _verbs.load
+upscale = _verbs.upscale
 
 _LAZY = {"Image": "picture", "read": "reading", "read_record": "reading", "write": "writing"}
 

@@ -13,11 +13,13 @@ from torch import Tensor
 from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
 from ...core.pipeline.modality import DataSet
+from ...core.raster.resampling import resampled
 from ...core.registration.config import checked
 from .dataset import ImageDataset
 from .idx import IdxDataset, holds_idx
 from .picture import Image
-from .reading import read_record
+from .reading import read, read_record
+from .taking import taken
 from .writing import check_format, write
 
 __all__ = ["ImageMedia", "ImageModality"]
@@ -59,6 +61,15 @@ class ImageModality:
 
     def dataset(self, place: str | os.PathLike[str], spec: MediaSpec, config: DataConfig) -> DataSet:
         return IdxDataset(place, spec, config) if holds_idx(place) else ImageDataset(place, spec, config)
+
+    def resampled(self, media: Tensor, given: MediaSpec, wanted: MediaSpec) -> Tensor:
+        return resampled(media, *wanted.shape[1:])
+
+    def read(self, path: str | os.PathLike[str]) -> Image:
+        return read(path)
+
+    def take(self, item: object, spec: MediaSpec, *, fit: bool) -> tuple[Tensor, MediaSpec]:
+        return taken(item, spec, fit=fit)
 
     def write(self, item: Image, path: str | os.PathLike[str], *, record: bool, overwrite: bool) -> None:
         write(item, path, record=item.record if record else None, overwrite=overwrite)

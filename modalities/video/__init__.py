@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from .reading import read_record as read_record
     from .writing import write as write
 
-__all__ = ["Video", "generate", "interpolate", "load", "read", "read_record", "write"]
+__all__ = ["Video", "edit", "generate", "interpolate", "load", "read", "read_record", "upscale", "write"]
 
 _verbs = Verbs("video")
+edit = _verbs.edit
 generate = _verbs.generate
 load = _verbs.load
+upscale = _verbs.upscale
 
 _LAZY = {
     "Video": "film",

@@ -6,18 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from ...core.data.dataset import DataConfig
 from ...core.errors import ConfigError
 from ...core.media import MediaSpec
 from ...core.pipeline.pipeline import Pipeline
 from ...core.pipeline.verbs import Verbs, conditions_of, labels_of
-from ...core.raster.pixels import eight_bit
-from .colour import with_channels
 from .film import Video
-from .framing import Framing
+from .taking import fitted
 from .writing import check, check_format
 
 if TYPE_CHECKING:
@@ -76,18 +70,8 @@ def interpolate(
     pipeline = Verbs("video").loaded(pipeline, steps=steps, guidance=guidance, settings=settings)
     window = pipeline.stages[0].media
     check_format("x.frames", film.fps * factor, window.shape[0], len(film.frames), *window.shape[2:])
-    frames = _fitted(film, window)
+    frames = fitted(film.frames, window).transpose(0, 1).contiguous()
     spec = MediaSpec((window.shape[0], len(film.frames), *window.shape[2:]), (film.fps, None, None), 0.0, 1.0)
     made = pipeline.interpolate(frames, spec, factor, condition, seed=seed, observers=observers).media
     assert isinstance(made, Video), "pipelines of films make films"
     return Video(made.frames, made.fps, film.audio, made.record)
-
-
-def _fitted(film: Video, window: MediaSpec) -> Tensor:
-    """Return frames (channels, time, height, width) of the model's size, cut and resized as training data are."""
-    if film.frames.shape[1:] == (window.shape[0], *window.shape[2:]):
-        return film.frames.transpose(0, 1).contiguous()
-    framing = Framing.of(window, DataConfig(window="centre"))
-    coloured = with_channels(eight_bit(film.frames), 3).permute(0, 2, 3, 1).numpy()
-    frames = torch.stack([framing.window_of(framing.fitted(frame), 0.0) for frame in coloured])
-    return (frames.to(torch.float32) / 255).transpose(0, 1).contiguous()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -15,7 +16,9 @@ from ...core.media import MediaSpec
 from ...core.registration.config import checked
 from .dataset import VideoDataset
 from .film import Video
-from .reading import read_record
+from .reading import read, read_record
+from .resampling import resampled
+from .taking import taken
 from .timing import RATES
 from .writing import FRAME_LIMIT, check_format, write
 
@@ -80,6 +83,18 @@ class VideoModality:
 
     def dataset(self, place: str | os.PathLike[str], spec: MediaSpec, config: DataConfig) -> VideoDataset:
         return VideoDataset(place, spec, config)
+
+    def resampled(self, media: Tensor, given: MediaSpec, wanted: MediaSpec) -> Tensor:
+        return resampled(media, given, wanted)
+
+    def read(self, path: str | os.PathLike[str]) -> Video:
+        return read(path)
+
+    def take(self, item: object, spec: MediaSpec, *, fit: bool) -> tuple[Tensor, MediaSpec]:
+        return taken(item, spec, fit=fit)
+
+    def kept(self, made: Video, given: Video) -> Video:
+        return replace(made, audio=given.audio)
 
     def write(self, item: Video, path: str | os.PathLike[str], *, record: bool, overwrite: bool) -> None:
         write(item, path, record=item.record if record else None, overwrite=overwrite)

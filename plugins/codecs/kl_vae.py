@@ -11,11 +11,11 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.media import MediaSpec
+from ...core.media import MediaSpec, box
 from ...core.networks.layers import Convolution, Downsample, Upsample
 from ...core.networks.patches import fold, unfold
 from .reconstruction import Reconstruction
-from .tiling import Tiling, box
+from .tiling import Tiling
 
 __all__ = ["KLVAE", "PositionBlock", "PositionNorm", "Width"]
 

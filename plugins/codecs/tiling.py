@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Tiling", "box"]
+from ...core.media import box
+
+__all__ = ["Tiling"]
 
 Ends = tuple[int, int]
 
@@ -56,8 +57,3 @@ class Tiling:
             inner = tuple((begin, end) for begin, end, _, _ in ends)
             outer = tuple((max(0, begin - margin), min(end + margin, size)) for begin, end, margin, size in ends)
             yield inner, outer
-
-
-def box(slices: Iterable[slice]) -> tuple[Any, ...]:
-    """Return the index of a part of space, in all items and channels."""
-    return (..., *slices)

@@ -11,6 +11,8 @@ def noiseform_conditioners() -> dict[str, str]:
         "labels": f"{__name__}.labels:Labels",
         "text": f"{__name__}.text:Text",
         "mask": f"{__name__}.mask:Mask",
+        "low-res": f"{__name__}.low_res:LowRes",
+        "media": f"{__name__}.media:Media",
         "clip": f"{__name__}.clip:CLIPText",
         "t5": f"{__name__}.t5:T5Text",
     }

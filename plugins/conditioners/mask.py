@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.pipeline.context import CONTEXT, Context
+from ...core.pipeline.source import Items, disturbed
 
 __all__ = ["Mask"]
 
@@ -28,6 +29,7 @@ class Mask:
     Args:
         first: share of the items in training whose beginning is known.
         keys: share of those whose key frames are known.
+        holes: share of those of which all is known but a box somewhere, as in inpainting.
         most: the longest beginning, as a share of the item.
         every: distances between key frames, one of which is drawn for an item.
         noise: the most noise in training, see :class:`~noiseform.core.pipeline.context.Context`.
@@ -57,23 +59,38 @@ class Mask:
         noise: Annotated[float, Ge(0), Lt(1)] = 0.3,
         axis: Annotated[int, Ge(0), Le(2)] = 0,
         guided: bool = True,
+        holes: Share = 0.0,
         *,
         latent_shape: tuple[int, ...],
     ) -> None:
-        if first + keys > 1:
+        if first + keys + holes > 1:
             raise ConfigError(
-                f"conditioner mask: first and keys are shares of all items, and make {first + keys:g}; "
+                f"conditioner mask: first, keys and holes are shares of all items, and make {first + keys + holes:g}; "
                 "make it 1 at most"
             )
         if axis >= len(latent_shape) - 1:
             raise ConfigError(f"conditioner mask: axis: items have {len(latent_shape) - 1} axes of space, got {axis}")
         length = latent_shape[1 + axis]
-        self._first, self._keys, self._noise, self._guided = first, keys, noise, guided
+        self._first, self._keys, self._holes, self._noise, self._guided = first, keys, holes, noise, guided
         self.axis = axis
         self.longest = min(max(1, round(most * length)), length - 1) if first else 0
         self.every: tuple[int, ...] = tuple(every) if keys else ()
         self._shape = latent_shape
         self.outputs: Mapping[str, int] = {"channels": latent_shape[0] + 1}
+
+    def learnt(self, known: Tensor) -> bool:
+        """Return whether training has shown such known parts (\\*space).
+
+        Beginnings along the axis that are not too long, and anything where it has shown holes. Where it has not, what
+        is known is held all the same, and the network is not told.
+        """
+        if self._holes:
+            return bool(known.any())
+        others = [axis for axis in range(known.ndim) if axis != self.axis]
+        some = known.any(others) if others else known
+        every = known.all(others) if others else known
+        count = int(some.sum())
+        return bool((some == every).all()) and bool(some[:count].all()) and 0 < count <= self.longest
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Return {"channels": (items, channels + 1, \\*space)}: zeros for items of which nothing is known."""
@@ -96,30 +113,40 @@ class Mask:
         """Return the encoding of as many items of which nothing is known; the same again where it is not guided."""
         return {"channels": torch.zeros_like(raw["channels"])} if self._guided else dict(raw)
 
-    def shown(self, x0: Tensor, u: Tensor, eps: Tensor) -> dict[str, Tensor]:
+    def shown(self, items: Items) -> dict[str, Tensor]:
         """Return what is shown of items in training, as :meth:`encode` does.
 
-        Args:
-            x0: the items (batch, channels, \\*space).
-            u: numbers in [0, 1) (batch, 3 or more): which part, how much of it, how much noise.
-            eps: standard normal numbers like x0.
+        Three numbers draw it: which part, how much of it, how much noise.
         """
+        x0, u = items.x0, items.u
         length = x0.shape[2 + self.axis]
         if max(self.every, default=0) >= length:
             raise ConfigError(
                 f"conditioner mask: every: key frames {max(self.every)} apart in items of {length}; "
                 "take less, or keys = 0"
             )
-        line = torch.zeros(len(x0), length)
-        for row, (kind, amount, *_) in zip(line, u.tolist(), strict=True):
+        known = torch.zeros(len(x0), 1, *x0.shape[2:]).to(x0)
+        for row, (kind, amount, _, place) in zip(known[:, 0], u.tolist(), strict=True):
+            line = row.movedim(self.axis, 0)
             if kind < self._first:
-                row[: 1 + int(amount * self.longest)] = 1
+                line[: 1 + int(amount * self.longest)] = 1
             elif kind < self._first + self._keys:
-                row[:: self.every[int(amount * len(self.every))]] = 1
-        shape = [len(x0), 1, *(length if axis == self.axis else 1 for axis in range(x0.ndim - 2))]
-        known = line.reshape(shape).expand(-1, -1, *x0.shape[2:]).to(x0)
+                line[:: self.every[int(amount * len(self.every))]] = 1
+            elif kind < self._first + self._keys + self._holes:
+                row.fill_(1)
+                row[_hole(row.shape, amount, place)] = 0
         noise = (self._noise * u[:, 2]).to(x0).reshape(-1, *(1,) * (x0.ndim - 1))
-        return {"channels": _beside(x0, known, eps, noise)}
+        return {"channels": _beside(x0, known, items.normal(tuple(x0.shape[1:])), noise)}
+
+
+def _hole(space: Sequence[int], amount: float, place: float) -> tuple[slice, ...]:
+    """Return a box in space, of which two numbers in [0, 1) draw the sizes and the places, ten bits for each axis."""
+    found = []
+    for axis, length in enumerate(space):
+        size = 1 + int(amount * 1024**axis % 1 * (length - 1))
+        first = int(place * 1024**axis % 1 * (length - size + 1))
+        found.append(slice(first, first + size))
+    return tuple(found)
 
 
 def _beside(latent: Tensor, known: Tensor, eps: Tensor, noise: Tensor) -> Tensor:
@@ -131,5 +158,4 @@ def _beside(latent: Tensor, known: Tensor, eps: Tensor, noise: Tensor) -> Tensor
         eps: like latent.
         noise: share of it, broadcast to ``known``.
     """
-    disturbed = torch.sqrt(1 - noise**2) * latent + noise * eps
-    return torch.cat([known * disturbed, known * (1 - noise)], 1)
+    return known * disturbed(latent, eps, noise)

@@ -1,0 +1,130 @@
+"""``noiseform edit``: media changed in part or as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..registration.attribution import plugins_named
+from .options import asking, sampling, telling, writing
+
+__all__ = ["edit"]
+
+
+@click.command()
+@click.argument("modality")
+@click.argument("file", metavar="INPUT")
+@click.option("--pipeline", metavar="PIPELINE", help="A name (noiseform list pipeline) or a model folder.")
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="MASK",
+    help="Make this anew: seconds 0.2:0.4, a box left,top,right,bottom, or a file (white); again for more.",
+)
+@click.option("--extend", metavar="S", help="Go on for S seconds; or name ends: start=0.5,end=1, left=16,right=16.")
+@click.option("--strength", type=float, metavar="S", help="Begin from the item under noise of strength S, 0 to 1.")
+@click.option("--between", metavar="FILE", help="Make what lies between INPUT and this.")
+@click.option("--at", type=float, multiple=True, metavar="P", help="Where between, 0 to 1. [default: evenly spaced]")
+@click.option("--resample", type=int, default=1, show_default=True, help="Make each step so often (RePaint).")
+@asking
+@click.option("-n", "--count", type=int, default=1, show_default=True, help="How many.")
+@sampling
+@writing
+@telling
+@plugins_named("edit")
+def edit(
+    modality: str,
+    file: str,
+    pipeline: str | None,
+    masks: tuple[str, ...],
+    extend: str | None,
+    strength: float | None,
+    between: str | None,
+    at: tuple[float, ...],
+    resample: int,
+    labels: tuple[str, ...],
+    prompt: str | None,
+    negative_labels: tuple[str, ...],
+    negative_prompt: str | None,
+    count: int,
+    seed: int,
+    steps: int | None,
+    sampler: str | None,
+    grid: str | None,
+    guidance: float | None,
+    settings: tuple[str, ...],
+    device: str,
+    dtype: str,
+    compile: bool,
+    output: str | None,
+    overwrite: bool,
+    previews: str | None,
+    sheet: str | None,
+    no_record: bool,
+    strict: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Change an item: a part of it, its ends, or the whole.
+
+    MODALITY is audio, image, video, or what a plugin adds; INPUT a file. What no mask names stays as it is.
+
+    \b
+    noiseform edit audio seven.wav --mask 0.2:0.4 --label seven -o changed.wav
+    noiseform edit image photo.png --mask mask.png --prompt "a red heart" -o changed.png
+    noiseform edit video pear.mp4 --extend 2 --label pear -o longer.mp4
+    noiseform edit image photo.png --strength 0.5 -n 4 -o variations.png
+    """
+    from ..machine.memory import keep_large_blocks, uncollected
+
+    with uncollected():
+        from ..diffusion.noise import Key
+        from ..pipeline.changing import Change
+        from ..pipeline.verbs import Verbs, conditions_of
+        from ..registration.build import build
+        from .making import Delivery
+
+    Key(seed)  # refuses a seed out of bounds before anything is loaded
+    count = max(count, len(at))
+    wishes = conditions_of(labels, prompt, negative_labels, negative_prompt, count=count)
+    change = Change(masks or None, extend, strength, None if between is None else Path(between), at or None, resample)
+    change.check()
+    kind = build("modality", modality)
+    delivery = Delivery(
+        "edit",
+        kind,
+        output,
+        f"{Path(file).stem}-edited",
+        count=count,
+        overwrite=overwrite,
+        sheet=sheet,
+        previews=previews,
+        record=not no_record,
+        strict=strict,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    keep_large_blocks()
+    loaded = Verbs(modality).load(
+        pipeline,
+        steps=steps,
+        sampler=sampler,
+        grid=grid,
+        guidance=guidance,
+        settings=settings,
+        device=device,
+        dtype=dtype,
+        compile=compile,
+    )
+    job = change.job(loaded, Path(file), wishes)
+    kind.check_output(delivery.targets[0], job.spec)
+    delivery.deliver(
+        loaded,
+        job.steps,
+        lambda observers: job.make(seed, 0, observers),
+        seed=seed,
+        captions=[f"#{number}" for number in range(job.count)],
+        kept=job.kept,
+    )

@@ -1,0 +1,216 @@
+"""What the commands that make media do alike: names of files, progress, each item written as soon as it is there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from ..errors import ConfigError, NumericError
+from ..naming import printable
+
+if TYPE_CHECKING:
+    from ..diffusion.sampling import Observer
+    from ..pipeline.modality import Media, Modality
+    from ..pipeline.pipeline import Made, Pipeline, StageMade
+
+__all__ = ["Delivery", "stages_told"]
+
+
+class Delivery:
+    """Where items go, checked before anything is made.
+
+    Args:
+        doing: the command, for messages.
+        modality: what the items are.
+        output: file or folder that the user names, or None.
+        default: name without ending where there is none.
+        count: how many items.
+        overwrite: replace files.
+        sheet: a picture of all items, or None.
+        previews: folder of pictures of the steps, or None.
+        record: leave how it was made in the files.
+        strict: refuse items that look wrong.
+        as_json: tell each item as JSON.
+        quiet: tell nothing.
+
+    Raises:
+        ConfigError: a name has an unknown ending, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        doing: str,
+        modality: Modality,
+        output: str | None,
+        default: str,
+        *,
+        count: int,
+        overwrite: bool,
+        sheet: str | None = None,
+        previews: str | None = None,
+        record: bool = True,
+        strict: bool = False,
+        as_json: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        from ..storage.atomic import check_writable
+
+        self._doing, self._modality, self._sheet, self._previews = doing, modality, sheet, previews
+        self._overwrite, self._record, self._strict = overwrite, record, strict
+        self._json, self._quiet = as_json, quiet
+        folders: Sequence[str] = getattr(modality, "folders", ())
+        self.targets = _targets(doing, modality, output, default, folders, count)
+        if sheet and Path(sheet) in self.targets:
+            raise ConfigError(f"{doing}: --sheet {printable(sheet)} is also the output; give the picture its own name")
+        if sheet and Path(sheet).suffix.lower() != ".png":
+            raise ConfigError(f"{doing}: --sheet {printable(sheet)}: the picture is a PNG file; end the name in .png")
+        check_writable(*self.targets, *([sheet] if sheet else []), overwrite=overwrite, folders=folders)
+
+    def deliver(
+        self,
+        pipeline: Pipeline,
+        steps: int,
+        make: Callable[[Sequence[Observer]], Iterable[Made]],
+        *,
+        seed: int,
+        captions: Sequence[str] = (),
+        kept: Callable[[Any], Media] | None = None,
+    ) -> None:
+        """Write each item as soon as it is made, and tell of it.
+
+        Args:
+            pipeline: makes them.
+            steps: how many there are in all.
+            make: gives the items, given who watches the steps.
+            seed: of the items.
+            captions: of the sheet.
+            kept: puts to an item what it keeps of what it was made from.
+        """
+        modality = self._modality
+        observers = [_previewing(pipeline, Path(self._previews))] if self._previews else []
+        shown: list[Media] = []
+        with _progress(pipeline, len(self.targets), steps, quiet=self._quiet or self._json) as progress:
+            if pipeline.compiler is not None:
+                pipeline.compiler.tell = progress.say
+            items = make([*observers, *progress.observers])
+            for made, target in zip(items, self.targets, strict=True):
+                media = made.media if kept is None else kept(made.media)
+                for complaint in modality.warnings(media):
+                    if self._strict:
+                        raise NumericError(
+                            f"{self._doing}: item {made.item}: {complaint}; try another seed or less guidance"
+                        )
+                    warnings.warn(f"item {made.item} is {complaint}", stacklevel=1)
+                modality.write(media, target, record=self._record, overwrite=self._overwrite)
+                progress.tell(made, target)
+                if self._json and not self._quiet:
+                    click.echo(json.dumps(_report(made, target, seed)))
+                if self._sheet:
+                    shown.append(media)
+        if self._sheet:
+            modality.sheet(shown, captions, self._sheet, overwrite=self._overwrite)
+
+
+def _targets(
+    doing: str, modality: Modality, output: str | None, default: str, folders: Sequence[str], count: int
+) -> list[Path]:
+    """Return the file, or folder, of each item."""
+    endings = modality.endings
+    named = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in default)[:100] + endings[0]
+    place = Path(output) if output else Path(named)
+    inside = output is not None and (output.endswith(("/", os.sep)) or os.path.isdir(place))
+    if inside and place.suffix.lower() not in folders:
+        place = place / named
+    if place.suffix.lower() not in endings:
+        raise ConfigError(
+            f"{doing}: {printable(place)}: unknown {modality.name} format; end the name in {', '.join(endings)}"
+        )
+    if count == 1:
+        return [place]
+    return [place.with_name(f"{place.stem}-{number:04d}{place.suffix}") for number in range(count)]
+
+
+def _report(made: Made, target: Path, seed: int) -> dict[str, object]:
+    from ..storage.content import content_digest
+
+    return {
+        "path": str(target),
+        "seed": seed,
+        "item": made.item,
+        "nfe": made.nfe,
+        "seconds": round(made.seconds, 4),
+        "stages": [{"name": one.name, "nfe": one.nfe, "seconds": round(one.seconds, 4)} for one in made.stages],
+        "sha256": content_digest(target),
+    }
+
+
+def _previewing(pipeline: Pipeline, folder: Path) -> Observer:
+    """Return an observer that draws what the denoiser sees, about eight times a run."""
+    from ..pipeline.previews import Previews
+
+    return Previews(pipeline, folder)
+
+
+class _Telling(Protocol):
+    """Tells how far the work is: by what it observes, and of each file that is there."""
+
+    observers: Sequence[Observer]
+
+    def say(self, line: str) -> None:
+        """Say what is being done that takes long."""
+
+    def tell(self, made: Made, target: Path) -> None:
+        """Say that an item is there."""
+
+
+class _Quiet:
+    """Tells nothing."""
+
+    observers: Sequence[Observer] = ()
+
+    def say(self, line: str) -> None:
+        """Say what is being done that takes long."""
+
+    def tell(self, made: Made, target: Path) -> None:
+        """Say that an item is there."""
+
+
+class _Lines(_Quiet):
+    """One line for each file."""
+
+    def say(self, line: str) -> None:
+        click.echo(line, err=True)
+
+    def tell(self, made: Made, target: Path) -> None:
+        took = f"{made.nfe} NFE, {made.seconds:.2f} s{stages_told(made.stages)}"
+        click.echo(f"{printable(target)}  (item {made.item}, {took})")
+
+
+@contextlib.contextmanager
+def _progress(pipeline: Pipeline, count: int, steps: int, *, quiet: bool) -> Iterator[_Telling]:
+    """Show a bar on a terminal, and lines elsewhere."""
+    import sys
+
+    if quiet:
+        yield _Quiet()
+    elif not sys.stderr.isatty():
+        yield _Lines()
+    else:
+        from .progress import bar
+
+        with bar(f"{count} x {pipeline.name}", steps) as shown:
+            yield shown
+
+
+def stages_told(stages: Sequence[StageMade]) -> str:
+    """Return what each stage took, for a line about an item; nothing where there is only one."""
+    if len(stages) < 2:
+        return ""
+    return ": " + ", ".join(f"{one.name} {one.nfe} NFE {one.seconds:.2f} s" for one in stages)

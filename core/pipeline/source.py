@@ -1,0 +1,119 @@
+"""What a stage is made from, as its conditioners see it: the result of the stage before it, or what a user gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..media import MediaSpec
+from ..registration.config import PartConfig
+
+__all__ = ["SOURCE", "Items", "Resample", "Source", "blurred", "disturbed", "factors_of", "reduced"]
+
+SOURCE = "source"
+"""The key under which conditions hold a :class:`Source`, and which a conditioner that takes one names in ``takes``."""
+
+Resample = Callable[[Tensor, MediaSpec, MediaSpec], Tensor]
+"""Brings media (batch, channels, \\*space) from one shape and rates to others, as a modality does it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an item is made from, in the place and at the resolution of what is being made.
+
+    Attributes:
+        media: the source resampled to the item's own shape (channels, \\*space), in the range of media.
+        normal: standard normal numbers of a shape, keyed by the item, for noise-conditioning augmentation.
+        latent: the latent that the stage before it made there (channels, \\*space), where it did.
+        codec: the codec of that latent.
+    """
+
+    media: Callable[[], Tensor]
+    normal: Callable[[Sequence[int]], Tensor]
+    latent: Tensor | None = None
+    codec: PartConfig | None = None
+
+
+@dataclass(frozen=True)
+class Items:
+    """Items of training data, of which a conditioner shows the network something.
+
+    Attributes:
+        x0: their latents (batch, channels, \\*space).
+        media: the items themselves (batch, channels, \\*space).
+        u: numbers in [0, 1) (batch, 4), to draw from what is shown.
+        normal: standard normal numbers (batch, \\*shape) of a shape.
+        resample: of their modality; None where it has none.
+        spec: of the media.
+    """
+
+    x0: Tensor
+    media: Tensor
+    u: Tensor
+    normal: Callable[[tuple[int, ...]], Tensor]
+    spec: MediaSpec
+    resample: Resample | None = None
+
+
+def factors_of(factor: int | Sequence[int], rank: int, *, of: str) -> tuple[int, ...]:
+    """Return how many times as many positions there will be along each axis of space.
+
+    Raises:
+        ConfigError: there are more or fewer of them than axes.
+    """
+    factors = (factor,) * rank if isinstance(factor, int) else tuple(factor)
+    if len(factors) != rank:
+        raise ConfigError(f"{of}: factor: items have {rank} axes of space, got {list(factors)}; give one for each")
+    return factors
+
+
+def reduced(spec: MediaSpec, factors: Sequence[int], *, of: str) -> MediaSpec:
+    """Return the shape and rates of what has fewer positions by ``factors``.
+
+    Raises:
+        ConfigError: a size is no multiple of its factor.
+    """
+    channels, *space = spec.shape
+    for size, factor in zip(space, factors, strict=True):
+        if size % factor:
+            raise ConfigError(f"{of}: factor: {size} positions are no multiple of {factor}; change the size in [media]")
+    sizes = (size // factor for size, factor in zip(space, factors, strict=True))
+    rates = tuple(rate and rate / factor for rate, factor in zip(spec.rates, factors, strict=True))
+    return MediaSpec((channels, *sizes), rates, spec.low, spec.high)
+
+
+def blurred(media: Tensor, spec: MediaSpec, factors: Sequence[int], resample: Resample | None, *, of: str) -> Tensor:
+    """Return media (batch, channels, \\*space) as if they had been made larger from fewer positions.
+
+    Raises:
+        ConfigError: their modality cannot resample.
+    """
+    if math.prod(factors) == 1:
+        return media
+    if resample is None:
+        raise ConfigError(f"{of}: this modality cannot resample its media; use factor = 1")
+    low = reduced(spec, factors, of=of)
+    return resample(resample(media, spec, low), low, spec)
+
+
+def disturbed(latent: Tensor, eps: Tensor, noise: Tensor) -> Tensor:
+    """Return latents with noise, and a channel that says how much they can be trusted: noise-conditioning augmentation.
+
+    Args:
+        latent: (items, channels, \\*space).
+        eps: standard normal numbers like them.
+        noise: share of those, from 0 to 1, broadcast to (items, 1, \\*space).
+
+    Returns:
+        ``sqrt(1 - noise**2) * latent + noise * eps`` and ``1 - noise`` (items, channels + 1, \\*space).
+
+    Source: Ho et al. 2021, arXiv 2106.15282, section 4.2; Saharia et al. 2022, arXiv 2205.11487, section 2.3.
+    """
+    noise = noise.to(latent)
+    trust = (1 - noise).expand(len(latent), 1, *latent.shape[2:])
+    return torch.cat([torch.sqrt(1 - noise**2) * latent + noise * eps.to(latent), trust], 1)

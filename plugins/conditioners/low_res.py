@@ -1,0 +1,92 @@
+"""The same item with fewer positions as conditioning: what a super-resolution stage makes larger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Le, Lt
+from torch import Tensor
+
+from ...core.contract import check_tensor
+from ...core.media import MediaSpec
+from ...core.pipeline.source import SOURCE, Items, Source, blurred, disturbed, factors_of, reduced
+
+__all__ = ["LowRes"]
+
+Factor = Annotated[int, Ge(1), Le(64)]
+
+
+class LowRes:
+    """Lays what the stage before it made beside an item, resampled to its size, with a channel of how far it is right.
+
+    Pictures get more rows and columns, sounds a higher sample rate, films more of either or more frames: the modality
+    resamples. In training the items themselves are made smaller and larger again. What is shown is disturbed by noise,
+    more or less, and the network is told how much; so it does not lean on faults of the stage before it, and in
+    sampling ``level`` says how much it may make anew (noise-conditioning augmentation).
+
+    Args:
+        factor: how many times as many positions the item has, along every axis of space or for each:
+            ``[2, 1, 1]`` makes twice the frames of a film.
+        noise: the most noise in training, as a share: what is shown is ``sqrt(1 - n**2) * source + n * eps``.
+        level: the noise in sampling, from 0 to ``noise``.
+
+    Attributes:
+        outputs: ``{"channels": channels of the latent + 1}``.
+        factors: of each axis.
+        source: shape and rates of what it is made from.
+
+    Source: Ho et al. 2021, arXiv 2106.15282; Saharia et al. 2022, arXiv 2205.11487, section 2.3.
+    """
+
+    takes = (SOURCE,)
+    settable = ("level",)
+
+    def __init__(
+        self,
+        factor: Factor | Sequence[Factor] = 2,
+        noise: Annotated[float, Ge(0), Lt(1)] = 0.3,
+        level: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        *,
+        media: MediaSpec,
+        latent_shape: tuple[int, ...],
+        codec: Any,
+    ) -> None:
+        of = "conditioner low-res"
+        self.factors = factors_of(factor, len(media.shape) - 1, of=of)
+        self.source = reduced(media, self.factors, of=of)
+        self._noise, self._level = noise, level
+        self._media, self._shape, self._codec = media, latent_shape, codec
+        self.outputs: Mapping[str, int] = {"channels": latent_shape[0] + 1}
+
+    def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
+        """Return {"channels": (items, channels + 1, \\*space)}: zeros for items that are made from nothing."""
+        rows = torch.zeros(len(conditions), self._shape[0] + 1, *self._shape[1:])
+        for row, condition in zip(rows, conditions, strict=True):
+            source = condition.get(SOURCE)
+            if isinstance(source, Source):
+                latent = self._latent(source.media()[None])
+                eps = source.normal(self._shape)[None] if self._level else torch.zeros_like(latent)
+                row.copy_(disturbed(latent, eps, torch.full((1,) * latent.ndim, self._level))[0])
+        return {"channels": rows}
+
+    def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return it as it is."""
+        return dict(raw)
+
+    __call__ = forward
+
+    def null(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the same again: no item is made larger from nothing, and guidance is about what else is asked for."""
+        return dict(raw)
+
+    def shown(self, items: Items) -> dict[str, Tensor]:
+        """Return what is shown of items in training, as :meth:`encode` does."""
+        media = blurred(items.media, items.spec, self.factors, items.resample, of="conditioner low-res")
+        noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (items.x0.ndim - 1))
+        return {"channels": disturbed(self._latent(media), items.normal(self._shape), noise)}
+
+    def _latent(self, media: Tensor) -> Tensor:
+        encoded = self._codec.encode(media.to(torch.float32))
+        return check_tensor(encoded.cpu(), (len(media), *self._shape), of="conditioner low-res: encode")

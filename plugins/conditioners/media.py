@@ -1,0 +1,123 @@
+"""Media as conditioning, as a codec sees them: the spectrogram that a vocoder makes sound from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Le, Lt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...core.errors import ConfigError
+from ...core.media import MediaSpec
+from ...core.networks.layers import Convolution
+from ...core.networks.patches import unfold
+from ...core.pipeline.source import SOURCE, Items, Source, disturbed
+from ...core.registration.build import build_part
+from ...core.registration.config import PartConfig
+
+__all__ = ["Media"]
+
+
+class Media(nn.Module):
+    """Lays media beside an item as a codec of their own sees them, through a few layers that fit their positions.
+
+    A waveform that is conditioned on its mel spectrogram is a vocoder: the stage before it makes the spectrogram, and
+    where that stage's codec is the one named here its latent is taken as it is. In training the items themselves are
+    encoded. What is shown is disturbed by noise, as ``low-res`` does it.
+
+    Args:
+        codec: its table, such as ``{ use = "mel", bins = 64, layout = "channels" }``; one without weights, whose
+            positions are as many as the item's or a whole part of them along each axis.
+        width: channels beside each position of the item.
+        hidden: channels of the layers between.
+        noise: the most noise in training, as a share.
+        level: the noise in sampling, from 0 to ``noise``.
+
+    Attributes:
+        outputs: ``{"channels": width}``.
+        factors: 1 for each axis: the source has the item's own shape.
+
+    Source: Chen et al. 2020, arXiv 2009.00713 (a diffusion vocoder); Huang et al. 2023, arXiv 2302.03917, section 3.
+    """
+
+    takes = (SOURCE,)
+    settable = ("level",)
+
+    def __init__(
+        self,
+        codec: PartConfig,
+        width: Annotated[int, Ge(1), Le(1024)] = 2,
+        hidden: Annotated[int, Ge(8), Le(8192)] = 128,
+        noise: Annotated[float, Ge(0), Lt(1)] = 0.3,
+        level: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        *,
+        media: MediaSpec,
+        latent_shape: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self._table, self._noise, self._level = codec, noise, level
+        self._codec: Any = build_part(codec, "codec", where="conditioner media", media=media)
+        if isinstance(self._codec, nn.Module):
+            raise ConfigError(
+                f"conditioner media: codec {codec.use!r} has weights of its own; use one that has none, such as mel"
+            )
+        self._shape = tuple(self._codec.shape(media.shape))
+        space, own = latent_shape[1:], self._shape[1:]
+        if len(own) != len(space) or any(size % part for size, part in zip(space, own, strict=True)):
+            raise ConfigError(
+                f"conditioner media: codec {codec.use!r} gives {self._shape}, whose positions {list(own)} are no "
+                f"whole parts of the item's, {list(space)}; change its layout or its hop"
+            )
+        self.factors = (1,) * (len(media.shape) - 1)
+        self.source = media
+        self.outputs: Mapping[str, int] = {"channels": width}
+        self._steps = tuple(size // part for size, part in zip(space, own, strict=True))
+        cell = width
+        for step in self._steps:
+            cell *= step
+        rank = len(space)
+        self.first = Convolution(rank, self._shape[0] + 1, hidden)
+        self.second = Convolution(rank, hidden, hidden)
+        self.last = Convolution(rank, hidden, cell)
+
+    def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
+        """Return {"latent": (items, channels + 1, \\*positions)}: zeros for items that are made from nothing."""
+        rows = torch.zeros(len(conditions), self._shape[0] + 1, *self._shape[1:])
+        for row, condition in zip(rows, conditions, strict=True):
+            source = condition.get(SOURCE)
+            if isinstance(source, Source):
+                latent = self._latent(source)[None]
+                eps = source.normal(self._shape)[None] if self._level else torch.zeros_like(latent)
+                row.copy_(disturbed(latent, eps, torch.full((1,) * latent.ndim, self._level))[0])
+        return {"latent": rows}
+
+    def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return {"channels": (items, width, \\*space)} beside every position of the item."""
+        hidden = raw["latent"].to(self.first.weight.dtype).movedim(1, -1).contiguous()
+        hidden = functional.silu(self.first(hidden))
+        hidden = hidden + functional.silu(self.second(hidden))
+        return {"channels": unfold(self.last(hidden).movedim(-1, 1), self._steps)}
+
+    def null(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the same again, as ``low-res`` does."""
+        return dict(raw)
+
+    def shown(self, items: Items) -> dict[str, Tensor]:
+        """Return what is shown of items in training, as :meth:`encode` does."""
+        latent = self._codec.encode(items.media)
+        noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (latent.ndim - 1))
+        return {"latent": disturbed(latent, items.normal(self._shape), noise)}
+
+    def _latent(self, source: Source) -> Tensor:
+        """Return what the stage before made, or what the codec makes of the media."""
+        same = source.codec is not None and (source.codec.use, source.codec.params) == (
+            self._table.use,
+            self._table.params,
+        )
+        if same and source.latent is not None:
+            return source.latent.to("cpu", torch.float32)
+        encoded: Tensor = self._codec.encode(source.media()[None].to(torch.float32))
+        return encoded[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..registration.attribution import plugins_named
 
 if TYPE_CHECKING:
     from ..pipeline.modality import Modality
-    from ..pipeline.pipeline import Pipeline
+    from ..pipeline.pipeline import Made, Pipeline
     from ..pipeline.record import Record
 
 __all__ = ["replay"]
@@ -27,10 +28,17 @@ __all__ = ["replay"]
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--pipeline", metavar="PIPELINE", help="Where the model is now, if not under the recorded name.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="What it was made from, where it was edited or made larger.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep what was made.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
 @plugins_named("replay")
-def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: bool) -> None:
+def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
     """Make FILE again from the record inside it, and compare byte by byte.
 
     Ends with 0 where both are the same, with 7 where they differ (another version of torch, another processor, or
@@ -48,7 +56,7 @@ def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: boo
         raise CheckpointError(f"replay: {shown}: holds no record of how it was made; it was left out or stripped")
     record = read(table, where=shown)
     loaded = _same_pipeline(record, pipeline, shown)
-    (made,) = loaded.make([record.conditions], seed=record.seed, first=record.item)
+    made = _made_again(loaded, record, sources, shown)
     with tempfile.TemporaryDirectory() as folder:
         again = output or Path(folder) / f"again{file.suffix.lower()}"
         modality.write(made.media, again, record=True, overwrite=overwrite)
@@ -59,6 +67,41 @@ def replay(file: Path, pipeline: str | None, output: Path | None, overwrite: boo
         f"replay: {shown}: what was made again differs; made by noiseform {record.version}, "
         f"torch {table.get('torch', '?')}"
     )
+
+
+def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], shown: str) -> Made:
+    """Return an item made again, out of noise or out of what it was made from."""
+    if record.made_from is None:
+        if sources:
+            raise ConfigError(f"replay: {shown}: it was made from noise alone; leave --source out")
+        (made,) = pipeline.make([record.conditions], seed=record.seed, first=record.item)
+        return made
+    from ..pipeline.changing import Change, enlargement
+    from ..pipeline.regions import is_text_of_region
+
+    wish = record.made_from
+    if wish["verb"] not in ("edit", "upscale"):
+        raise CheckpointError(
+            f"replay: {shown}: it was made by {wish['verb']}, which has no command; make it again in Python"
+        )
+    if len(sources) != len(wish["sources"]):
+        count = {1: "another item; name its file", 2: "two items; name their files"}[len(wish["sources"])]
+        raise ConfigError(f"replay: {shown}: it was made from {count} by --source")
+    if wish["verb"] == "upscale":
+        job = enlargement(pipeline, sources[0], record.conditions, wish["factor"])
+    else:
+        if any(not is_text_of_region(one) for one in wish["mask"] or ()):
+            raise ConfigError(f"replay: {shown}: its mask was a file or an array, which the record does not hold")
+        between = sources[1] if len(sources) > 1 else None
+        change = Change(wish["mask"], wish["extend"], wish["strength"], between, wish["at"], wish["resample"])
+        job = change.job(pipeline, sources[0], [record.conditions])
+    (made,) = job.make(record.seed, record.item, ())
+    told: Any = made.media.record
+    if told["made_from"]["sources"] != wish["sources"]:
+        raise ConfigError(
+            f"replay: {shown}: it was not made from {', '.join(map(printable, sources))}; name the right one"
+        )
+    return replace(made, media=job.kept(made.media))
 
 
 def _modality_of(file: Path) -> Modality:

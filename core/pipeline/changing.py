@@ -14,6 +14,7 @@ from ..media import MediaSpec
 from .given import given, to_edit
 from .modality import Media
 from .pipeline import Made, Pipeline
+from .regions import is_text_of_region
 from .running import Conditions
 
 __all__ = ["Change", "Job", "enlargement"]
@@ -93,14 +94,24 @@ class Change:
             resample=self.resample,
         )
         _, planned = pipeline.editing(found.spec, edit)
+        wished = self._told()
         steps = sum(pipeline.stages[one.number].config.steps * one.windows for one in planned)
 
         def make(seed: int, first: int, observers: Sequence[Observer]) -> Iterator[Made]:
-            return pipeline.edit(found.tensor, found.spec, edit, wishes, seed=seed, first=first, observers=observers)
+            return pipeline.edit(
+                found.tensor, found.spec, edit, wishes, seed=seed, first=first, wished=wished, observers=observers
+            )
 
         return Job(
             make, len(wishes), planned[-1].spec, steps * len(wishes), _keeping(modality, found.item if stays else None)
         )
+
+    def _told(self) -> dict[str, object]:
+        """Return what a record says of the change: no names of files, which are this machine's own."""
+        given = self.mask if isinstance(self.mask, list | tuple) else [self.mask] if self.mask is not None else []
+        masks = [one if is_text_of_region(one) else "a file or an array" for one in given]
+        extend = self.extend if isinstance(self.extend, str | int | float | None) else dict(self.extend)
+        return {"mask": masks or None, "extend": extend, "strength": self.strength, "resample": self.resample}
 
     def _mixing(self, pipeline: Pipeline, item: Any, wishes: Conditions) -> Job:
         modality, window = pipeline.modality, pipeline.stages[0].media
@@ -119,7 +130,7 @@ class Change:
         items = torch.stack(pair)
 
         def make(seed: int, first: int, observers: Sequence[Observer]) -> Iterator[Made]:
-            return pipeline.mix(items, places, wishes[0], seed=seed, observers=observers)
+            return pipeline.mix(items, places, wishes[0], seed=seed, first=first, observers=observers)
 
         return Job(make, len(places), pipeline.spec, pipeline.steps * len(places), _keeping(modality, None))
 

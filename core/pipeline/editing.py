@@ -167,7 +167,7 @@ def mixture(running: Running, items: Tensor, share: float, conditions: Condition
     """
     stage = running.stage
     latents = running.encoded(items, stage.media)
-    cond, _, _ = heard(stage, conditions, running.device)
+    cond = heard(stage, conditions, running.device).cond
     denoise = Denoiser(stage.network, stage.objective.prediction, dtype=running.dtype)
     levels = levels_from(stage.process, stage.grid, stage.config.steps)
     noises = [inverted(lambda x, level: denoise(x, level, cond), one[None], levels) for one in latents]

@@ -22,7 +22,7 @@ from .tiles import Tiles
 __all__ = ["enlarged", "made_from", "source_of", "tiles_of"]
 
 _MARGIN = 16  # positions of a source beside a tile that its resampling may look at
-_CORRECTIONS = 2  # more bring nothing that could be measured
+_CORRECTIONS = 4  # more bring nothing that could be measured
 
 
 @dataclass(frozen=True)

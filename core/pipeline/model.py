@@ -77,6 +77,15 @@ class Model(nn.Module):
                 shown[number] = dict(check_rows(one.shown(mine), len(items.x0), of=of))
         return shown
 
+    def offset(self, raw: Raw) -> tuple[Tensor, Tensor] | None:
+        """Return what of the items is there already and the scale of what is to be added; None where that is all.
+
+        The network makes ``(latent - offset) / scale``; one conditioner at most says so, by a method ``offset(raw)``
+        that returns latents (items, channels, \\*space) and scales (items, 1, …), or None.
+        """
+        given = [one.offset(mine) for one, mine in zip(self.conditioners, raw, strict=True) if hasattr(one, "offset")]
+        return next((one for one in given if one is not None), None)
+
     def null(self, raw: Raw) -> Raw:
         """Return the encoding, of the same shapes, that asks for nothing."""
         return [conditioner.null(one) for conditioner, one in zip(self.conditioners, raw, strict=True)]

@@ -273,7 +273,7 @@ class Pipeline:
         planned = self.enlarging(spec, factor)
         refuse_too_much(planned[-1].spec.shape, self.stages[planned[0].number].latent_shape, 1, "upscale")
         given = Result(spec, lambda: media[None])
-        told = {"source": _digest(media)}
+        told = _made_from("upscale", [media], factor=factor)
         (made,) = self._made([condition], (Key(seed),), observers, given, planned, "upscale", told)
         return made
 
@@ -286,6 +286,7 @@ class Pipeline:
         *,
         seed: int,
         first: int = 0,
+        wished: Mapping[str, object] | None = None,
         observers: Sequence[Observer] = (),
     ) -> Iterator[Made]:
         """Make edited forms of an item, one for each of ``conditions``.
@@ -298,6 +299,7 @@ class Pipeline:
             conditions: of each, as for :meth:`make`.
             seed: of all of them.
             first: number of the first.
+            wished: what the user said of it, for the record.
             observers: as for :meth:`make`.
 
         Raises: what :meth:`make` raises.
@@ -305,10 +307,8 @@ class Pipeline:
         stage, planned = self.editing(spec, edit)
         refuse_too_much(planned[-1].spec.shape, stage.latent_shape, 1, "edit")
         last = planned[-1].spec
-        told = {
-            "source": _digest(media),
-            "edit": {"mask": _digest(edit.mask), "strength": edit.strength, "resample": edit.times},
-        }
+        wish = {"mask": _digest(edit.mask), "strength": edit.strength, "resample": edit.times}
+        told = _made_from("edit", [media], **(wish if wished is None else wished))
         for number, condition in enumerate(conditions):
 
             def begun(running: Running, condition: Mapping[str, object] = condition) -> Result:
@@ -349,6 +349,7 @@ class Pipeline:
         condition: Mapping[str, object],
         *,
         seed: int,
+        first: int = 0,
         observers: Sequence[Observer] = (),
     ) -> Iterator[Made]:
         """Make items between two.
@@ -358,6 +359,7 @@ class Pipeline:
             shares: of the second in each that is made.
             condition: what they are.
             seed: of what later stages add.
+            first: number of the first.
             observers: as for :meth:`make`.
 
         Raises: what :meth:`make` raises.
@@ -372,8 +374,9 @@ class Pipeline:
                 latent = mixture(running, items, share, [condition])
                 return Result(spec, lambda: running.decoded(latent, spec.shape), latent, stage.config.codec)
 
-            told = {"source": [_digest(one) for one in items], "between": share}
-            yield from self._made([condition], (Key(seed, item=number),), observers, begun, planned, "edit", told)
+            told = _made_from("edit", list(items), at=share)
+            key = Key(seed, item=first + number)
+            yield from self._made([condition], (key,), observers, begun, planned, "edit", told)
 
     def interpolate(
         self,
@@ -405,7 +408,7 @@ class Pipeline:
             latent = interpolated(running, known, factor, self.config.extend.noise, condition)
             return Result(result, lambda: running.decoded(latent, result.shape))
 
-        told = {"source": _digest(media), "interpolate": factor}
+        told = _made_from("interpolate", [media], factor=factor)
         (made,) = self._made(
             [condition], (Key(seed),), observers, whole, [Planned(0, 0, 1, result)], "interpolate", told
         )
@@ -491,6 +494,12 @@ class Pipeline:
                 name: list(value) if isinstance(value, tuple) else value for name, value in condition.items()
             },
         }
+
+
+def _made_from(verb: str, sources: Sequence[Tensor], **wish: object) -> dict[str, object]:
+    """Return what the record of an item says of those that it was made from."""
+    said = {name: value for name, value in wish.items() if value is not None}
+    return {"made_from": {"verb": verb, "sources": [_digest(one) for one in sources], **said}}
 
 
 def _digest(media: Tensor) -> str:

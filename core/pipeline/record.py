@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,19 @@ from ..registration.config import PipelineConfig, checked
 from ..storage.model_parts import RequiredPart, parsed
 
 __all__ = ["Record", "read"]
+
+
+class _MadeFrom(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    verb: str
+    sources: list[str]
+    factor: int | None = None
+    mask: list[str] | None = None
+    extend: str | float | dict[str, float | str] | None = None
+    strength: float | None = None
+    resample: int = 1
+    at: float | None = None
 
 
 class _Record(BaseModel):
@@ -28,6 +41,7 @@ class _Record(BaseModel):
     dtype: str = "float32"
     compile: bool = False
     conditions: dict[str, object] = {}
+    made_from: _MadeFrom | None = None
     parts: list[str] = []
 
 
@@ -45,6 +59,7 @@ class Record:
         dtype: what the network computed in.
         compile: whether it ran compiled.
         conditions: what was asked for.
+        made_from: what was made of which items, by the digests of these; None where it was made from noise alone.
         version: the noiseform that made it.
     """
 
@@ -57,6 +72,7 @@ class Record:
     dtype: str
     compile: bool
     conditions: Mapping[str, object]
+    made_from: Mapping[str, Any] | None
     version: str
 
 
@@ -73,10 +89,6 @@ def read(table: Mapping[str, object], *, where: str) -> Record:
     """
     if "noiseform" not in table:
         raise CheckpointError(f"replay: {where}: what the file says of itself is not a record of noiseform's")
-    if "source" in table:
-        raise CheckpointError(
-            f"replay: {where}: it was made from another film, not from noise alone; make it again by video.interpolate"
-        )
     raw = checked(_Record, table, what=f"record of {where}")
     config = checked(PipelineConfig, raw.config, what=f"record of {where}: config")
     conditions = {
@@ -94,5 +106,6 @@ def read(table: Mapping[str, object], *, where: str) -> Record:
         raw.dtype,
         raw.compile,
         conditions,
+        None if raw.made_from is None else raw.made_from.model_dump(),
         raw.noiseform,
     )

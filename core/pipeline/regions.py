@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..media import MediaSpec
 
-__all__ = ["Margins", "grown", "margins_of", "mask_of"]
+__all__ = ["Margins", "grown", "is_text_of_region", "margins_of", "mask_of"]
 
 Margins = tuple[tuple[int, int], ...]
 """Positions before and after an item along each axis of space."""
@@ -22,6 +22,11 @@ _RANGE = re.compile(rf"({_NUMBER})?:({_NUMBER})?")
 _BOX = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
 _ENDS = ("start", "end")
 _SIDES = (("top", "bottom"), ("left", "right"))
+
+
+def is_text_of_region(given: object) -> bool:
+    """Return whether a mask is a text that says all of it: a range or a box."""
+    return isinstance(given, str) and bool((_RANGE.fullmatch(given) and given != ":") or _BOX.fullmatch(given))
 
 
 def mask_of(given: object, spec: MediaSpec, read: Callable[[str], Tensor]) -> Tensor:

@@ -135,11 +135,12 @@ class Running:
             sampler: in the place of the stage's own.
         """
         stage = self.stage
-        cond, null, guide = heard(stage, conditions, self.device)
+        told = heard(stage, conditions, self.device)
         denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
-        given = {} if guide is None else {"guide": guide}
+        given = {} if told.guide is None else {"guide": told.guide}
         of = f"guidance {stage.config.guidance.use!r}"
-        guided: Denoise = held(Guided(stage.guidance, denoise, cond, null, of=of, given=given), conditions, self.device)
+        guided = Guided(stage.guidance, denoise, told.cond, told.null, of=of, given=given)
+        holding: Denoise = held(guided, conditions, self.device)
         x = None
         if signal is not None or noise is not None:
             first = levels_from(stage.process, stage.grid, stage.config.steps, start)[0]
@@ -148,7 +149,7 @@ class Running:
             x = first.sigma * noise.to(self.device)
             x = x if signal is None else x + first.alpha * signal.to(x)
         latent = sample(
-            guided if around is None else around(guided),
+            holding if around is None else around(holding),
             process=stage.process,
             sampler=sampler or stage.sampler,
             grid=stage.grid,
@@ -160,8 +161,8 @@ class Running:
             device=self.device,
             observers=self.observers,
         )
-        self.rows += denoise.rows + (0 if guide is None else guide.rows)
-        return latent
+        self.rows += denoise.rows + (0 if told.guide is None else told.guide.rows)
+        return latent if told.offset is None else told.offset[0] + told.offset[1] * latent
 
     def decoded(self, latent: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return media (items, \\*shape) for latents (items, channels, \\*space).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,15 +15,31 @@ from .guide import Bound
 from .model import Raw
 from .stage import Stage
 
-__all__ = ["heard"]
+__all__ = ["Heard", "heard"]
 
 _NEGATIVE = {"negative_labels": "labels", "negative_text": "text"}
 
 
-def heard(
-    stage: Stage, conditions: Sequence[Mapping[str, object]], device: str
-) -> tuple[dict[str, Tensor], Cond, Bound | None]:
-    """Return the conditioning asked for, what guidance leads away from, and the guide bound to the items.
+@dataclass(frozen=True)
+class Heard:
+    """What the networks of a stage hear of a few items.
+
+    Attributes:
+        cond: the conditioning asked for.
+        null: what guidance leads away from.
+        guide: bound to the items, if there is one.
+        offset: what of the items is there already, and the scale of what is to be added, where the network makes only
+            that.
+    """
+
+    cond: Cond
+    null: Cond
+    guide: Bound | None
+    offset: tuple[Tensor, Tensor] | None
+
+
+def heard(stage: Stage, conditions: Sequence[Mapping[str, object]], device: str) -> Heard:
+    """Return what the networks of a stage hear of a few items.
 
     Guidance leads away from the null condition, or in its place from an item's ``negative_labels`` and
     ``negative_text``.
@@ -37,14 +54,14 @@ def heard(
     wanted = _without_own_labels(stage, wanted)
     if not any(unwanted):
         raw = _on(device, model.encode(wanted))
-        return model.condition(raw), model.condition(model.null(raw)), guide
+        return Heard(model.condition(raw), model.condition(model.null(raw)), guide, model.offset(raw))
     _check_negative(stage, unwanted)
     # Encoded together, texts are filled up to one length.
     both = _on(device, model.encode([*wanted, *unwanted]))
     raw, negative = ([{name: one[name][rows] for name in one} for one in both] for rows in _halves(len(wanted)))
     given = torch.tensor([bool(one) for one in unwanted], device=device)
     null = [mixed(given, one, nothing) for one, nothing in zip(negative, model.null(raw), strict=True)]
-    return model.condition(raw), model.condition(null), guide
+    return Heard(model.condition(raw), model.condition(null), guide, model.offset(raw))
 
 
 def _check_negative(stage: Stage, unwanted: Sequence[Mapping[str, object]]) -> None:

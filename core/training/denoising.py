@@ -69,7 +69,9 @@ class DenoisingTask:
         self.memory: Mapping[str, nn.Module] = {} if memory is None else {"objective": memory}
         self.conditioners = len(self._stage.model.conditioners)
         self.entry = name
-        self.pipeline = recipe.model_copy(update={"stages": list(stages.values())}).pipeline
+        # The model folder holds the stage that was trained, which runs alone and as a part of cascades.
+        alone = {"stages": [stages[name].model_copy(update={"media": {}})], "media": recipe.items}
+        self.pipeline = recipe.model_copy(update=alone).pipeline
         self.parts = self._stage.parts
 
     def check(self, data: DataSet, batch_size: int) -> None:
@@ -102,6 +104,9 @@ class DenoisingTask:
             getattr(self._modality, "resampled", None),
         )
         raw = model.shown(model.encode(batch.conditions), items)
+        offset = model.offset(raw)
+        if offset is not None:
+            x0 = (x0 - offset[0]) / offset[1]
         null = model.null(raw)
         kept = [mixed(gone, nothing, one) for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)]
         of = f"objective {stage.config.objective.use!r}"
@@ -121,6 +126,9 @@ class DenoisingTask:
         config = self._recipe.training
         stage = replace(self._stage, model=cast(Model, average))
         pipeline = Pipeline("training", self._recipe, self._modality, (stage,), {})
+        if not pipeline.starts_from_nothing:
+            self._draw_enlarged(pipeline, data, path)
+            return
         wishes = list(_wishes(data, config.samples))
         captions = [
             " ".join((*wish["labels"], *filter(None, [wish.get("text")]))) or f"#{number}"
@@ -132,6 +140,24 @@ class DenoisingTask:
             warnings.warn(f"no picture of samples: {error}", stacklevel=2)
             return
         self._modality.sheet(made, captions, path, overwrite=True)
+
+    def _draw_enlarged(self, pipeline: Pipeline, data: DataSet, path: Path) -> None:
+        """Draw items of the data, each beside what the stage makes of it once it has been made smaller."""
+        config, spec = self._recipe.training, pipeline.takes
+        resample = getattr(self._modality, "resampled", None)
+        shown, captions = [], []
+        for number in range(config.samples):
+            index = number * len(data) // config.samples
+            media = data.item(index, start=0.5)
+            low = media if resample is None or spec == self._media else resample(media[None], self._media, spec)[0]
+            try:
+                made = pipeline.enlarge(low, spec, data.conditions(index), seed=config.seed)
+            except NumericError as error:  # of a model that has not learnt enough: no reason to end its training
+                warnings.warn(f"no picture of samples: {error}", stacklevel=2)
+                return
+            shown += [self._modality.wrap(media, self._media, None), made.media]
+            captions += [f"#{number}", "made"]
+        self._modality.sheet(shown, captions, path, overwrite=True)
 
 
 def _wishes(data: DataSet, count: int) -> Iterator[dict[str, Any]]:

@@ -78,6 +78,12 @@ class Mel:
         mel = torch.einsum("bcft,fm->bcmt", found[..., :frames], self._filters.to(media))
         return laid_out((mel.clamp(min=self._floor).log() - self._mean) / self._std, self._layout)
 
+    def loudness(self, latent: Tensor) -> Tensor:
+        """Return the root of the mean square of a latent's mel magnitudes (batch, channels, frames)."""
+        channels = latent.shape[1] // self._bins if self._layout == "channels" else latent.shape[1]
+        mel = torch.exp(taken_back(latent.float(), channels, self._layout) * self._std + self._mean)
+        return mel.square().mean(2).sqrt()
+
     def decode(self, latent: Tensor, media_shape: tuple[int, ...]) -> Tensor:
         """Return sound (batch, \\*media_shape)."""
         channels, samples = media_shape

@@ -31,6 +31,11 @@ class LowRes:
             ``[2, 1, 1]`` makes twice the frames of a film.
         noise: the most noise in training, as a share: what is shown is ``sqrt(1 - n**2) * source + n * eps``.
         level: the noise in sampling, from 0 to ``noise``.
+        residual: the standard deviation of what the source lacks, in the latent: the network then makes that alone,
+            brought to unit variance, which is easier to learn by far where the source tells most of the item. 0 has it
+            make the whole item.
+        consistent: whether what was made is corrected until it is its source again once it is made smaller. Say false
+            where the source is not to be trusted.
 
     Attributes:
         outputs: ``{"channels": channels of the latent + 1}``.
@@ -41,13 +46,15 @@ class LowRes:
     """
 
     takes = (SOURCE,)
-    settable = ("level",)
+    settable = ("level", "consistent")
 
     def __init__(
         self,
         factor: Factor | Sequence[Factor] = 2,
         noise: Annotated[float, Ge(0), Lt(1)] = 0.3,
         level: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        residual: Annotated[float, Ge(0)] = 0.0,
+        consistent: bool = True,
         *,
         media: MediaSpec,
         latent_shape: tuple[int, ...],
@@ -56,7 +63,7 @@ class LowRes:
         of = "conditioner low-res"
         self.factors = factors_of(factor, len(media.shape) - 1, of=of)
         self.source = reduced(media, self.factors, of=of)
-        self._noise, self._level = noise, level
+        self._noise, self._level, self._residual, self.consistent = noise, level, residual, consistent
         self._media, self._shape, self._codec = media, latent_shape, codec
         self.outputs: Mapping[str, int] = {"channels": latent_shape[0] + 1}
 
@@ -86,6 +93,22 @@ class LowRes:
         media = blurred(items.media, items.spec, self.factors, items.resample, of="conditioner low-res")
         noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (items.x0.ndim - 1))
         return {"channels": disturbed(self._latent(media), items.normal(self._shape), noise)}
+
+    def offset(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Return what is there already (items, channels, \\*space), and the scale (items, 1, …) of what is to be added.
+
+        The network makes ``(latent - offset) / scale``. What is there is disturbed, so its noise has to go too: the
+        scale is ``sqrt(residual**2 + noise**2)``.
+
+        Returns:
+            None where the network makes the whole item.
+        """
+        if not self._residual:
+            return None
+        channels = raw["channels"]
+        trust = channels[:, -1:].flatten(1)[:, :1]
+        scale = torch.sqrt(self._residual**2 + (1 - trust) ** 2)
+        return channels[:, :-1], scale.reshape(-1, *(1,) * (channels.ndim - 1))
 
     def _latent(self, media: Tensor) -> Tensor:
         encoded = self._codec.encode(media.to(torch.float32))

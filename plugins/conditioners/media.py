@@ -20,6 +20,8 @@ from ...core.registration.config import PartConfig
 
 __all__ = ["Media"]
 
+_QUIET = 1e-5  # of a latent: nothing is divided by less
+
 
 class Media(nn.Module):
     """Lays media beside an item as a codec of their own sees them, through a few layers that fit their positions.
@@ -35,6 +37,9 @@ class Media(nn.Module):
         hidden: channels of the layers between.
         noise: the most noise in training, as a share.
         level: the noise in sampling, from 0 to ``noise``.
+        envelope: the standard deviation of an item's latent where the codec's ``loudness`` is 1: the network then makes
+            the item divided by its loudness, so that it is as right in what is quiet as in what is loud. 0 has it make
+            the item itself.
 
     Attributes:
         outputs: ``{"channels": width}``.
@@ -53,16 +58,22 @@ class Media(nn.Module):
         hidden: Annotated[int, Ge(8), Le(8192)] = 128,
         noise: Annotated[float, Ge(0), Lt(1)] = 0.3,
         level: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        envelope: Annotated[float, Ge(0)] = 0.0,
         *,
         media: MediaSpec,
         latent_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
-        self._table, self._noise, self._level = codec, noise, level
+        self._table, self._noise, self._level, self._envelope = codec, noise, level, envelope
+        self._space = tuple(latent_shape[1:])
         self._codec: Any = build_part(codec, "codec", where="conditioner media", media=media)
         if isinstance(self._codec, nn.Module):
             raise ConfigError(
                 f"conditioner media: codec {codec.use!r} has weights of its own; use one that has none, such as mel"
+            )
+        if envelope and not hasattr(self._codec, "loudness"):
+            raise ConfigError(
+                f"conditioner media: envelope: codec {codec.use!r} tells no loudness; leave it out, or use mel"
             )
         self._shape = tuple(self._codec.shape(media.shape))
         space, own = latent_shape[1:], self._shape[1:]
@@ -100,6 +111,17 @@ class Media(nn.Module):
         hidden = functional.silu(self.first(hidden))
         hidden = hidden + functional.silu(self.second(hidden))
         return {"channels": unfold(self.last(hidden).movedim(-1, 1), self._steps)}
+
+    def offset(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Return zeros (items, 1, \\*space), and the loudness by which the network's items are divided; or None.
+
+        Source: Lee et al. 2021, arXiv 2106.06406 (noise as loud as the sound, to the same effect).
+        """
+        if not self._envelope:
+            return None
+        loud = self._codec.loudness(raw["latent"][:, :-1])
+        loud = functional.interpolate(loud, self._space, mode="linear", align_corners=False)
+        return torch.zeros_like(loud), self._envelope * loud + _QUIET
 
     def null(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the same again, as ``low-res`` does."""

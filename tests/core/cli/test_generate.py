@@ -148,7 +148,7 @@ def test_json_has_one_object_for_each_item(generate, capsys):
     assert generate("--label", "low", "-n", "3", "--seed", "9", "-o", "x.wav", "--json") == 0
     said = capsys.readouterr()
     lines = [json.loads(line) for line in said.out.splitlines()]
-    assert [list(line) for line in lines] == [["path", "seed", "item", "nfe", "seconds", "sha256"]] * 3
+    assert [list(line) for line in lines] == [["path", "seed", "item", "nfe", "seconds", "stages", "sha256"]] * 3
     for number, line in enumerate(lines):
         data = Path(line["path"]).read_bytes()
         assert (line["path"], line["seed"], line["item"], line["nfe"]) == (f"x-000{number}.wav", 9, number, 8)

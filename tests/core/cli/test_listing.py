@@ -18,6 +18,8 @@ from noiseform.core.registration.registry import current
 
 COMMAND_LINE = {
     "generate": None,  # by modality: see the tests of generation
+    "edit": None,
+    "upscale": None,
     "train": None,
     "convert": ["SOURCE", "OUT", "--overwrite", "--allow-pickle", "--quiet"],
     "replay": None,

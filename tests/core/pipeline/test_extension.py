@@ -12,6 +12,7 @@ from noiseform.core.media import MediaSpec
 from noiseform.core.pipeline.context import CONTEXT
 from noiseform.core.pipeline.extension import extended, longer, plan, windows
 from noiseform.core.pipeline.interpolation import between, interpolated
+from noiseform.core.pipeline.running import Running
 from noiseform.core.pipeline.stage import Stage, build_stage
 from noiseform.core.registration.config import ExtendConfig, StageConfig, checked
 from torch import Tensor
@@ -33,16 +34,17 @@ def stage(media: MediaSpec = FILM, **changes: object) -> Stage:
     return build_stage(checked(StageConfig, table, what="stage"), media)
 
 
-class Counting:
+class Counting(Running):
     """Makes windows in which each position is one more than the one before, from what is known on."""
 
-    def __init__(self) -> None:
+    def __init__(self, built: Stage, keys: tuple[Key, ...] = KEYS) -> None:
+        super().__init__("test", built, keys)
         self.told: list[list[object]] = []
-        self.keys: list[tuple[Key, ...]] = []
+        self.made: list[tuple[Key, ...]] = []
 
-    def __call__(self, conditions, keys) -> Tensor:
+    def window(self, conditions, keys, **_: object) -> Tensor:
         self.told.append([condition.get(CONTEXT) for condition in conditions])
-        self.keys.append(keys)
+        self.made.append(keys)
         rows = []
         for key, context in zip(keys, self.told[-1], strict=True):
             first = 100.0 * key.item if context is None else context.latent[0, 0, 0, 0].item()
@@ -64,15 +66,15 @@ def test_windows_cover_everything_once_and_know_what_they_have_learnt_to(whole, 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 2.0, 5.25])
 def test_each_window_goes_on_from_the_end_of_the_one_before(seconds):
-    made, extend = Counting(), ExtendConfig(seconds=seconds, context=0.75, noise=0.25)
+    made, extend = Counting(stage()), ExtendConfig(seconds=seconds, context=0.75, noise=0.25)
     spec = longer(FILM, seconds, where="test")
-    latent = extended(stage(), spec, extend, made, [{"labels": ()}] * 2, KEYS, where="test")
+    latent = extended(made, spec, extend, [{"labels": ()}] * 2)
     length = spec.shape[1]
     assert length == 8 + round(4 * seconds)
     expected = torch.stack([100.0 * item + torch.arange(float(length)) for item in range(2)])
     assert torch.equal(latent[:, 0, :, 0, 0], expected)
     assert made.told[0] == [None, None]
-    assert [key.window for keys in made.keys for key in keys] == [n for n in range(len(made.keys)) for _ in range(2)]
+    assert [key.window for keys in made.made for key in keys] == [n for n in range(len(made.made)) for _ in range(2)]
     for contexts in made.told[1:]:
         for context in contexts:
             known = int(context.known.sum().item()) // 4
@@ -131,13 +133,13 @@ def test_key_frames_stay_and_what_lies_between_is_made(count, factor):
     if count < inside + 1:
         pytest.skip("too short for a window")
     film = (factor * torch.arange(float(count))).reshape(1, 1, count, 1, 1).expand(1, 1, count, 2, 2)
-    made = Counting()
-    latent = interpolated(stage(), film, factor, 0.1, made, {}, Key(3), where="test")
+    made = Counting(stage(), (Key(3),))
+    latent = interpolated(made, film, factor, 0.1, {})
     assert torch.equal(latent[0, 0, :, 0, 0], torch.arange(float((count - 1) * factor + 1)))
     for (context,) in made.told:
         assert torch.equal(context.known[:, 0, 0], (torch.arange(8) % factor == 0).float())
         assert torch.equal(context.latent[0, ::factor, 0, 0].diff(), torch.full((inside,), float(factor)))
-    assert [keys[0].window for keys in made.keys] == list(range(len(made.keys)))
+    assert [keys[0].window for keys in made.made] == list(range(len(made.made)))
     assert between(FILM, factor) == MediaSpec((1, 7 * factor + 1, 2, 2), (4.0 * factor, None, None), -1.0, 1.0)
 
 
@@ -153,4 +155,4 @@ def test_key_frames_stay_and_what_lies_between_is_made(count, factor):
 )
 def test_what_cannot_be_interpolated_is_refused(built, factor, count, complaint):
     with pytest.raises(ConfigError, match=complaint):
-        interpolated(stage(**built), torch.zeros(1, 1, count, 2, 2), factor, 0, Counting(), {}, Key(0), where="test")
+        interpolated(Counting(stage(**built), (Key(0),)), torch.zeros(1, 1, count, 2, 2), factor, 0.0, {})

@@ -256,7 +256,7 @@ def test_loaded_pipeline_takes_no_more_wishes(pipeline):
 
 def test_without_a_default_a_pipeline_has_to_be_named(monkeypatch):
     monkeypatch.setattr(type(current()), "default_pipeline", lambda registry, modality: None)
-    with pytest.raises(ConfigError, match="no default pipeline makes video; name one"):
+    with pytest.raises(ConfigError, match="no default one makes video; name one"):
         load_pipeline(None, "video")
 
 

@@ -35,9 +35,13 @@ def inverted(denoise: Denoise, x0: Tensor, levels: Sequence[Level[float]]) -> Te
     for here, next in pairwise(levels[-2::-1]):  # from the level `here` to the noisier `next`
         ratio = here.sigma / next.sigma  # a sampler's step would lead from next to here
         rest = here.alpha - ratio * next.alpha
-        guess = x
+        guess, moved = x, x.new_full((len(x),), torch.inf)
         for _ in range(_ITERATIONS):
-            guess = torch.add(x, denoise(guess, next), alpha=-rest) / ratio
+            better = torch.add(x, denoise(guess, next), alpha=-rest) / ratio
+            step = (better - guess).flatten(1).norm(dim=1)
+            # Where the steps are too long the iteration moves away: what it had before is nearer.
+            nearer = (step < moved).reshape(-1, *(1,) * (x.ndim - 1))
+            guess, moved = torch.where(nearer, better, guess), torch.minimum(step, moved)
         x = guess
     return x
 

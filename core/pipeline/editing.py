@@ -265,7 +265,7 @@ def _of_latent(mask: Tensor, stage: Stage, shape: tuple[int, ...], where: str) -
             f"{where}: edit: codec {stage.config.codec.use!r} gives latents of shape {shape} for items of {mask.ndim} "
             "axes; which part of one is which of the other is not known, use another pipeline"
         )
-    if pooled.shape == mask.shape and len(space) == mask.ndim:
+    if pooled.shape == whole.shape:  # each position is its own
         return pooled > 0
     for axis in range(pooled.ndim):  # what lies beside is seen by the same windows and kernels
         wide = pooled.clone()

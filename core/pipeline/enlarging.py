@@ -32,11 +32,13 @@ class Taken:
     Attributes:
         spec: shape and rates of the source of one window.
         factors: how many times as many positions the stage makes of it along each axis.
+        units: tiles begin at multiples of these.
         consistent: whether what it makes has to be the source again once it is made smaller.
     """
 
     spec: MediaSpec
     factors: tuple[int, ...]
+    units: tuple[int, ...]
     consistent: bool
 
 
@@ -55,7 +57,8 @@ def source_of(stage: Stage, *, where: str = "") -> Taken | None:
             f"{where}, stage {stage.config.name!r}: its conditioners take sources of different sizes; give one factor"
         )
     consistent = any(getattr(one, "consistent", False) for one in takers) and math.prod(first.factors) > 1
-    return Taken(first.source, tuple(first.factors), consistent)
+    units = [math.lcm(*each) for each in zip(*(getattr(one, "units", one.factors) for one in takers), strict=True)]
+    return Taken(first.source, tuple(first.factors), tuple(units), consistent)
 
 
 def made_from(stage: Stage, given: MediaSpec, *, where: str) -> MediaSpec:
@@ -87,7 +90,7 @@ def tiles_of(stage: Stage, whole: MediaSpec) -> Tiles:
     assert taken is not None, "the stage has a source"
     window = stage.media.shape[1:]
     sizes = tuple(max(size, least) for size, least in zip(whole.shape[1:], window, strict=True))
-    unit = tuple(math.lcm(factor, ratio) for factor, ratio in zip(taken.factors, _ratio(stage), strict=True))
+    unit = tuple(math.lcm(factor, ratio) for factor, ratio in zip(taken.units, _ratio(stage), strict=True))
     return Tiles(tuple(-(-size // part) * part for size, part in zip(sizes, unit, strict=True)), window, unit)
 
 
@@ -222,25 +225,23 @@ class _Whole:
     def latent_at(self, row: int, start: Sequence[int], window: Sequence[int]) -> Tensor | None:
         """Return what the stage before made of an item's tile; None where its positions are not the item's."""
         latent, shape = self._before.latent, self._before.spec.shape[1:]
-        if latent is None or any(size % have for size, have in zip(shape, latent.shape[2:], strict=False)):
+        if latent is None or latent.ndim - 2 != len(shape):
             return None
-        if latent.ndim - 2 != len(shape):
+        # A codec may round up: the last position of a latent then stands for less than the others.
+        ratio = [-(-size // have) for size, have in zip(shape, latent.shape[2:], strict=True)]
+        fits = all(-(-size // by) == have for size, by, have in zip(shape, ratio, latent.shape[2:], strict=True))
+        if not fits or any(begin % by or size % by for begin, size, by in zip(start, window, ratio, strict=True)):
             return None
-        ratio = [size // have for size, have in zip(shape, latent.shape[2:], strict=True)]
-        if any(begin % by or size % by for begin, size, by in zip(start, window, ratio, strict=True)):
-            return None
-        short = [
-            size // factor // by * factor - have
-            for size, factor, by, have in zip(self._sizes, self.taken.factors, ratio, latent.shape[2:], strict=True)
-        ]
-        whole = _padded(latent[row : row + 1], [max(0, one) for one in short])[0]
+        sizes = (-(-size // by) for size, by in zip(self._sizes, ratio, strict=True))
+        short = [size - have for size, have in zip(sizes, latent.shape[2:], strict=True)]
         along = zip(start, window, ratio, strict=True)
+        whole = _padded(latent[row : row + 1], short)[0]
         return whole[box(slice(begin // by, (begin + size) // by) for begin, size, by in along)]
 
     def _resampled(self, media: Tensor, given: MediaSpec, wanted: MediaSpec) -> Tensor:
         if self._resample is None:
             raise ConfigError(f"{self._where}: this modality cannot resample its media; use a stage with factor = 1")
-        return self._resample(media.to("cpu", torch.float32), given, wanted)
+        return self._resample(media.to("cpu", torch.float32), given, wanted).clamp(wanted.low, wanted.high)
 
 
 def _corrected(made: Tensor, source: _Whole, start: tuple[int, ...], tiles: Tiles, resample: Resample | None) -> Tensor:

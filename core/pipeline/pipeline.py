@@ -224,12 +224,19 @@ class Pipeline:
         spec = self._acceptable(spec)
         numbers = [number for number, stage in enumerate(self.stages) if source_of(stage) is not None]
         stages = [self.stages[number] for number in numbers]
-        once = math.prod(max(taken.factors) for taken in map(source_of, stages) if taken is not None)
+        takens = [taken for taken in map(source_of, stages) if taken is not None]
+        once = math.prod(max(taken.factors) for taken in takens)
         rounds = 1 if factor is None else round(math.log(factor, once)) if once > 1 and factor >= once else 0
         if factor is not None and once**rounds != factor:
             raise ConfigError(
                 f"{self._where}: factor: it makes items {once} times as large, or a power of that, not {factor}; "
                 "take another factor or another pipeline"
+            )
+        timed = any(taken.factors[axis] > 1 for taken in takens for axis, rate in enumerate(taken.spec.rates) if rate)
+        if rounds > 1 and timed:
+            raise ConfigError(
+                f"{self._where}: factor: what it makes has the rate that it has learnt, so it makes {once} times as much "
+                "once and no more; leave the factor out"
             )
         planned = []
         for again in range(rounds):

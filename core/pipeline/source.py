@@ -98,7 +98,8 @@ def blurred(media: Tensor, spec: MediaSpec, factors: Sequence[int], resample: Re
     if resample is None:
         raise ConfigError(f"{of}: this modality cannot resample its media; use factor = 1")
     low = reduced(spec, factors, of=of)
-    return resample(resample(media, spec, low), low, spec)
+    small = resample(media, spec, low).clamp(spec.low, spec.high)
+    return resample(small, low, spec).clamp(spec.low, spec.high)
 
 
 def disturbed(latent: Tensor, eps: Tensor, noise: Tensor) -> Tensor:

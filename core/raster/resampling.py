@@ -11,9 +11,8 @@ __all__ = ["resampled"]
 def resampled(pixels: Tensor, height: int, width: int) -> Tensor:
     """Return pixels (batch, channels, height, width) of another size, by a bicubic filter that does not alias.
 
-    Both sizes cover the same ground, edge to edge. Values stay between 0 and 1.
+    Both sizes cover the same ground, edge to edge. It is linear: next to edges values may overshoot those given.
     """
     if pixels.shape[2:] == (height, width):
         return pixels
-    made = functional.interpolate(pixels, (height, width), mode="bicubic", align_corners=False, antialias=True)
-    return made.clamp(0, 1)
+    return functional.interpolate(pixels, (height, width), mode="bicubic", align_corners=False, antialias=True)

@@ -150,6 +150,7 @@ class DenoisingTask:
             index = number * len(data) // config.samples
             media = data.item(index, start=0.5)
             low = media if resample is None or spec == self._media else resample(media[None], self._media, spec)[0]
+            low = low.clamp(spec.low, spec.high)
             try:
                 made = pipeline.enlarge(low, spec, data.conditions(index), seed=config.seed)
             except NumericError as error:  # of a model that has not learnt enough: no reason to end its training

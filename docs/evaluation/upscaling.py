@@ -146,13 +146,13 @@ def photographs(data: Path, pipeline: str, names: list[str], steps: int | None) 
     loaded = image.load(pipeline, steps=steps, upscale=True)
 
     def half(picture: Tensor) -> Tensor:
-        return resampled(picture[None], picture.shape[1] // 2, picture.shape[2] // 2)[0]
+        return resampled(picture[None], picture.shape[1] // 2, picture.shape[2] // 2)[0].clamp(0, 1)
 
     real, plain, made = [], [], []
     for path in sorted(path for path in data.iterdir() if path.stem in names):
         picture = image.read(path).pixels
         real.append(picture)
-        plain.append(resampled(half(picture)[None], *picture.shape[1:])[0])
+        plain.append(resampled(half(picture)[None], *picture.shape[1:])[0].clamp(0, 1))
         made.append(image.upscale(image.Image(half(picture)), loaded, seed=0).pixels)
     return told(("bicubic", pipeline), real, [plain, made], half)
 
@@ -176,9 +176,9 @@ def films(data: Path, pipeline: str, names: list[str], steps: int | None) -> Fig
         few = (len(frames) - 1) // factor + 1
         low = MediaSpec((3, few, edge // size, edge // size), (16.0 / factor, None, None), 0.0, 1.0)
         whole = frames.transpose(0, 1)[None]
-        small = resampled(whole, spec, low)
+        small = resampled(whole, spec, low).clamp(0, 1)
         large = video.upscale(video.Video(small[0].transpose(0, 1), 16.0 / factor), loaded, seed=0).frames
-        blend = resampled(small, low, spec)[0].transpose(0, 1)
+        blend = resampled(small, low, spec)[0].transpose(0, 1).clamp(0, 1)
         new = [number for number in range(len(frames)) if factor == 1 or number % factor]
         real += [frames[number] for number in new]
         plain += [blend[number] for number in new]

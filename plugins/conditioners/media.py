@@ -44,6 +44,7 @@ class Media(nn.Module):
     Attributes:
         outputs: ``{"channels": width}``.
         factors: 1 for each axis: the source has the item's own shape.
+        units: positions of the item for one of the codec's, where windows of a longer one begin.
 
     Source: Chen et al. 2020, arXiv 2009.00713 (a diffusion vocoder); Huang et al. 2023, arXiv 2302.03917, section 3.
     """
@@ -86,6 +87,7 @@ class Media(nn.Module):
         self.source = media
         self.outputs: Mapping[str, int] = {"channels": width}
         self._steps = tuple(size // part for size, part in zip(space, own, strict=True))
+        self.units = self._steps
         cell = width
         for step in self._steps:
             cell *= step

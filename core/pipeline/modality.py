@@ -62,10 +62,10 @@ class Modality(Protocol):
     One whose items have a length in time also has ``lasting(media, seconds)``, which returns a ``[media]`` table of
     that length. One whose items can be brought to other sizes and rates, as cascades need it, has
     ``resampled(media, given, wanted)``, which returns media (batch, \\*wanted.shape) for media (batch, \\*given.shape),
-    free of aliasing and linear, so that values may overshoot. One whose files can be read has ``read(path)``, which returns an item, and
-    ``take(item, spec, fit=...)``, which returns its tensor with the channels of ``spec`` and what that is then: with
-    ``fit`` at the size and the rates of ``spec`` too, but of its own length in time. What an item has beside that, as a
-    film has sound, ``kept(made, given)`` hands on to what was made of it.
+    free of aliasing and linear, so that values may overshoot. One whose files can be read has ``read(path)``, which
+    returns an item, and ``take(item, spec, fit=...)``, which returns its tensor with the channels of ``spec`` and what
+    that is then: with ``fit`` at the size and the rates of ``spec`` too, but of its own length in time. What an item
+    has beside that, as a film has sound, ``kept(made, given)`` hands on to what was made of it.
     """
 
     name: str

@@ -235,8 +235,8 @@ class Pipeline:
         timed = any(taken.factors[axis] > 1 for taken in takens for axis, rate in enumerate(taken.spec.rates) if rate)
         if rounds > 1 and timed:
             raise ConfigError(
-                f"{self._where}: factor: what it makes has the rate that it has learnt, so it makes {once} times as much "
-                "once and no more; leave the factor out"
+                f"{self._where}: factor: what it makes has the rate that it has learnt, so it makes {once} times as "
+                "much once and no more; leave the factor out"
             )
         planned = []
         for again in range(rounds):

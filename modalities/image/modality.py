@@ -94,5 +94,5 @@ class ImageModality:
             return [f"black: the brightest value is {brightest:.2g}"]
         if brightest - darkest < _STEP:
             return [f"constant: every value is {brightest:.3g}"]
-        clipped = ((pixels < _STEP / 2) | (pixels > 1 - _STEP / 2)).double().mean().item()
+        clipped = int(((pixels < _STEP / 2) | (pixels > 1 - _STEP / 2)).sum()) / pixels.numel()
         return [f"clipped: {clipped:.1%} of the values are 0 or 1"] if clipped > _CLIPPED else []

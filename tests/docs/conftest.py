@@ -117,12 +117,18 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
         noise = torch.rand(10, 3, 40, 40, generator=torch.Generator().manual_seed(number))
         Video(noise, 8.0).save(folder / "films" / fruit / "a.mp4")
     (folder / "stand-in.toml").write_text(STAND_IN)
+    soundfile.write(folder / "telephone.wav", 0.3 * torch.sin(torch.arange(2000) / 3).numpy(), 4000)
+    (folder / "four.toml").write_text(
+        STAND_IN.replace("sample_rate = 8000, seconds = 0.1", "sample_rate = 4000, seconds = 0.2")
+    )
     (folder / "garments.toml").write_text(GARMENTS_STAND_IN)
     (folder / "fruit.toml").write_text(FILMS_STAND_IN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NOISEFORM_MALLOC", "0")
         recipe, recordings = str(folder / "stand-in.toml"), str(folder / "recordings")
         assert main(["train", recipe, "--data", recordings, "-o", str(folder / "model"), "--quiet"]) == 0
+        recipe, run = str(folder / "four.toml"), str(folder / "runs" / "four")
+        assert main(["train", recipe, "--data", recordings, "-o", run, "--quiet"]) == 0
         recipe, run = str(folder / "garments.toml"), str(folder / "runs" / "garments")
         assert main(["train", recipe, "--data", str(idx), "-o", run, "--quiet"]) == 0
         recipe, run = str(folder / "fruit.toml"), str(folder / "runs" / "fruit")
@@ -139,6 +145,7 @@ def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         (here / name).symlink_to(ROOT / name)
     for name in ("recordings", "fashion_mnist", "films", "model", "runs"):
         shutil.copytree(materials / name, here / name)
+    shutil.copy(materials / "telephone.wav", here)
     (here / "takes").mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setenv("NOISEFORM_MALLOC", "0")  # of the command line's own process, which this is not

@@ -13,7 +13,7 @@ from noiseform import ConfigError, MediaError, MediaSpec
 from noiseform.core.storage.atomic import whole_file
 from PIL import Image, ImageDraw
 
-RECORD = "# noiseform "
+RECORD, RATE = "# noiseform ", "# rate "
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class SeriesModality:
         """Say before anything is made what could not be written: here there is nothing."""
 
     def write(self, item, path, *, record, overwrite):
-        rows = [",".join(f"channel {n}" for n in range(len(item.values)))]
+        rows = [f"{RATE}{item.rate}", ",".join(f"channel {n}" for n in range(len(item.values)))]
         rows += [",".join(f"{value:.6f}" for value in step) for step in item.values.T.tolist()]
         head = [f"{RECORD}{json.dumps(item.record)}"] if record and item.record else []
         with whole_file(path, overwrite=overwrite) as file:  # whole or not at all
@@ -57,6 +57,28 @@ class SeriesModality:
         with open(path, encoding="utf-8") as file:
             first = file.readline(2**20)
         return json.loads(first.removeprefix(RECORD)) if first.startswith(RECORD) else None
+
+    def read(self, path):
+        values, rate = read_values(path)
+        return Series(values, rate or 1.0, self.read_record(path))
+
+    def take(self, item, spec, *, fit):
+        """Return the values of an item, for `edit` and `upscale`: with ``fit`` at the rate that the model knows."""
+        if not isinstance(item, Series) or len(item.values) != spec.shape[0]:
+            raise ConfigError(f"series: expected {spec.shape[0]} channels, got {item!r:.80}")
+        given = MediaSpec(tuple(item.values.shape), (item.rate,), spec.low, spec.high)
+        if not fit or item.rate == spec.rates[0]:
+            return item.values, given
+        steps = max(1, round(item.values.shape[1] * spec.rates[0] / item.rate))
+        wanted = MediaSpec((spec.shape[0], steps), spec.rates, spec.low, spec.high)
+        return self.resampled(item.values[None], given, wanted)[0], wanted
+
+    def resampled(self, media, given, wanted):
+        """Return values (batch, channels, steps) at another rate, for cascades: by a straight line, or as means."""
+        size = wanted.shape[1]
+        if size < media.shape[2]:
+            return torch.nn.functional.adaptive_avg_pool1d(media, size)
+        return torch.nn.functional.interpolate(media, size, mode="linear", align_corners=False)
 
     def sheet(self, items, captions, path, *, overwrite):
         """Draw each series as a curve, one below the other."""
@@ -74,6 +96,17 @@ class SeriesModality:
         return ["constant"] if item.values.std() < 1e-6 else []
 
 
+def read_values(path):
+    """Return the values (channels, steps) of a file and its rate, or None. Raises MediaError where it is damaged."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+        rates = [float(line.removeprefix(RATE)) for line in lines if line.startswith(RATE)]
+        rows = [line for line in lines if not line.startswith("#")]
+        return torch.tensor([[float(text) for text in row.split(",")] for row in rows[1:]]).T, next(iter(rates), None)
+    except (OSError, ValueError) as error:
+        raise MediaError(f"cannot read: {path}: {error}; give a CSV file of numbers") from error
+
+
 class SeriesDataset:
     """The CSV files of a folder; the words of a file's name, but for its last one, describe it."""
 
@@ -83,11 +116,10 @@ class SeriesDataset:
     def __init__(self, folder: Path, spec: MediaSpec) -> None:
         self._paths, self._values, self.skipped = [], [], []
         for path in sorted(folder.glob("*.csv")):
-            lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
             try:
-                values = torch.tensor([[float(text) for text in line.split(",")] for line in lines[1:]]).T
+                values, _ = read_values(path)
                 assert tuple(values.shape) == spec.shape, f"shape {tuple(values.shape)} where {spec.shape} is wanted"
-            except (ValueError, AssertionError) as error:
+            except (MediaError, AssertionError) as error:
                 self.skipped.append((path.name, str(error)))
             else:
                 self._paths.append(path)

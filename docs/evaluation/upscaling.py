@@ -1,6 +1,7 @@
 """What super-resolution adds, beside what plain interpolation gives: speech, photographs, films. None was learnt from.
 
     python docs/evaluation/upscaling.py speech --data fsdd_train.tar.gz --pipeline speech-x2
+    python docs/evaluation/upscaling.py speech --data fsdd_train.tar.gz --pipeline speech-x2 --faulty --level 0.1
     python docs/evaluation/upscaling.py vocoder --data fsdd_train.tar.gz --pipeline spoken-digits
     python docs/evaluation/upscaling.py photographs --data kodak --pipeline photographs-x2
     python docs/evaluation/upscaling.py films --data fruits360_rotation --pipeline turning-fruit-time
@@ -56,18 +57,42 @@ def spectral_distance(some: list[Tensor], others: list[Tensor], low: float, high
     return torch.cat(frames).mean().item()
 
 
-def speech(data: Path, pipeline: str, count: int, steps: int | None) -> Figures:
-    """Figures of held-back recordings at half their rate, made 8 kHz again."""
+def griffin_lim(wave: Tensor) -> Tensor:
+    """Return a wave ``(samples,)`` at half the rate as a mel spectrogram and Griffin-Lim leave it: a faulty source."""
+    from noiseform import MediaSpec, build
+
+    spec = MediaSpec((1, len(wave)), (SAMPLE_RATE / 2,), -1.0, 1.0)
+    codec = build("codec", "mel", bins=40, hop=64, window=256, media=spec)
+    return codec.decode(codec.encode(wave[None, None]), spec.shape)[0, 0]
+
+
+def speech(
+    data: Path, pipeline: str, count: int, steps: int | None, level: float | None = None, faulty: bool = False
+) -> Figures:
+    """Figures of held-back recordings at half their rate, made 8 kHz again.
+
+    Args:
+        data: the recordings.
+        pipeline: makes them larger.
+        count: how many.
+        steps: of its sampler.
+        level: of noise-conditioning augmentation.
+        faulty: what is given has been a mel spectrogram and is no longer to be trusted.
+    """
     from noiseform import audio
     from noiseform.modalities.audio.convert import resample
 
     clips = read_fsdd(data, HELD_BACK)
-    loaded = audio.load(pipeline, steps=steps, upscale=True)
+    table = "stages.large.conditioners.0"
+    settings = [] if level is None else [f"{table}.level={level}"]
+    settings += [f"{table}.consistent=false"] if faulty else []
+    loaded = audio.load(pipeline, steps=steps, settings=settings, upscale=True)
     real, plain, made, given = [], [], [], []
     for number in torch.linspace(0, len(clips) - 1, count).long().tolist():
         length = int(clips.lengths[number]) // 2 * 2
         wave = clips.waves[number, :length]
         half = resample(wave[None], SAMPLE_RATE, SAMPLE_RATE // 2)
+        half = griffin_lim(half[0])[None] if faulty else half
         large = audio.upscale(audio.Audio(half, SAMPLE_RATE // 2), loaded, seed=number)
         real.append(wave)
         given.append(half[0])
@@ -246,13 +271,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pipeline", required=True)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--level", type=float, help="of noise-conditioning augmentation, for speech")
+    parser.add_argument("--faulty", action="store_true", help="speech that has been a mel spectrogram before")
     parser.add_argument("--count", type=int, default=60, help="recordings of speech")
     parser.add_argument(
         "--names", nargs="+", help="of photographs or films, without ending; those held back if omitted"
     )
     choice = parser.parse_args()
     if choice.kind == "speech":
-        figures = speech(choice.data, choice.pipeline, choice.count, choice.steps)
+        figures = speech(choice.data, choice.pipeline, choice.count, choice.steps, choice.level, choice.faulty)
     elif choice.kind == "vocoder":
         figures = vocoder(choice.data, choice.pipeline, choice.count, choice.steps)
     elif choice.kind == "photographs":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..registration.attribution import plugins_named
-from .options import asking, sampling, telling, writing
+from .options import asking, sampling, writing
 
 __all__ = ["edit"]
 
@@ -30,9 +31,9 @@ __all__ = ["edit"]
 @click.option("--resample", type=int, default=1, show_default=True, help="Make each step so often (RePaint).")
 @asking
 @click.option("-n", "--count", type=int, default=1, show_default=True, help="How many.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same items.")
 @sampling
 @writing
-@telling
 @plugins_named("edit")
 def edit(
     modality: str,
@@ -44,28 +45,11 @@ def edit(
     between: str | None,
     at: tuple[float, ...],
     resample: int,
-    labels: tuple[str, ...],
-    prompt: str | None,
-    negative_labels: tuple[str, ...],
-    negative_prompt: str | None,
     count: int,
     seed: int,
-    steps: int | None,
-    sampler: str | None,
-    grid: str | None,
-    guidance: float | None,
-    settings: tuple[str, ...],
-    device: str,
-    dtype: str,
-    compile: bool,
-    output: str | None,
-    overwrite: bool,
-    previews: str | None,
-    sheet: str | None,
-    no_record: bool,
-    strict: bool,
-    as_json: bool,
-    quiet: bool,
+    asked: dict[str, Any],
+    sampled: dict[str, Any],
+    out: dict[str, Any],
 ) -> None:
     """Change an item: a part of it, its ends, or the whole.
 
@@ -88,36 +72,13 @@ def edit(
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     count = max(count, len(at))
-    wishes = conditions_of(labels, prompt, negative_labels, negative_prompt, count=count)
+    wishes = conditions_of(**asked, count=count)
     change = Change(masks or None, extend, strength, None if between is None else Path(between), at or None, resample)
     change.check()
     kind = build("modality", modality)
-    delivery = Delivery(
-        "edit",
-        kind,
-        output,
-        f"{Path(file).stem}-edited",
-        count=count,
-        overwrite=overwrite,
-        sheet=sheet,
-        previews=previews,
-        record=not no_record,
-        strict=strict,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    delivery = Delivery("edit", kind, f"{Path(file).stem}-edited", count, out)
     keep_large_blocks()
-    loaded = Verbs(modality).load(
-        pipeline,
-        steps=steps,
-        sampler=sampler,
-        grid=grid,
-        guidance=guidance,
-        settings=settings,
-        device=device,
-        dtype=dtype,
-        compile=compile,
-    )
+    loaded = Verbs(modality).load(pipeline, **sampled)
     job = change.job(loaded, Path(file), wishes)
     kind.check_output(delivery.targets[0], job.spec)
     delivery.deliver(

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,8 +17,9 @@ from ..naming import printable
 
 if TYPE_CHECKING:
     from ..diffusion.sampling import Observer
+    from ..pipeline.made import Made, StageMade
     from ..pipeline.modality import Media, Modality
-    from ..pipeline.pipeline import Made, Pipeline, StageMade
+    from ..pipeline.pipeline import Pipeline
 
 __all__ = ["Delivery", "stages_told"]
 
@@ -29,44 +30,22 @@ class Delivery:
     Args:
         doing: the command, for messages.
         modality: what the items are.
-        output: file or folder that the user names, or None.
-        default: name without ending where there is none.
+        default: name without ending where the user names no file.
         count: how many items.
-        overwrite: replace files.
-        sheet: a picture of all items, or None.
-        previews: folder of pictures of the steps, or None.
-        record: leave how it was made in the files.
-        strict: refuse items that look wrong.
-        as_json: tell each item as JSON.
-        quiet: tell nothing.
+        out: what the user says, see :func:`~.options.writing`.
 
     Raises:
         ConfigError: a name has an unknown ending, or cannot be written.
     """
 
-    def __init__(
-        self,
-        doing: str,
-        modality: Modality,
-        output: str | None,
-        default: str,
-        *,
-        count: int,
-        overwrite: bool,
-        sheet: str | None = None,
-        previews: str | None = None,
-        record: bool = True,
-        strict: bool = False,
-        as_json: bool = False,
-        quiet: bool = False,
-    ) -> None:
+    def __init__(self, doing: str, modality: Modality, default: str, count: int, out: Mapping[str, Any]) -> None:
         from ..storage.atomic import check_writable
 
-        self._doing, self._modality, self._sheet, self._previews = doing, modality, sheet, previews
-        self._overwrite, self._record, self._strict = overwrite, record, strict
-        self._json, self._quiet = as_json, quiet
+        self._doing, self._modality, self._out = doing, modality, out
+        sheet: str | None = out["sheet"]
+        overwrite: bool = out["overwrite"]
         folders: Sequence[str] = getattr(modality, "folders", ())
-        self.targets = _targets(doing, modality, output, default, folders, count)
+        self.targets = _targets(doing, modality, out["output"], default, folders, count)
         if sheet and Path(sheet) in self.targets:
             raise ConfigError(f"{doing}: --sheet {printable(sheet)} is also the output; give the picture its own name")
         if sheet and Path(sheet).suffix.lower() != ".png":
@@ -93,29 +72,29 @@ class Delivery:
             captions: of the sheet.
             kept: puts to an item what it keeps of what it was made from.
         """
-        modality = self._modality
-        observers = [_previewing(pipeline, Path(self._previews))] if self._previews else []
+        modality, out = self._modality, self._out
+        observers = [_previewing(pipeline, Path(out["previews"]))] if out["previews"] else []
         shown: list[Media] = []
-        with _progress(pipeline, len(self.targets), steps, quiet=self._quiet or self._json) as progress:
+        with _progress(pipeline, len(self.targets), steps, quiet=out["quiet"] or out["as_json"]) as progress:
             if pipeline.compiler is not None:
                 pipeline.compiler.tell = progress.say
             items = make([*observers, *progress.observers])
             for made, target in zip(items, self.targets, strict=True):
                 media = made.media if kept is None else kept(made.media)
                 for complaint in modality.warnings(media):
-                    if self._strict:
+                    if out["strict"]:
                         raise NumericError(
                             f"{self._doing}: item {made.item}: {complaint}; try another seed or less guidance"
                         )
                     warnings.warn(f"item {made.item} is {complaint}", stacklevel=1)
-                modality.write(media, target, record=self._record, overwrite=self._overwrite)
+                modality.write(media, target, record=not out["no_record"], overwrite=out["overwrite"])
                 progress.tell(made, target)
-                if self._json and not self._quiet:
+                if out["as_json"] and not out["quiet"]:
                     click.echo(json.dumps(_report(made, target, seed)))
-                if self._sheet:
+                if out["sheet"]:
                     shown.append(media)
-        if self._sheet:
-            modality.sheet(shown, captions, self._sheet, overwrite=self._overwrite)
+        if out["sheet"]:
+            modality.sheet(shown, captions, out["sheet"], overwrite=out["overwrite"])
 
 
 def _targets(

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ..diffusion.sampling import Observer, SamplingStep
 from ..naming import printable
-from ..pipeline.pipeline import Made
+from ..pipeline.made import Made
 from .making import stages_told
 
 __all__ = ["bar"]

@@ -18,8 +18,9 @@ from ..naming import printable
 from ..registration.attribution import plugins_named
 
 if TYPE_CHECKING:
+    from ..pipeline.made import Made
     from ..pipeline.modality import Modality
-    from ..pipeline.pipeline import Made, Pipeline
+    from ..pipeline.pipeline import Pipeline
     from ..pipeline.record import Record
 
 __all__ = ["replay"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..registration.attribution import plugins_named
-from .options import asking, sampling, telling, writing
+from .options import asking, sampling, writing
 
 __all__ = ["upscale"]
 
@@ -18,36 +19,19 @@ __all__ = ["upscale"]
 @click.option("--pipeline", metavar="PIPELINE", help="A name (noiseform list pipeline) or a model folder.")
 @click.option("--factor", type=int, metavar="N", help="How many times as large. [default: what the pipeline makes]")
 @asking
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same items.")
 @sampling
 @writing
-@telling
 @plugins_named("upscale")
 def upscale(
     modality: str,
     file: str,
     pipeline: str | None,
     factor: int | None,
-    labels: tuple[str, ...],
-    prompt: str | None,
-    negative_labels: tuple[str, ...],
-    negative_prompt: str | None,
     seed: int,
-    steps: int | None,
-    sampler: str | None,
-    grid: str | None,
-    guidance: float | None,
-    settings: tuple[str, ...],
-    device: str,
-    dtype: str,
-    compile: bool,
-    output: str | None,
-    overwrite: bool,
-    previews: str | None,
-    sheet: str | None,
-    no_record: bool,
-    strict: bool,
-    as_json: bool,
-    quiet: bool,
+    asked: dict[str, Any],
+    sampled: dict[str, Any],
+    out: dict[str, Any],
 ) -> None:
     """Make an item of any size larger.
 
@@ -68,35 +52,11 @@ def upscale(
         from .making import Delivery
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
-    (wish,) = conditions_of(labels, prompt, negative_labels, negative_prompt, count=1)
+    (wish,) = conditions_of(**asked, count=1)
     kind = build("modality", modality)
-    delivery = Delivery(
-        "upscale",
-        kind,
-        output,
-        f"{Path(file).stem}-large",
-        count=1,
-        overwrite=overwrite,
-        sheet=sheet,
-        previews=previews,
-        record=not no_record,
-        strict=strict,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    delivery = Delivery("upscale", kind, f"{Path(file).stem}-large", 1, out)
     keep_large_blocks()
-    loaded = Verbs(modality).load(
-        pipeline,
-        upscale=True,
-        steps=steps,
-        sampler=sampler,
-        grid=grid,
-        guidance=guidance,
-        settings=settings,
-        device=device,
-        dtype=dtype,
-        compile=compile,
-    )
+    loaded = Verbs(modality).load(pipeline, upscale=True, **sampled)
     job = enlargement(loaded, Path(file), wish, factor)
     kind.check_output(delivery.targets[0], job.spec)
     delivery.deliver(

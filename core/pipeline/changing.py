@@ -12,8 +12,9 @@ from ..diffusion.sampling import Observer
 from ..errors import ConfigError
 from ..media import MediaSpec
 from .given import given, to_edit
+from .made import Made
 from .modality import Media
-from .pipeline import Made, Pipeline
+from .pipeline import Pipeline
 from .regions import is_text_of_region
 from .running import Conditions
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,62 +24,12 @@ from .editing import Edit, blended, edited, mixture, windows_of
 from .enlarging import enlarged, made_from, source_of, tiles_of
 from .extension import extended, longer, plan
 from .interpolation import between, interpolated
-from .modality import Media, Modality
+from .made import Made, Planned, StageMade, digest, told_of_sources
+from .modality import Modality
 from .running import Conditions, Result, Running
 from .stage import Stage
 
-__all__ = ["Made", "Pipeline", "Planned", "StageMade"]
-
-
-@dataclass(frozen=True)
-class StageMade:
-    """What one stage took for one item.
-
-    Attributes:
-        name: of the stage.
-        nfe: network forward passes.
-        seconds: the item's share of the time.
-    """
-
-    name: str
-    nfe: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A stage that is to run.
-
-    Attributes:
-        number: of the stage in its pipeline.
-        key: of the stage in the keys of what it draws; another one where it runs again.
-        windows: how many it makes of an item.
-        spec: of what it makes.
-    """
-
-    number: int
-    key: int
-    windows: int
-    spec: MediaSpec
-
-
-@dataclass(frozen=True)
-class Made:
-    """One item with what its making took.
-
-    Attributes:
-        media: the item.
-        item: its number.
-        nfe: network forward passes, of all stages.
-        seconds: its share of the time.
-        stages: the same for each stage.
-    """
-
-    media: Media
-    item: int
-    nfe: int
-    seconds: float
-    stages: tuple[StageMade, ...] = ()
+__all__ = ["Pipeline"]
 
 
 @dataclass(frozen=True)
@@ -280,7 +229,7 @@ class Pipeline:
         planned = self.enlarging(spec, factor)
         refuse_too_much(planned[-1].spec.shape, self.stages[planned[0].number].latent_shape, 1, "upscale")
         given = Result(spec, lambda: media[None])
-        told = _made_from("upscale", [media], factor=factor)
+        told = told_of_sources("upscale", [media], factor=factor)
         (made,) = self._made([condition], (Key(seed),), observers, given, planned, "upscale", told)
         return made
 
@@ -314,8 +263,8 @@ class Pipeline:
         stage, planned = self.editing(spec, edit)
         refuse_too_much(planned[-1].spec.shape, stage.latent_shape, 1, "edit")
         last = planned[-1].spec
-        wish = {"mask": _digest(edit.mask), "strength": edit.strength, "resample": edit.times}
-        told = _made_from("edit", [media], **(wish if wished is None else wished))
+        wish = {"mask": digest(edit.mask), "strength": edit.strength, "resample": edit.times}
+        told = told_of_sources("edit", [media], **(wish if wished is None else wished))
         for number, condition in enumerate(conditions):
 
             def begun(running: Running, condition: Mapping[str, object] = condition) -> Result:
@@ -381,7 +330,7 @@ class Pipeline:
                 latent = mixture(running, items, share, [condition])
                 return Result(spec, lambda: running.decoded(latent, spec.shape), latent, stage.config.codec)
 
-            told = _made_from("edit", list(items), at=share)
+            told = told_of_sources("edit", list(items), at=share)
             key = Key(seed, item=first + number)
             yield from self._made([condition], (key,), observers, begun, planned, "edit", told)
 
@@ -415,7 +364,7 @@ class Pipeline:
             latent = interpolated(running, known, factor, self.config.extend.noise, condition)
             return Result(result, lambda: running.decoded(latent, result.shape))
 
-        told = _made_from("interpolate", [media], factor=factor)
+        told = told_of_sources("interpolate", [media], factor=factor)
         (made,) = self._made(
             [condition], (Key(seed),), observers, whole, [Planned(0, 0, 1, result)], "interpolate", told
         )
@@ -501,13 +450,3 @@ class Pipeline:
                 name: list(value) if isinstance(value, tuple) else value for name, value in condition.items()
             },
         }
-
-
-def _made_from(verb: str, sources: Sequence[Tensor], **wish: object) -> dict[str, object]:
-    """Return what the record of an item says of those that it was made from."""
-    said = {name: value for name, value in wish.items() if value is not None}
-    return {"made_from": {"verb": verb, "sources": [_digest(one) for one in sources], **said}}
-
-
-def _digest(media: Tensor) -> str:
-    return hashlib.sha256(media.contiguous().cpu().numpy().data).hexdigest()

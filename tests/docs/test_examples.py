@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from noiseform import CheckpointError, build
+from noiseform.core.cli.main import main
 from noiseform.core.diffusion.process import complete, levels_at
 from noiseform.core.media import MediaSpec
 from noiseform.core.pipeline.conversion import convert
@@ -89,6 +90,55 @@ def test_metric(own):
     metric = build("metric", "spectrum")
     assert metric.compare(items, items) == {"decibels": 0}
     assert metric.compare(items[:2], items[2:])["decibels"] > 0
+
+
+LARGER = """\
+modality = "series"
+[media]
+channels = 1
+steps = 48
+rate = 50
+[[stages]]
+process = { use = "flow" }
+objective = { use = "velocity" }
+network = { use = "conv-1d", channels = 8, depth = 1 }
+CONDITIONERS
+steps = 2
+[training]
+steps = 2
+batch_size = 2
+sample_every = 2
+samples = 2
+"""
+
+
+def test_a_modality_from_outside_is_edited_and_made_larger(own, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "waves").mkdir()
+    modality = build("modality", "series")
+    spec = modality.spec({"channels": 1, "steps": 48, "rate": 50})
+    for number in range(3):
+        wave = torch.sin(torch.arange(48) * (number + 1) / 9)[None]
+        modality.write(modality.wrap(wave, spec, None), f"waves/slow_sine_{number}.csv", record=False, overwrite=False)
+    unet = '{ use = "unet-1d", channels = [8], blocks = 1, head_width = 8 }\nconditioners = [{ use = "low-res" }, { use = "words", width = 8 }]'
+    plain = LARGER.replace("CONDITIONERS", 'conditioners = [{ use = "words", width = 8 }]')
+    (tmp_path / "plain.toml").write_text(plain)
+    large = LARGER.replace('{ use = "conv-1d", channels = 8, depth = 1 }\nCONDITIONERS', unet)
+    (tmp_path / "large.toml").write_text(large)
+    for name in ("plain", "large"):
+        assert main(["train", f"{name}.toml", "--data", "waves", "-o", name, "--quiet"]) == 0
+    source = "waves/slow_sine_0.csv"
+    assert main(["edit", "series", source, "--pipeline", "./plain", "--mask", "0.2:0.4", "-o", "x.csv"]) == 0
+    given, made = (modality.read(path).values[0] for path in (source, "x.csv"))
+    assert torch.equal(made[:10], given[:10])
+    assert torch.equal(made[20:], given[20:])
+    assert not torch.equal(made[10:20], given[10:20])
+    assert main(["replay", "x.csv", "--source", source, "--pipeline", "./plain"]) == 0
+    assert main(["edit", "series", source, "--pipeline", "./plain", "--extend", "0.5", "-o", "y.csv"]) == 0
+    assert modality.read("y.csv").values.shape == (1, 73)
+    modality.write(type(modality.read(source))(given[None, ::2], 25.0), "half.csv", record=False, overwrite=False)
+    assert main(["upscale", "series", "half.csv", "--pipeline", "./large", "-o", "z.csv"]) == 0
+    assert (modality.read("z.csv").values.shape, modality.read("z.csv").rate) == ((1, 48), 50.0)
 
 
 @pytest.mark.usefixtures("stand_ins", "place")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..naming import printable
-from .transformer import FeedForward, SelfAttention, check_heads, spread, waves
+from .transformer import Block, check_heads, waves
 
 __all__ = ["TextTransformer"]
 
@@ -52,7 +52,7 @@ class TextTransformer(nn.Module):
         self.symbols = nn.Parameter(torch.randn(257, width))
         self.register_buffer("places", waves(length, width), persistent=False)
         self.words = nn.Parameter(torch.randn(words, width)) if words else None
-        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
     def read(self, given: Sequence[object]) -> dict[str, Tensor]:
@@ -159,19 +159,3 @@ def _hashes(word: bytes) -> list[int]:
     marked = f"<{word.decode('utf-8', 'replace').lower()}>"
     inside = (marked[at : at + size] for size in (3, 4, 5) for at in range(len(marked) - size + 1))
     return [zlib.crc32(piece.encode()) for piece in dict.fromkeys([marked, *inside])] if word else []
-
-
-class _Block(nn.Module):
-    """Attention and a feed-forward part, each after a norm and added to what goes in."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads)
-        self.norm_feed = nn.LayerNorm(width)
-        self.feed = FeedForward(width)
-        spread(self)
-
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        tokens = tokens + self.attention(self.norm(tokens), mask)
-        return tokens + self.feed(self.norm_feed(tokens))

@@ -23,7 +23,7 @@ from .recipe import CodecRecipe
 __all__ = ["CodecTask"]
 
 _MEASURED = 256  # items at most; each gives many values of every channel
-_MEASURED_WHOLE = 4096  # items at most where each gives a single value
+_MEASURED_WHOLE = 1024  # items at most where each gives a single value
 
 
 class CodecTask:

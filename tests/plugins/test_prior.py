@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ import torch
 from noiseform import ConfigError, MediaSpec, build, image
 from noiseform.core.cli.main import main
 from noiseform.core.diffusion.noise import Key
+from noiseform.core.pipeline.loading import load_pipeline
 from noiseform.core.pipeline.running import Running
 from noiseform.core.pipeline.source import SOURCE, Items, Source
+from noiseform.core.pipeline.stage import Stage
+from noiseform.core.registration.registry import current, load_registry, use_registry
 from noiseform.core.registration.toml_file import read_toml
 from noiseform.core.storage.model_folder import load_model_folder
 from noiseform.core.training.recipe import read_recipe
@@ -385,12 +389,27 @@ def test_joint_encoder_tells_captions_apart(models, stripes):
     assert_close(latents.std(0, correction=0), torch.ones(12), atol=1e-2, rtol=0)
 
 
-def test_prior_draws_by_the_key_alone(models):
-    from noiseform.core.pipeline.loading import load_pipeline
-    from noiseform.core.registration.registry import load_registry, use_registry
-
+def prior_of(models: Path) -> Stage:
     use_registry(load_registry(models / "registry.toml"))
-    stage = load_pipeline("stripes", "image").stages[0]
+    return load_pipeline("stripes", "image").stages[0]
+
+
+def test_every_sampler_makes_embeddings(models):
+    stage, keys = prior_of(models), (Key(0),)
+    for part in current().plugins.parts("sampler"):
+        made = Running("test", replace(stage, sampler=build("sampler", part.name)), keys).window([{}], keys)
+        assert made.shape == (1, 12), part.name
+        assert 0.1 < made.std() < 10, part.name
+
+
+def test_prior_learns_a_variance(models, stripes, tmp_path):
+    objective = "stages.0.objective={use='hybrid-vlb', predict='v'}"
+    recipe = stage_recipe(PRIOR, models / "joint", 2)
+    assert all(map(math.isfinite, run(recipe, stripes, tmp_path / "run", objective, "training.sample_every=1")))
+
+
+def test_prior_draws_by_the_key_alone(models):
+    stage = prior_of(models)
     assert stage.latent_shape == (12,)
     keys = tuple(Key(3, item=item) for item in range(3))
     wishes = [{"text": "red rows"}, {"text": "blue board"}, {"text": "red rows"}]
@@ -493,7 +512,7 @@ def test_what_does_not_go_together_is_told_in_a_line(models, stripes, tmp_path, 
     assert "takes items of 2 axes of space, but codec 'contrastive' gives 0" in refused(prior, stripes, away, table)
     table = "stages.0.network={use='prior'}"
     assert "takes items of 0 axes of space, but codec 'identity' gives 2" in refused(decoder, stripes, away, table)
-    wrong = decoder.replace('weights = "', 'width = 7, weights = "')
+    wrong = decoder.replace('weights = "/', 'width = 7, weights = "/')
     assert "was trained with 12; leave it out" in refused(wrong, stripes, away)
     assert "there is no such folder" in refused(prior.replace(str(models), "nowhere"), stripes, away)
     with pytest.raises(
@@ -502,6 +521,17 @@ def test_what_does_not_go_together_is_told_in_a_line(models, stripes, tmp_path, 
         image.generate(str(models / "prior"), prompt="red rows")
     with pytest.raises(ConfigError, match="noiseform upscale image"):
         image.generate(str(models / "decoder"))
-    line = ["edit", "image", str(stripes / "red-rows.png"), "stripes", "--strength", "0.5", "-o", "e.png", "--quiet"]
+    line = [
+        "edit",
+        "image",
+        str(stripes / "red-rows.png"),
+        "--pipeline",
+        "stripes",
+        "--strength",
+        "0.5",
+        "-o",
+        "e.png",
+        "--quiet",
+    ]
     assert main(["--registry", str(models / "registry.toml"), *line]) == 2
     assert "one embedding for an item" in capsys.readouterr().err

@@ -192,8 +192,8 @@ def load_pipeline(
         model, weights = loaded[folders[stage.config.name]]
         digests |= _fill(stage, trained[stage.config.name].entry, model, weights, device, dtype)
     for before, stage in pairwise(stages):
-        at = f"{where}, stage {stage.config.name!r}"
-        refuse_other_encoder(before.codec, stage.model.conditioners, where=at)
+        hearing = zip(stage.config.conditioners, stage.model.conditioners, strict=True)
+        refuse_other_encoder(before.codec, hearing, where=f"{where}, stage {stage.config.name!r}")
 
     def beside(folder: str) -> Pipeline:
         return load_pipeline(

@@ -130,12 +130,12 @@ def pretrained_encoder(table: PartConfig) -> tuple[PartConfig, Pretrained | None
     return table.model_copy(update={"codec": {"use": found.config.use, **found.config.params}}), found
 
 
-def refuse_other_encoder(codec: object, conditioners: Iterable[Any], *, where: str) -> None:
+def refuse_other_encoder(codec: object, conditioners: Iterable[tuple[PartConfig, Any]], *, where: str) -> None:
     """Refuse conditioners that would take latents of another encoder than their own for those of their own.
 
     Args:
         codec: of the stage before, whose latents they get.
-        conditioners: of a stage; those that hear embeddings have the joint encoder as ``encoder``.
+        conditioners: of a stage, with their tables; those whose table has a ``codec`` have it as ``encoder``.
         where: the stage, for messages.
 
     Raises:
@@ -144,8 +144,9 @@ def refuse_other_encoder(codec: object, conditioners: Iterable[Any], *, where: s
     if decodes(codec) or not isinstance(codec, nn.Module):
         return
     theirs = codec.state_dict()
-    for encoder in (getattr(one, "encoder", None) for one in conditioners):
-        if not isinstance(encoder, nn.Module):
+    for table, one in conditioners:
+        encoder = getattr(one, "encoder", None)
+        if "codec" not in table.params or not isinstance(encoder, nn.Module):
             continue
         own = encoder.state_dict()
         if own.keys() != theirs.keys() or not all(_alike(own[name], theirs[name]) for name in own):

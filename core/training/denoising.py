@@ -74,8 +74,8 @@ class DenoisingTask:
             )
         for conditioner, (table, encoder) in zip(self._stage.model.conditioners, encoders, strict=True):
             if encoder is not None:
-                encoder.fill(conditioner.encoder)
-            elif has_weights(getattr(conditioner, "encoder", None)):
+                encoder.fill(getattr(conditioner, "encoder", None))
+            elif "codec" in table.params and has_weights(getattr(conditioner, "encoder", None)):
                 raise ConfigError(
                     f"recipe: conditioner {table.use!r}: its codec has to be trained first, by a recipe of its own; "
                     "then name its folder as the weights of that codec"

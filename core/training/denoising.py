@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contract import check_tensor
-from ..diffusion.noise import Key
+from ..diffusion.noise import MAX_SEED, Key
 from ..errors import ConfigError, NumericError
 from ..machine.memory import refuse_too_much
 from ..naming import printable
@@ -172,7 +172,8 @@ class DenoisingTask:
         for place, number in enumerate(spread_over(data, self._recipe.training.samples)):
             item, condition = middle(data, number), data.conditions(number)
             given = item if taken == self._media or resample is None else resample(item, self._media, taken)
-            made = pipeline.enlarge(given[0], taken, condition, seed=self._recipe.training.seed)
+            seed = (self._recipe.training.seed + place) % (MAX_SEED + 1)  # each of noise of its own
+            made = pipeline.enlarge(given[0], taken, condition, seed=seed)
             shown += [self._modality.wrap(item[0], self._media, None), made.media]
             captions += [_caption(condition, place), "made from it"]
         return shown, captions

@@ -11,6 +11,7 @@ from torch.nn import functional
 from .attention import attend, split
 
 __all__ = [
+    "Block",
     "CrossAttention",
     "FeedForward",
     "RMSNorm",
@@ -108,6 +109,30 @@ class FeedForward(nn.Sequential):
     def __init__(self, width: int, inner: int = 0) -> None:
         inner = inner or 4 * width
         super().__init__(nn.Linear(width, inner), nn.GELU("tanh"), nn.Linear(inner, width))
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward part, each after a norm and added to what goes in.
+
+    Args:
+        width: of a token; a multiple of ``heads``.
+        heads: of attention.
+
+    Source: Vaswani et al. 2017, arXiv 1706.03762; Xiong et al. 2020, arXiv 2002.04745 (the norm comes first).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads)
+        self.norm_feed = nn.LayerNorm(width)
+        self.feed = FeedForward(width)
+        spread(self)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return like tokens (batch, position, width); mask as for :func:`attend`."""
+        tokens = tokens + self.attention(self.norm(tokens), mask)
+        return tokens + self.feed(self.norm_feed(tokens))
 
 
 class RMSNorm(nn.RMSNorm):

@@ -239,6 +239,11 @@ def _latent_shape(stage: Stage, spec: MediaSpec, where: str) -> tuple[int, ...]:
     sizes = (max(size, least) for size, least in zip(spec.shape[1:], stage.media.shape[1:], strict=True))
     shape = tuple(stage.codec.shape((spec.shape[0], *sizes)))
     window = stage.latent_shape
+    if len(window) == 1:
+        raise ConfigError(
+            f"{where}: edit: codec {stage.config.codec.use!r} gives one embedding for an item, of which no part can be "
+            "held; use another pipeline"
+        )
     if len(shape) != len(window) or shape[0] != window[0] or any(a < b for a, b in zip(shape, window, strict=True)):
         raise ConfigError(
             f"{where}: edit: codec {stage.config.codec.use!r} gives latents of shape {window}, and {shape} for the "

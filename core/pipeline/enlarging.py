@@ -34,12 +34,14 @@ class Taken:
         factors: how many times as many positions the stage makes of it along each axis.
         units: tiles begin at multiples of these.
         consistent: whether what it makes has to be the source again once it is made smaller.
+        whole: whether it takes the source as one, as an embedding, and makes an item of its own shape of it.
     """
 
     spec: MediaSpec
     factors: tuple[int, ...]
     units: tuple[int, ...]
     consistent: bool
+    whole: bool = False
 
 
 def source_of(stage: Stage, *, where: str = "") -> Taken | None:
@@ -51,14 +53,17 @@ def source_of(stage: Stage, *, where: str = "") -> Taken | None:
     takers: list[Any] = [one for one in stage.model.conditioners if SOURCE in getattr(one, "takes", ())]
     if not takers:
         return None
-    first = takers[0]
-    if any(one.factors != first.factors for one in takers):
+    placed = [one for one in takers if not getattr(one, "whole", False)]
+    first = (placed or takers)[0]
+    if any(one.factors != first.factors for one in placed):
         raise ConfigError(
             f"{where}, stage {stage.config.name!r}: its conditioners take sources of different sizes; give one factor"
         )
     consistent = any(getattr(one, "consistent", False) for one in takers) and math.prod(first.factors) > 1
-    units = [math.lcm(*each) for each in zip(*(getattr(one, "units", one.factors) for one in takers), strict=True)]
-    return Taken(first.source, tuple(first.factors), tuple(units), consistent)
+    units = [
+        math.lcm(*each) for each in zip(*(getattr(one, "units", one.factors) for one in placed or takers), strict=True)
+    ]
+    return Taken(first.source, tuple(first.factors), tuple(units), consistent, whole=not placed)
 
 
 def made_from(stage: Stage, given: MediaSpec, *, where: str) -> MediaSpec:
@@ -79,6 +84,8 @@ def made_from(stage: Stage, given: MediaSpec, *, where: str) -> MediaSpec:
             f"{where}, stage {stage.config.name!r}: it goes on from items of {taken.spec.shape[0]} channels and "
             f"{len(taken.spec.shape) - 1} axes, got {given.shape}; change the media of the stage before it"
         )
+    if taken.whole:
+        return stage.media
     source = _at_rates(given, taken.spec.rates)
     sizes = (size * factor for size, factor in zip(source.shape[1:], taken.factors, strict=True))
     return replace(stage.media, shape=(given.shape[0], *sizes))
@@ -166,6 +173,7 @@ def _told(
             partial(_normal, key),
             source.latent_at(row, start, tiles.window),
             source.codec,
+            partial(source.whole, row),
         )
         told.append(mine)
     return told
@@ -198,6 +206,10 @@ class _Whole:
             self._media = _padded(media, short)
         return self._media
 
+    def whole(self, row: int) -> Tensor:
+        """Return all that there is of an item, as it is (channels, \\*space)."""
+        return self._before.media[row]
+
     def at(self, row: int, start: Sequence[int], window: Sequence[int]) -> Tensor:
         """Return what there is of an item's tile, resampled to its resolution (channels, \\*window)."""
         return self.seen(start, window)[row]
@@ -225,6 +237,8 @@ class _Whole:
     def latent_at(self, row: int, start: Sequence[int], window: Sequence[int]) -> Tensor | None:
         """Return what the stage before made of an item's tile; None where its positions are not the item's."""
         latent, shape = self._before.latent, self._before.spec.shape[1:]
+        if latent is not None and latent.ndim == 2:  # an embedding, which is that of the whole
+            return latent[row]
         if latent is None or latent.ndim - 2 != len(shape):
             return None
         # A codec may round up: the last position of a latent then stands for less than the others.

@@ -45,8 +45,8 @@ def interpolated(running: Running, media: Tensor, factor: int, noise: float, con
     """
     stage, where = running.stage, running.where
     axis = 2 + _axis(stage.media)
-    length = stage.latent_shape[axis - 1]
     _check(stage, factor, tuple(media.shape[1:]), axis - 1, where)
+    length = stage.latent_shape[axis - 1]
     inside = (length - 1) // factor  # of a window, from its first key position to its last
     count = media.shape[axis]
     if count < inside + 1:

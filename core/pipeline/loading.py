@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ from .compiled import Compiler
 from .guide_loading import guide_entry, load_guide
 from .modality import Modality
 from .pipeline import Pipeline
-from .pretrained import CODEC, codec_entry, has_weights
+from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
 from .source import SOURCE
 from .stage import Stage, build_stage
 from .trained import of_owners, refuse_untrained
@@ -190,6 +191,9 @@ def load_pipeline(
     for stage in stages:
         model, weights = loaded[folders[stage.config.name]]
         digests |= _fill(stage, trained[stage.config.name].entry, model, weights, device, dtype)
+    for before, stage in pairwise(stages):
+        hearing = zip(stage.config.conditioners, stage.model.conditioners, strict=True)
+        refuse_other_encoder(before.codec, hearing, where=f"{where}, stage {stage.config.name!r}")
 
     def beside(folder: str) -> Pipeline:
         return load_pipeline(

@@ -26,6 +26,7 @@ from .extension import extended, longer, plan
 from .interpolation import between, interpolated
 from .made import Made, Planned, StageMade, digest, told_of_sources
 from .modality import Modality
+from .pretrained import decodes
 from .running import Conditions, Result, Running
 from .stage import Stage
 
@@ -59,8 +60,9 @@ class Pipeline:
         """Shape and units of what each stage makes, which may be larger than the window that it sees.
 
         Raises:
-            ConfigError: a stage cannot go on from the one before it.
+            ConfigError: a stage cannot go on from the one before it, or the last one makes no media.
         """
+        self._refuse_embeddings()
         first = longer(self.stages[0].media, self.config.extend.seconds, where=self._where)
         return (first, *self.specs_from(first, self.stages[1:]))
 
@@ -70,10 +72,21 @@ class Pipeline:
             if source_of(stage, where=self._where) is None:
                 raise ConfigError(
                     f"{self._where}, stage {stage.config.name!r}: nothing of it takes what the stage before it makes; "
-                    "give it a conditioner such as low-res or media"
+                    "give it a conditioner such as low-res, media or embedding"
                 )
             given = made_from(stage, given, where=self._where)
             yield given
+
+    def _refuse_embeddings(self) -> None:
+        """Refuse embeddings where media are wanted, and where the next stage cannot make what is wanted of them."""
+        last, seconds = self.stages[-1], self.config.extend.seconds
+        if not decodes(last.codec):
+            raise ConfigError(
+                f"{self._where}, stage {last.config.name!r}: it makes embeddings, which are no media; put a stage with "
+                "the conditioner embedding after it"
+            )
+        if seconds and any(taken is not None and taken.whole for taken in map(source_of, self.stages)):
+            raise ConfigError(f"{self._where}: extend: what is made of one embedding does not go on; leave it out")
 
     @property
     def spec(self) -> MediaSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,18 @@ from ..registration.weights_reference import resolve_weights
 from ..storage.model_folder import load_model_folder
 from ..storage.weights import assign_frozen
 
-__all__ = ["CODEC", "Pretrained", "codec_entry", "has_weights", "pretrained_codec"]
+__all__ = [
+    "CODEC",
+    "Pretrained",
+    "codec_entry",
+    "decodes",
+    "has_weights",
+    "pretrained_codec",
+    "pretrained_encoder",
+    "refuse_other_encoder",
+]
+
+_SAME = 0.01  # how far weights may differ that were rounded to other precisions, in parts of their norm
 
 CODEC = "codec"
 """The name of a codec's weights in the folder of a trained codec."""
@@ -59,6 +70,11 @@ def has_weights(codec: object) -> bool:
     return isinstance(codec, nn.Module) and bool(codec.state_dict())
 
 
+def decodes(codec: object) -> bool:
+    """Tell whether a codec gives media back for its latents; one of embeddings says ``decodes = False``."""
+    return bool(getattr(codec, "decodes", True))
+
+
 def pretrained_codec(table: PartConfig) -> Pretrained | None:
     """Return what a codec's table says of weights that were trained before; None where it says nothing.
 
@@ -98,3 +114,50 @@ def _codec_of(pipeline: Mapping[str, Any], weights: Mapping[str, object]) -> tup
         if codec_entry(stage["name"]) in weights:
             return codec_entry(stage["name"]), stage["codec"]
     return None, {}
+
+
+def pretrained_encoder(table: PartConfig) -> tuple[PartConfig, Pretrained | None]:
+    """Return a conditioner's table whose ``codec`` names no weights any more, and what it named; None where nothing.
+
+    Raises:
+        ConfigError, CheckpointError: as :func:`pretrained_codec` does.
+    """
+    inner = table.params.get("codec")
+    if not isinstance(inner, Mapping) or inner.get("weights") is None:
+        return table, None
+    found = pretrained_codec(checked(PartConfig, inner, what=f"conditioner {table.use!r}: codec"))
+    assert found is not None, "it names weights"
+    return table.model_copy(update={"codec": {"use": found.config.use, **found.config.params}}), found
+
+
+def refuse_other_encoder(codec: object, conditioners: Iterable[tuple[PartConfig, Any]], *, where: str) -> None:
+    """Refuse conditioners that would take latents of another encoder than their own for those of their own.
+
+    Args:
+        codec: of the stage before, whose latents they get.
+        conditioners: of a stage, with their tables; those whose table has a ``codec`` have it as ``encoder``.
+        where: the stage, for messages.
+
+    Raises:
+        ConfigError: the weights differ.
+    """
+    if decodes(codec) or not isinstance(codec, nn.Module):
+        return
+    theirs = codec.state_dict()
+    for table, one in conditioners:
+        encoder = getattr(one, "encoder", None)
+        if "codec" not in table.params or not isinstance(encoder, nn.Module):
+            continue
+        own = encoder.state_dict()
+        if own.keys() != theirs.keys() or not all(_alike(own[name], theirs[name]) for name in own):
+            raise ConfigError(
+                f"{where}: its conditioner was trained with another joint encoder than the stage before it lives in; "
+                "train both with the same weights of their codec"
+            )
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    first, second = one.double().cpu(), other.double().cpu()
+    return bool((first - second).norm() <= _SAME * second.norm())

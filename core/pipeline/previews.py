@@ -9,6 +9,7 @@ from ..errors import ConfigError
 from ..naming import printable
 from ..storage.atomic import check_writable
 from .pipeline import Pipeline
+from .pretrained import decodes
 from .running import SamplingRun
 
 __all__ = ["Previews"]
@@ -47,6 +48,8 @@ class Previews:
         if step.x0 is None or run is None:
             return
         stage, media = run.stage, run.stage.media
+        if not decodes(stage.codec):  # there is nothing to see of an embedding; the stage after it shows it
+            return
         decoded = stage.codec.decode(step.x0, media.shape)
         of_stage = f"-{stage.config.name}" if len(pipeline.stages) > 1 else ""
         for key, tensor in zip(run.keys, decoded, strict=True):

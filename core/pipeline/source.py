@@ -29,14 +29,17 @@ class Source:
     Attributes:
         media: the source resampled to the item's own shape (channels, \\*space), in the range of media.
         normal: standard normal numbers of a shape, keyed by the item, for noise-conditioning augmentation.
-        latent: the latent that the stage before it made there (channels, \\*space), where it did.
+        latent: the latent that the stage before it made there (channels, \\*space), where it did; one without axes of
+            space is that of the whole.
         codec: the codec of that latent.
+        whole: all of the source as it was made or given (channels, \\*space), whatever the place.
     """
 
     media: Callable[[], Tensor]
     normal: Callable[[Sequence[int]], Tensor]
     latent: Tensor | None = None
     codec: PartConfig | None = None
+    whole: Callable[[], Tensor] | None = None
 
 
 @dataclass(frozen=True)

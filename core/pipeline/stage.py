@@ -147,7 +147,7 @@ def _latent_shape(codec: Any, media: MediaSpec, config: StageConfig) -> tuple[in
     """Return the shape of an item in latent space, as the codec tells it."""
     shape = codec.shape(media.shape)
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if len(sizes) < 2 or not all(isinstance(size, int) and size >= 1 for size in sizes):
+    if not sizes or not all(isinstance(size, int) and size >= 1 for size in sizes):
         raise PluginError(
             f"codec {config.codec.use!r}: shape({media.shape}) gave {shape!r}, expected (channels, *space)"
         )

@@ -11,23 +11,26 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..machine.memory import refuse_too_much
-from ..pipeline.modality import DataSet, Modality
-from ..pipeline.pretrained import CODEC
+from ..pipeline.modality import DataSet, Media, Modality
+from ..pipeline.pretrained import CODEC, decodes
 from ..registration.build import build_part, find
-from ..registration.parameters import check_parameters
+from ..registration.parameters import check_parameters, host_parameters
 from ..storage.model_parts import RequiredPart
 from .batches import Batch
+from .neighbours import middle, nearest, spread_over
 from .recipe import CodecRecipe
 
 __all__ = ["CodecTask"]
 
 _MEASURED = 256  # items at most; each gives many values of every channel
+_MEASURED_WHOLE = 1024  # items at most where each gives a single value
 
 
 class CodecTask:
     """Teaches a codec to give back what it is given, through latents that are easy to learn.
 
-    The codec is a torch module with ``loss``, ``posterior``, ``reconstruct`` and ``measure``; see the guide on plugins.
+    The codec is a torch module with ``loss``, ``posterior`` and ``measure``, and what its loss asks for; see the guide
+    on plugins.
 
     Args:
         recipe: what is trained, and how.
@@ -50,8 +53,16 @@ class CodecTask:
             raise ConfigError(f"recipe: codec {name!r} has nothing to learn; use it as it is, or choose kl-vae")
         settings = check_parameters(factory, recipe.loss, what=f"loss of codec {name!r}", where="recipe")
         channels, *space = self._media.shape
+        asked = host_parameters(factory)
+        host = {"channels": channels, "rank": len(space)}
         self._codec = cast("Any", codec)
-        self._loss = factory(**settings, channels=channels, rank=len(space))
+        self._loss = factory(**settings, **{key: value for key, value in host.items() if key in asked or "**" in asked})
+        self._takes = tuple(getattr(self._loss, "takes", ()))
+        if "text" in self._takes and recipe.data.captions == "none":
+            raise ConfigError(
+                f'recipe: codec {name!r} learns from captions: say where they are by [data] captions = "table", '
+                '"jsonl" or "text"'
+            )
         self._latent = tuple(self._codec.shape(self._media.shape))
         self.modules: Mapping[str, nn.Module] = {"model": codec, **self._loss.modules_beside}
         self.pipeline = recipe.pipeline
@@ -64,7 +75,8 @@ class CodecTask:
 
     def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Give the losses of the codec's own loss, in turn."""
-        losses = self._loss.updates(self._codec, batch.media, batch.eps(self._latent), batch.step)
+        told = (batch.conditions,) if self._takes else ()
+        losses = self._loss.updates(self._codec, batch.media, batch.eps(self._latent), batch.step, *told)
         while True:
             # Around each loss alone: the updates between them are none of autocast's business.
             with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.training.precision == "bf16"):
@@ -82,22 +94,28 @@ class CodecTask:
         codec: Any = average
         if not self._recipe.training.freeze:
             with torch.no_grad():
-                codec.measure([codec.posterior(media)[0] for media in _spread(data, _MEASURED)])
+                most = _MEASURED if len(self._latent) > 1 else _MEASURED_WHOLE
+                codec.measure([codec.posterior(middle(data, number))[0] for number in spread_over(data, most)])
         return {self.entry: average.state_dict()}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
-        """Draw items of the data, each beside what the codec makes of it."""
+        """Draw items of the data, each beside what the codec makes of it.
+
+        Of a codec without a way back: captions, each with its item and with the one whose embedding is nearest to it.
+        """
         codec: Any = average
-        wrap, shown, captions = self._modality.wrap, [], []
-        for number, media in enumerate(_spread(data, self._recipe.training.samples)):
-            made = codec.decode(codec.encode(media), self._media.shape)
-            shown += [wrap(media[0], self._media, None), wrap(made[0], self._media, None)]
-            captions += [f"#{number}", "decoded"]
+        wrap, shown = self._modality.wrap, list[Media]()
+        captions: list[str] = []
+        numbers = spread_over(data, self._recipe.training.samples)
+        items = [middle(data, number) for number in numbers]
+        if decodes(codec):
+            beside = [codec.decode(codec.encode(item), self._media.shape) for item in items]
+            told = [(f"#{place}", "decoded") for place in range(len(items))]
+        else:
+            texts = [data.conditions(number) for number in numbers]
+            beside = [middle(data, number) for number in nearest(codec, codec.described(texts), data)]
+            told = [(str(text.get("text", "")), "nearest") for text in texts]
+        for item, other, words in zip(items, beside, told, strict=True):
+            shown += [wrap(item[0], self._media, None), wrap(other[0], self._media, None)]
+            captions += words
         self._modality.sheet(shown, captions, path, overwrite=True)
-
-
-def _spread(data: DataSet, most: int) -> Iterator[Tensor]:
-    """Give items from all over the data, each as a batch of one."""
-    count = min(most, len(data))
-    for number in range(count):
-        yield data.item(number * len(data) // count, start=0.5).unsqueeze(0)

@@ -13,21 +13,28 @@ import torch
 from torch import Tensor, nn
 
 from ..contract import check_tensor
+from ..diffusion.noise import MAX_SEED, Key
 from ..errors import ConfigError, NumericError
 from ..machine.memory import refuse_too_much
 from ..naming import printable
 from ..pipeline.conditioning import mixed
-from ..pipeline.modality import DataSet, Modality
+from ..pipeline.enlarging import source_of
+from ..pipeline.modality import DataSet, Media, Modality
 from ..pipeline.model import Model
 from ..pipeline.pipeline import Pipeline
-from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
+from ..pipeline.pretrained import codec_entry, decodes, has_weights, pretrained_codec, pretrained_encoder
+from ..pipeline.running import Running
 from ..pipeline.source import Items
 from ..pipeline.stage import build_stage
 from .batches import Batch
 from .latents import Latents
+from .neighbours import middle, nearest, spread_over
 from .recipe import Recipe
 
 __all__ = ["DenoisingTask"]
+
+Drawn = tuple[list[Media], list[str]]
+"""Items with what stands under each."""
 
 
 class DenoisingTask:
@@ -50,6 +57,8 @@ class DenoisingTask:
         self._codec = pretrained_codec(stages[name].codec)
         if self._codec is not None:
             stages[name] = stages[name].model_copy(update={"codec": self._codec.config})
+        encoders = [pretrained_encoder(one) for one in stages[name].conditioners]
+        stages[name] = stages[name].model_copy(update={"conditioners": [table for table, _ in encoders]})
         self._stage = build_stage(stages[name], self._media, where="recipe")
         if getattr(self._stage.guidance, "guide", None) is not None or stages[name].guidance.weights is not None:
             raise ConfigError(
@@ -63,6 +72,14 @@ class DenoisingTask:
                 f"recipe: codec {stages[name].codec.use!r} has to be trained first, by a recipe of its own; "
                 "then name its folder as its weights"
             )
+        for conditioner, (table, encoder) in zip(self._stage.model.conditioners, encoders, strict=True):
+            if encoder is not None:
+                encoder.fill(getattr(conditioner, "encoder", None))
+            elif "codec" in table.params and has_weights(getattr(conditioner, "encoder", None)):
+                raise ConfigError(
+                    f"recipe: conditioner {table.use!r}: its codec has to be trained first, by a recipe of its own; "
+                    "then name its folder as the weights of that codec"
+                )
         self._latents = Latents(self._stage)
         self.modules: Mapping[str, nn.Module] = {"model": self._stage.model}
         memory = getattr(self._stage.objective, "memory", None)
@@ -122,43 +139,54 @@ class DenoisingTask:
         return {self.entry: average.state_dict(), **codec}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
-        """Make a few items, of labels that occur in the data, and draw them on one sheet."""
-        config = self._recipe.training
+        """Make a few items, of labels that occur in the data, and draw them on one sheet.
+
+        What goes on from something is shown beside the item of the data that it was made from; of embeddings, the items
+        of the data that are nearest to them.
+        """
         stage = replace(self._stage, model=cast(Model, average))
         pipeline = Pipeline("training", self._recipe, self._modality, (stage,), {})
-        if not pipeline.starts_from_nothing:
-            self._draw_enlarged(pipeline, data, path)
-            return
-        wishes = list(_wishes(data, config.samples))
-        captions = [
-            " ".join((*wish["labels"], *filter(None, [wish.get("text")]))) or f"#{number}"
-            for number, wish in enumerate(wishes)
-        ]
+        draw = self._drawn if source_of(stage) is None else self._drawn_from_data
         try:
-            made = [one.media for one in pipeline.make(wishes, seed=config.seed, batch_size=len(wishes))]
+            made, captions = draw(pipeline, data)
         except NumericError as error:  # of a model that has not learnt enough: no reason to end its training
             warnings.warn(f"no picture of samples: {error}", stacklevel=2)
             return
         self._modality.sheet(made, captions, path, overwrite=True)
 
-    def _draw_enlarged(self, pipeline: Pipeline, data: DataSet, path: Path) -> None:
-        """Draw items of the data, each beside what the stage makes of it once it has been made smaller."""
-        config, spec = self._recipe.training, pipeline.takes
+    def _drawn(self, pipeline: Pipeline, data: DataSet) -> Drawn:
+        """Return items of what occurs in the data."""
+        (stage,), config = pipeline.stages, self._recipe.training
+        wishes = list(_wishes(data, config.samples))
+        captions = [_caption(wish, number) for number, wish in enumerate(wishes)]
+        if decodes(stage.codec):
+            items = pipeline.make(wishes, seed=config.seed, batch_size=len(wishes))
+            return [one.media for one in items], captions
+        keys = tuple(Key(config.seed, item=number) for number in range(len(wishes)))
+        with torch.no_grad():
+            latents = Running(pipeline.name, stage, keys).window(wishes, keys)
+            items_near = [middle(data, number)[0] for number in nearest(stage.codec, latents, data)]
+        return [self._modality.wrap(item, self._media, None) for item in items_near], captions
+
+    def _drawn_from_data(self, pipeline: Pipeline, data: DataSet) -> Drawn:
+        """Return items of the data, each before what is made from it."""
+        taken = pipeline.takes
         resample = getattr(self._modality, "resampled", None)
-        shown, captions = [], []
-        for number in range(config.samples):
-            index = number * len(data) // config.samples
-            media = data.item(index, start=0.5)
-            low = media if resample is None or spec == self._media else resample(media[None], self._media, spec)[0]
-            low = low.clamp(spec.low, spec.high)
-            try:
-                made = pipeline.enlarge(low, spec, data.conditions(index), seed=config.seed)
-            except NumericError as error:  # of a model that has not learnt enough: no reason to end its training
-                warnings.warn(f"no picture of samples: {error}", stacklevel=2)
-                return
-            shown += [self._modality.wrap(media, self._media, None), made.media]
-            captions += [f"#{number}", "made"]
-        self._modality.sheet(shown, captions, path, overwrite=True)
+        shown: list[Media] = []
+        captions: list[str] = []
+        for place, number in enumerate(spread_over(data, self._recipe.training.samples)):
+            item, condition = middle(data, number), data.conditions(number)
+            given = item if taken == self._media or resample is None else resample(item, self._media, taken)
+            seed = (self._recipe.training.seed + place) % (MAX_SEED + 1)  # each of noise of its own
+            made = pipeline.enlarge(given[0].clamp(taken.low, taken.high), taken, condition, seed=seed)
+            shown += [self._modality.wrap(item[0], self._media, None), made.media]
+            captions += [_caption(condition, place), "made from it"]
+        return shown, captions
+
+
+def _caption(wish: Mapping[str, Any], number: int) -> str:
+    """Return what stands under an item."""
+    return " ".join((*(wish.get("labels") or ()), *filter(None, [wish.get("text")]))) or f"#{number}"
 
 
 def _wishes(data: DataSet, count: int) -> Iterator[dict[str, Any]]:

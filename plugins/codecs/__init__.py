@@ -11,6 +11,7 @@ def noiseform_codecs() -> dict[str, str]:
     return {
         "identity": f"{here}.identity:Identity",
         "kl-vae": f"{here}.kl_vae:KLVAE",
+        "contrastive": f"{here}.contrastive:Contrastive",
         "video-vae": f"{here}.video_vae:VideoVAE",
         "stft": f"{here}.stft:STFT",
         "mel": f"{here}.mel:Mel",

@@ -17,7 +17,7 @@ from ...core.networks.patches import fold, unfold
 from .reconstruction import Reconstruction
 from .tiling import Tiling
 
-__all__ = ["KLVAE", "PositionBlock", "PositionNorm", "Width"]
+__all__ = ["KLVAE", "PositionBlock", "PositionNorm", "Width", "levels"]
 
 Width = Annotated[int, Ge(8), Le(4096)]
 _LOG_VARIANCE = (-30.0, 20.0)
@@ -67,14 +67,14 @@ class KLVAE(nn.Module):
         self.latent_channels = latent_channels
         self.encoder = nn.Sequential(
             Convolution(rank, media.shape[0] * cell, channels[0]),
-            *_levels(rank, channels, blocks, Downsample),
+            *levels(rank, channels, blocks, Downsample),
             PositionNorm(channels[-1]),
             nn.SiLU(),
             Convolution(rank, channels[-1], 2 * latent_channels),
         )
         self.decoder = nn.Sequential(
             Convolution(rank, latent_channels, channels[-1]),
-            *_levels(rank, channels[::-1], blocks, Upsample),
+            *levels(rank, channels[::-1], blocks, Upsample),
             PositionNorm(channels[0]),
             nn.SiLU(),
             Convolution(rank, channels[0], media.shape[0] * cell),
@@ -170,9 +170,10 @@ class PositionBlock(nn.Module):
         return x + self.body(x)
 
 
-def _levels(
+def levels(
     rank: int, channels: Sequence[int], blocks: int, resize: Callable[[int, int, int], nn.Module]
 ) -> Iterator[nn.Module]:
+    """Give the layers of all levels, each of ``blocks`` residual blocks; ``resize`` stands before all but the first."""
     for level, wide in enumerate(channels):
         if level:
             yield resize(rank, channels[level - 1], wide)

@@ -13,6 +13,7 @@ def noiseform_conditioners() -> dict[str, str]:
         "mask": f"{__name__}.mask:Mask",
         "low-res": f"{__name__}.low_res:LowRes",
         "media": f"{__name__}.media:Media",
+        "embedding": f"{__name__}.embedding:Embedding",
         "clip": f"{__name__}.clip:CLIPText",
         "t5": f"{__name__}.t5:T5Text",
     }

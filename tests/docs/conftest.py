@@ -17,6 +17,7 @@ import torch
 from noiseform.core.cli.main import main
 from noiseform.core.registration import installed
 from noiseform.core.registration.registry import use_registry
+from noiseform.modalities.image.picture import Image
 from noiseform.modalities.video.film import Video
 
 ROOT = Path(noiseform.__file__).resolve().parent
@@ -97,7 +98,8 @@ def script(name: str) -> ModuleType:
 def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with recordings, pictures and films, and three models that saw them twice.
 
-    ``recordings`` are some tones in two folders, ``fashion_mnist`` pictures of nothing in IDX files, ``films`` noise.
+    ``recordings`` are some tones in two folders, ``fashion_mnist`` pictures of nothing in IDX files, ``films`` noise,
+    ``noto_emoji`` plain pictures with captions.
     """
     folder = tmp_path_factory.mktemp("materials")
     for number, direction in ((0, "down"), (1, "up"), (2, "down"), (3, "up")):
@@ -116,6 +118,11 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "films" / fruit).mkdir(parents=True)
         noise = torch.rand(10, 3, 40, 40, generator=torch.Generator().manual_seed(number))
         Video(noise, 8.0).save(folder / "films" / fruit / "a.mp4")
+    (folder / "noto_emoji").mkdir()
+    for number in range(4):
+        Image(torch.full((3, 8, 8), number / 4)).save(folder / "noto_emoji" / f"emoji_{number}.webp")
+    captions = "".join(f"emoji_{number}.webp,grey {number}\n" for number in range(4))
+    (folder / "noto_emoji" / "captions.csv").write_text(f"file,caption\n{captions}")
     (folder / "stand-in.toml").write_text(STAND_IN)
     soundfile.write(folder / "telephone.wav", 0.3 * torch.sin(torch.arange(2000) / 3).numpy(), 4000)
     (folder / "four.toml").write_text(
@@ -143,7 +150,7 @@ def place(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     here.mkdir()
     for name in ("docs", "plugins"):
         (here / name).symlink_to(ROOT / name)
-    for name in ("recordings", "fashion_mnist", "films", "model", "runs"):
+    for name in ("recordings", "fashion_mnist", "films", "noto_emoji", "model", "runs"):
         shutil.copytree(materials / name, here / name)
     shutil.copy(materials / "telephone.wav", here)
     (here / "takes").mkdir()

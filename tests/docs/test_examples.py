@@ -120,7 +120,8 @@ def test_a_modality_from_outside_is_edited_and_made_larger(own, tmp_path, monkey
     for number in range(3):
         wave = torch.sin(torch.arange(48) * (number + 1) / 9)[None]
         modality.write(modality.wrap(wave, spec, None), f"waves/slow_sine_{number}.csv", record=False, overwrite=False)
-    unet = '{ use = "unet-1d", channels = [8], blocks = 1, head_width = 8 }\nconditioners = [{ use = "low-res" }, { use = "words", width = 8 }]'
+    heard = 'conditioners = [{ use = "low-res" }, { use = "words", width = 8 }]'
+    unet = f'{{ use = "unet-1d", channels = [8], blocks = 1, head_width = 8 }}\n{heard}'
     plain = LARGER.replace("CONDITIONERS", 'conditioners = [{ use = "words", width = 8 }]')
     (tmp_path / "plain.toml").write_text(plain)
     large = LARGER.replace('{ use = "conv-1d", channels = 8, depth = 1 }\nCONDITIONERS', unet)

@@ -92,8 +92,8 @@ def __getattr__(name: str) -> object:
 
 def _plugin_modality(name: str) -> object:
     """Return the verbs of a modality that a plugin brings."""
-    from .core.pipeline.verbs import Verbs
     from .core.registration.registry import current
+    from .core.verbs.verbs import Verbs
 
     if name.startswith("_") or all(part.name != name for part in current().plugins.parts("modality")):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,6 +22,7 @@ ROOMS = [
     "diffusion",
     "data",
     "pipeline",
+    "verbs",
     "training",
     "cli",
 ]

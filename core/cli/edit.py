@@ -65,9 +65,10 @@ def edit(
 
     with uncollected():
         from ..diffusion.noise import Key
-        from ..pipeline.changing import Change
-        from ..pipeline.verbs import Verbs, conditions_of
         from ..registration.build import build
+        from ..verbs.asked import conditions_of
+        from ..verbs.changing import Change
+        from ..verbs.verbs import Verbs
         from .making import Delivery
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded

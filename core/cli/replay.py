@@ -77,8 +77,8 @@ def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], sho
             raise ConfigError(f"replay: {shown}: it was made from noise alone; leave --source out")
         (made,) = pipeline.make([record.conditions], seed=record.seed, first=record.item)
         return made
-    from ..pipeline.changing import Change, enlargement
-    from ..pipeline.regions import is_text_of_region
+    from ..verbs.changing import Change, enlargement
+    from ..verbs.regions import is_text_of_region
 
     wish = record.made_from
     if wish["verb"] not in ("edit", "upscale"):

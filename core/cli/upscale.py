@@ -46,9 +46,10 @@ def upscale(
 
     with uncollected():
         from ..diffusion.noise import Key
-        from ..pipeline.changing import enlargement
-        from ..pipeline.verbs import Verbs, conditions_of
         from ..registration.build import build
+        from ..verbs.asked import conditions_of
+        from ..verbs.changing import enlargement
+        from ..verbs.verbs import Verbs
         from .making import Delivery
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded

@@ -18,8 +18,8 @@ PROMPTS = ("slow sine", "slow square", "quick sine", "quick square")
 def main(picture: str = str(DOCS / "images" / "outsider-waves.png")) -> None:
     """Make waves, train on them, and draw one generated series for each kind."""
     from noiseform.core.cli.main import main as noiseform
-    from noiseform.core.pipeline.verbs import Verbs
     from noiseform.core.registration.build import build
+    from noiseform.core.verbs.verbs import Verbs
 
     sys.path.insert(0, str(PROJECT))
     with tempfile.TemporaryDirectory() as place:

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from ...core.hookspecs import hookimpl
-from ...core.pipeline.verbs import Verbs
+from ...core.verbs.verbs import Verbs
 
 if TYPE_CHECKING:
     from .clip import Audio as Audio

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from ...core.errors import ConfigError
 from ...core.media import MediaSpec
 from ...core.pipeline.pipeline import Pipeline
-from ...core.pipeline.verbs import Verbs, conditions_of, labels_of
+from ...core.verbs.asked import conditions_of, labels_of
+from ...core.verbs.interpolation import interpolate as fill_between
+from ...core.verbs.verbs import Verbs
 from .film import Video
 from .taking import fitted
 from .writing import check, check_format
@@ -72,6 +74,6 @@ def interpolate(
     check_format("x.frames", film.fps * factor, window.shape[0], len(film.frames), *window.shape[2:])
     frames = fitted(film.frames, window).transpose(0, 1).contiguous()
     spec = MediaSpec((window.shape[0], len(film.frames), *window.shape[2:]), (film.fps, None, None), 0.0, 1.0)
-    made = pipeline.interpolate(frames, spec, factor, condition, seed=seed, observers=observers).media
+    made = fill_between(pipeline, frames, spec, factor, condition, seed=seed, observers=observers).media
     assert isinstance(made, Video), "pipelines of films make films"
     return Video(made.frames, made.fps, film.audio, made.record)

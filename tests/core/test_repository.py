@@ -9,8 +9,8 @@ from pathlib import Path
 
 import noiseform
 from noiseform.core import hookspecs
-from noiseform.core.pipeline.verbs import Verbs
 from noiseform.core.registration.kinds import KINDS
+from noiseform.core.verbs.verbs import Verbs
 
 ROOT = Path(noiseform.__file__).resolve().parent
 
@@ -41,7 +41,7 @@ def test_a_modality_shows_its_public_names_alone():
     for modality in (noiseform.audio, noiseform.image, noiseform.video):
         assert dir(modality) == sorted([*modality.__all__, "noiseform_modalities"])
         assert {"generate", "load", "read"} <= set(dir(modality))
-    assert repr(Verbs("audio")) == "<verbs of audio: generate, load>"
+    assert repr(Verbs("audio")) == "<verbs of audio: generate, edit, upscale, load>"
 
 
 def test_public_names_exist():

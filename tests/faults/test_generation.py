@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import torch
 from noiseform.core.cli.main import main
-from noiseform.core.pipeline.verbs import Verbs
 from noiseform.core.registration.build import build
 from noiseform.core.storage.temporary import TEMPORARY_PREFIX
+from noiseform.core.verbs.verbs import Verbs
 from noiseform.modalities.audio.reading import read
 
 HERE = Path(__file__).parent

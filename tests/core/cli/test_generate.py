@@ -84,7 +84,7 @@ def test_strange_labels_make_plain_names(generate, tmp_path):
 def test_existing_file_is_refused_before_anything_is_made(generate, capsys, tmp_path, monkeypatch):
     Path("x-0001.wav").write_text("mine")
     with monkeypatch.context() as patch:
-        patch.setattr("noiseform.core.pipeline.verbs.Verbs.load", None)  # not even loaded
+        patch.setattr("noiseform.core.verbs.verbs.Verbs.load", None)  # not even loaded
         assert generate("-n", "3", "-o", "x.wav") == 2
     assert "x-0001.wav: it exists; choose another name, or replace it with --overwrite" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["x-0001.wav"]

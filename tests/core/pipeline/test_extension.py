@@ -11,10 +11,10 @@ from noiseform.core.errors import ConfigError
 from noiseform.core.media import MediaSpec
 from noiseform.core.pipeline.context import CONTEXT
 from noiseform.core.pipeline.extension import extended, longer, plan, windows
-from noiseform.core.pipeline.interpolation import between, interpolated
 from noiseform.core.pipeline.running import Running
 from noiseform.core.pipeline.stage import Stage, build_stage
 from noiseform.core.registration.config import ExtendConfig, StageConfig, checked
+from noiseform.core.verbs.interpolation import between, interpolated
 from torch import Tensor
 
 FILM = MediaSpec((1, 8, 2, 2), (4.0, None, None), -1.0, 1.0)

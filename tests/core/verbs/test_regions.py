@@ -7,7 +7,7 @@ import pytest
 import torch
 from noiseform.core.errors import ConfigError
 from noiseform.core.media import MediaSpec
-from noiseform.core.pipeline.regions import grown, is_text_of_region, margins_of, mask_of
+from noiseform.core.verbs.regions import grown, is_text_of_region, margins_of, mask_of
 
 SOUND = MediaSpec((1, 100), (100.0,), -1.0, 1.0)
 PICTURE = MediaSpec((3, 6, 8), (None, None), 0.0, 1.0)

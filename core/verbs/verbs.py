@@ -6,70 +6,25 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from .asked import conditions_of, labels_of
+from .loader import Loader
 
 if TYPE_CHECKING:
     from ..diffusion.sampling import Observer
-    from .pipeline import Pipeline
+    from ..pipeline.pipeline import Pipeline
 
-__all__ = ["MAX_COUNT", "Verbs", "conditions_of", "labels_of"]
-
-MAX_COUNT = 1_000_000
+__all__ = ["Verbs"]
 
 
-class Verbs:
+class Verbs(Loader):
     """The verbs of one modality.
 
     Args:
         modality: its name.
     """
 
-    def __init__(self, modality: str) -> None:
-        self.modality = modality
-
     def __repr__(self) -> str:
         return f"<verbs of {self.modality}: generate, edit, upscale, load>"
-
-    def load(
-        self,
-        pipeline: str | None = None,
-        *,
-        steps: int | None = None,
-        sampler: str | Mapping[str, object] | None = None,
-        grid: str | Mapping[str, object] | None = None,
-        guidance: float | None = None,
-        seconds: float | None = None,
-        extend: float | None = None,
-        settings: Sequence[str] = (),
-        device: str = "cpu",
-        dtype: str = "float32",
-        compile: bool = False,
-        upscale: bool = False,
-    ) -> Pipeline:
-        """Return a pipeline with its weights, to make media with it many times; arguments as for ``generate``.
-
-        With ``upscale`` it is one that makes larger what is there, and changes of sampling are about the first stage
-        that does.
-        """
-        from ..machine.devices import checked_device, checked_dtype
-        from .compiled import Compiler
-        from .loading import Changes, load_pipeline
-
-        if isinstance(settings, str):
-            raise ConfigError(
-                f"settings: expected several texts path=value, got {settings!r:.80}; write [{settings!r:.80}]"
-            )
-        if not isinstance(compile, bool):
-            raise ConfigError(f"compile: expected True or False, got {compile!r:.80}")
-        return load_pipeline(
-            pipeline,
-            self.modality,
-            changes=Changes(steps, sampler, grid, guidance, seconds, extend, tuple(settings)),
-            device=checked_device(device),
-            dtype=checked_dtype(dtype),
-            compiler=Compiler() if compile else None,
-            upscale=upscale,
-        )
 
     def generate(
         self,
@@ -340,68 +295,3 @@ class Verbs:
         job = enlargement(loaded, item, wish, factor)
         (made,) = job.make(seed, 0, observers)
         return job.kept(made.media)
-
-    def loaded(self, pipeline: str | os.PathLike[str] | Pipeline | None, **wishes: Any) -> Pipeline:
-        """Return a pipeline that is given as itself, by its name or by its path.
-
-        Args:
-            pipeline: see :meth:`generate`.
-            wishes: what :meth:`load` takes beside it; nothing of that for a pipeline that is loaded already.
-
-        Raises:
-            ConfigError: it is none of these, or ``wishes`` say something of one that is loaded.
-        """
-        if isinstance(pipeline, os.PathLike):
-            pipeline = os.path.join(os.curdir, os.fspath(pipeline))
-        if isinstance(pipeline, str) or pipeline is None:
-            return self.load(pipeline, **wishes)
-        if not hasattr(pipeline, "make"):
-            raise ConfigError(f"pipeline: expected a name, a path or what load() gave, got {pipeline!r:.80}")
-        silence: dict[str, tuple[object, ...]] = {
-            "settings": ((), []),
-            "device": ("cpu",),
-            "dtype": ("float32",),
-            "compile": (False,),
-            "upscale": (False, True),
-        }
-        said = [name for name, value in wishes.items() if value not in silence.get(name, (None,))]
-        if said:
-            raise ConfigError(f"{', '.join(said)}: say it to load(), with the pipeline, which is loaded already")
-        return pipeline
-
-
-def labels_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return one label, or several, as several."""
-    labels = (given,) if isinstance(given, str) else given or ()
-    if not isinstance(labels, Sequence) or not all(isinstance(label, str) for label in labels):
-        raise ConfigError(f"label: expected text, or several, got {given!r:.80}")
-    return tuple(labels)
-
-
-def conditions_of(
-    labels: Sequence[str],
-    prompt: str | None,
-    negative_labels: Sequence[str] = (),
-    negative_prompt: str | None = None,
-    *,
-    count: int,
-    first: int = 0,
-    batch_size: int = 1,
-) -> list[Mapping[str, object]]:
-    """Return the conditions of ``count`` items that are all asked for alike.
-
-    Raises:
-        ConfigError: a number is out of bounds.
-    """
-    for name, value, least in (("count", count, 1), ("first", first, 0), ("batch_size", batch_size, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
-            raise ConfigError(f"{name}: expected a whole number from {least} to {MAX_COUNT}, got {value!r}")
-    wish: dict[str, object] = {"labels": tuple(labels)}
-    for name, text, key in (("prompt", prompt, "text"), ("negative_prompt", negative_prompt, "negative_text")):
-        if not isinstance(text, str | None):
-            raise ConfigError(f"{name}: expected text, got {text!r:.80}")
-        if text:
-            wish[key] = text
-    if negative_labels:
-        wish["negative_labels"] = tuple(negative_labels)
-    return [wish] * count

@@ -11,12 +11,15 @@ import torch
 from ..diffusion.sampling import Observer
 from ..errors import ConfigError
 from ..media import MediaSpec
+from ..pipeline.made import Made
+from ..pipeline.modality import Media
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.running import Conditions
+from .edits import edit as edit_items
+from .edits import editing, mix
+from .enlarging import enlarge, enlarging
 from .given import given, to_edit
-from .made import Made
-from .modality import Media
-from .pipeline import Pipeline
 from .regions import is_text_of_region
-from .running import Conditions
 
 __all__ = ["Change", "Job", "enlargement"]
 
@@ -94,13 +97,21 @@ class Change:
             strength=self.strength,
             resample=self.resample,
         )
-        _, planned = pipeline.editing(found.spec, edit)
+        _, planned = editing(pipeline, found.spec, edit)
         wished = self._told()
         steps = sum(pipeline.stages[one.number].config.steps * one.windows for one in planned)
 
         def make(seed: int, first: int, observers: Sequence[Observer]) -> Iterator[Made]:
-            return pipeline.edit(
-                found.tensor, found.spec, edit, wishes, seed=seed, first=first, wished=wished, observers=observers
+            return edit_items(
+                pipeline,
+                found.tensor,
+                found.spec,
+                edit,
+                wishes,
+                seed=seed,
+                first=first,
+                wished=wished,
+                observers=observers,
             )
 
         return Job(
@@ -131,7 +142,7 @@ class Change:
         items = torch.stack(pair)
 
         def make(seed: int, first: int, observers: Sequence[Observer]) -> Iterator[Made]:
-            return pipeline.mix(items, places, wishes[0], seed=seed, first=first, observers=observers)
+            return mix(pipeline, items, places, wishes[0], seed=seed, first=first, observers=observers)
 
         return Job(make, len(places), pipeline.spec, pipeline.steps * len(places), _keeping(modality, None))
 
@@ -146,11 +157,11 @@ def enlargement(pipeline: Pipeline, item: Any, wish: Mapping[str, object], facto
     if factor is not None and (isinstance(factor, bool) or not isinstance(factor, int) or factor < 2):
         raise ConfigError(f"upscale: factor: expected a whole number from 2, got {factor!r:.80}")
     found = given(pipeline.modality, item, pipeline.takes, fit=False, doing="upscale")
-    planned = pipeline.enlarging(found.spec, factor)
+    planned = enlarging(pipeline, found.spec, factor)
     steps = sum(pipeline.stages[one.number].config.steps * one.windows for one in planned)
 
     def make(seed: int, first: int, observers: Sequence[Observer]) -> Iterator[Made]:
-        yield pipeline.enlarge(found.tensor, found.spec, wish, seed=seed, factor=factor, observers=observers)
+        yield enlarge(pipeline, found.tensor, found.spec, wish, seed=seed, factor=factor, observers=observers)
 
     return Job(make, 1, planned[-1].spec, steps, _keeping(pipeline.modality, found.item))
 

@@ -10,21 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..diffusion.denoiser import Denoiser
 from ..diffusion.held import Held
-from ..diffusion.inversion import between, inverted
 from ..diffusion.noise import Draws
 from ..diffusion.resampling import Resampling
-from ..diffusion.sampling import levels_from, sample
 from ..errors import ConfigError
 from ..media import MediaSpec, box
+from ..pipeline.context import CONTEXT, Context
+from ..pipeline.running import Conditions, Running
+from ..pipeline.stage import Stage
 from ..registration.config import ExtendConfig
-from .context import CONTEXT, Context
-from .running import Conditions, Running
-from .stage import Stage
-from .wishes import heard
 
-__all__ = ["Edit", "blended", "edited", "mixture", "windows_of"]
+__all__ = ["Edit", "blended", "edited", "windows_of"]
 
 _FADE = 2  # positions of the latent over which a seam dies away
 
@@ -149,42 +145,6 @@ def _reach(stage: Stage) -> list[int]:
     window, latent = stage.media.shape[1:], stage.latent_shape[1:]
     have = latent if len(latent) == len(window) else latent[-len(window) :]
     return [max(1, _FADE * size // count) for size, count in zip(window, have, strict=True)]
-
-
-def mixture(running: Running, items: Tensor, share: float, conditions: Conditions) -> Tensor:
-    """Return the latent (1, channels, \\*space) of an item between two, along the arc between their noises.
-
-    Both are taken back to the noise that Euler's steps make them from, without guidance, and the same steps lead from
-    what lies between: a share of 0 gives the first again, 1 the second.
-
-    Args:
-        running: the stage.
-        items: two of them (2, \\*media).
-        share: of the second.
-        conditions: of what is made (one).
-
-    Source: Song et al. 2021, arXiv 2010.02502, section 5.3.
-    """
-    stage = running.stage
-    latents = running.encoded(items, stage.media)
-    cond = heard(stage, conditions, running.device).cond
-    denoise = Denoiser(stage.network, stage.objective.prediction, dtype=running.dtype)
-    levels = levels_from(stage.process, stage.grid, stage.config.steps)
-    noises = [inverted(lambda x, level: denoise(x, level, cond), one[None], levels) for one in latents]
-    from ..registration.build import build
-
-    made = sample(
-        lambda x, level: denoise(x, level, cond),
-        process=stage.process,
-        sampler=build("sampler", "noiseform/euler"),
-        grid=stage.grid,
-        steps=stage.config.steps,
-        seeds=running.windows(0),
-        x=between(noises[0], noises[1], share),
-        observers=running.observers,
-    )
-    running.rows += denoise.rows
-    return made
 
 
 def _windows(stage: Stage, unknown: Tensor, extend: ExtendConfig) -> Iterator[tuple[tuple[slice, ...], Tensor]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ..diffusion.noise import Key
+from ..diffusion.sampling import Observer
 from ..errors import ConfigError
+from ..machine.memory import refuse_too_much
 from ..media import MediaSpec
-from .context import CONTEXT, Context
-from .running import Running
-from .stage import Stage
+from ..pipeline.context import CONTEXT, Context
+from ..pipeline.made import Made, Planned, told_of_sources
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.running import Result, Running
+from ..pipeline.stage import Stage
 
-__all__ = ["between", "interpolated"]
+__all__ = ["between", "interpolate", "interpolated"]
 
 
 def between(spec: MediaSpec, factor: int) -> MediaSpec:
@@ -68,6 +73,42 @@ def interpolated(running: Running, media: Tensor, factor: int, noise: float, con
         new = running.window([{**condition, CONTEXT: context}], (of_window,)).narrow(axis, 0, inside * factor + 1)
         made.narrow(axis, start * factor, inside * factor + 1).copy_(new)
     made.index_copy_(axis, torch.arange(0, shape[axis], factor, device=made.device), known)
+    return made
+
+
+def interpolate(
+    pipeline: Pipeline,
+    media: Tensor,
+    spec: MediaSpec,
+    factor: int,
+    condition: Mapping[str, object],
+    *,
+    seed: int,
+    observers: Sequence[Observer] = (),
+) -> Made:
+    """Make what lies between the moments of an item, by a model that has learnt to go on from key positions.
+
+    Args:
+        pipeline: does it.
+        media: the item (channels, \\*space), of the size that the pipeline makes, but for its length.
+        spec: its shape and rates.
+        factor: how many times as many moments there will be.
+        condition: what the item is, as for ``Pipeline.make``.
+        seed: of what is new.
+        observers: as for ``Pipeline.make``.
+
+    Raises: what ``Pipeline.make`` raises, and ConfigError where the model has not learnt this.
+    """
+    result = between(spec, factor)
+    refuse_too_much(result.shape, pipeline.stages[0].latent_shape, 1, "interpolate")
+
+    def whole(running: Running) -> Result:
+        known = media[None].to(pipeline.device)
+        latent = interpolated(running, known, factor, pipeline.config.extend.noise, condition)
+        return Result(result, lambda: running.decoded(latent, result.shape))
+
+    told = told_of_sources("interpolate", [media], factor=factor)
+    (made,) = pipeline.run([condition], (Key(seed),), observers, whole, [Planned(0, 0, 1, result)], "interpolate", told)
     return made
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..media import MediaSpec
+from ..pipeline.modality import Media
 from ..registration.build import build
 from .editing import Edit
-from .modality import Media
 from .regions import grown, margins_of, mask_of
 
 __all__ = ["Given", "given", "to_edit"]

@@ -1,0 +1,98 @@
+"""Items that are there, made larger by a pipeline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from ..diffusion.noise import Key
+from ..diffusion.sampling import Observer
+from ..errors import ConfigError
+from ..machine.memory import refuse_too_much
+from ..media import MediaSpec
+from ..pipeline.enlarging import source_of, tiles_of
+from ..pipeline.made import Made, Planned, told_of_sources
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.running import Result
+
+__all__ = ["enlarge", "enlarging"]
+
+
+def enlarging(pipeline: Pipeline, spec: MediaSpec, factor: int | None = None) -> tuple[Planned, ...]:
+    """Return which stages make an item larger, one after the other, and what they make of it.
+
+    Args:
+        pipeline: does it.
+        spec: of the item.
+        factor: how many times as many positions it is to have along the axes that grow; a power of what the
+            pipeline makes at once, which is what is made if omitted.
+
+    Raises:
+        ConfigError: no stage takes such an item, or the factor is none of these.
+    """
+    spec = _acceptable(pipeline, spec)
+    numbers = [number for number, stage in enumerate(pipeline.stages) if source_of(stage) is not None]
+    stages = [pipeline.stages[number] for number in numbers]
+    takens = [taken for taken in map(source_of, stages) if taken is not None]
+    once = math.prod(max(taken.factors) for taken in takens)
+    rounds = 1 if factor is None else round(math.log(factor, once)) if once > 1 and factor >= once else 0
+    if factor is not None and once**rounds != factor:
+        raise ConfigError(
+            f"{pipeline.where}: factor: it makes items {once} times as large, or a power of that, not {factor}; "
+            "take another factor or another pipeline"
+        )
+    timed = any(taken.factors[axis] > 1 for taken in takens for axis, rate in enumerate(taken.spec.rates) if rate)
+    if rounds > 1 and timed:
+        raise ConfigError(
+            f"{pipeline.where}: factor: what it makes has the rate that it has learnt, so it makes {once} times as "
+            "much once and no more; leave the factor out"
+        )
+    planned = []
+    for again in range(rounds):
+        for number, spec in zip(numbers, pipeline.specs_from(spec, stages), strict=True):  # noqa: B020
+            windows = len(tiles_of(pipeline.stages[number], spec))
+            planned.append(Planned(number, number + again * len(pipeline.stages), windows, spec))
+    return tuple(planned)
+
+
+def _acceptable(pipeline: Pipeline, spec: MediaSpec) -> MediaSpec:
+    """Return what is to be made larger, refused where it is larger already than what is made."""
+    for had, made in zip(spec.rates, pipeline.stages[-1].media.rates, strict=True):
+        if had and made and had > made:
+            raise ConfigError(
+                f"{pipeline.where}: it makes {made:g} a second, and the item has {had:g} already; use another pipeline"
+            )
+    _ = pipeline.takes
+    return spec
+
+
+def enlarge(
+    pipeline: Pipeline,
+    media: Tensor,
+    spec: MediaSpec,
+    condition: Mapping[str, object],
+    *,
+    seed: int,
+    factor: int | None = None,
+    observers: Sequence[Observer] = (),
+) -> Made:
+    """Make an item larger by those stages that go on from what is there.
+
+    Args:
+        media: the item (channels, \\*space).
+        spec: its shape and rates.
+        condition: what the item is, as for ``Pipeline.make``.
+        seed: of what is new.
+        factor: see :func:`enlarging`.
+        observers: as for ``Pipeline.make``.
+
+    Raises: what ``Pipeline.make`` raises, and ConfigError where no stage takes such an item.
+    """
+    planned = enlarging(pipeline, spec, factor)
+    refuse_too_much(planned[-1].spec.shape, pipeline.stages[planned[0].number].latent_shape, 1, "upscale")
+    given = Result(spec, lambda: media[None])
+    told = told_of_sources("upscale", [media], factor=factor)
+    (made,) = pipeline.run([condition], (Key(seed),), observers, given, planned, "upscale", told)
+    return made

@@ -8,7 +8,7 @@ the first step, in which libraries set themselves up.
     python docs/evaluation/equal_time.py train lucidrains --data fashion_mnist --out equal-time
     python docs/evaluation/equal_time.py compare --data fashion_mnist --out equal-time --sheet sheet.png
 
-``noiseform`` is plugins/garments/recipe.toml without conditioner and guidance. peers.py has ``lucidrains``,
+``noiseform`` is plugins/garments/recipe.toml, wider and without conditioner and guidance. peers.py has ``lucidrains``,
 ``diffusers`` and ``diffusers-small``, whose libraries must be installed. ``compare`` prints the Fréchet distance of
 each one's pictures to the 5,000 that were held back.
 """
@@ -64,6 +64,7 @@ def train_noiseform(data: Path, clock: Clock, folder: Path) -> int:
 
     settings = (
         "stages.base.conditioners=[]",
+        "stages.base.network.channels=[48, 96, 128]",
         'stages.base.guidance={ use = "none" }',
         'data.labels="none"',
         "training.checkpoint_every=1000000000",

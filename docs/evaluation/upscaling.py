@@ -159,10 +159,10 @@ def vocoder(data: Path, pipeline: str, count: int, steps: int | None) -> Figures
 
 
 def features(pictures: Tensor) -> Tensor:
-    """Features ``(patches, width)`` of patches ``(patches, 3, PATCH, PATCH)``: of three scales the energies of filters.
+    """Features ``(patches, 45)`` of patches ``(patches, 3, PATCH, PATCH)``: the energies of filters at three scales.
 
-    At each scale luma and the two differences of colour pass five derivatives of first and second order; what is kept is
-    the logarithm of each one's mean square. Nothing is learnt, so nothing knows the pictures.
+    At each scale luma and the two differences of colour pass five derivatives of first and second order; what is kept
+    is the logarithm of each one's mean square. Nothing is learnt, so nothing knows the pictures.
     """
     matrix = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
     x = torch.einsum("ij,bjhw->bihw", matrix, pictures)

@@ -119,7 +119,7 @@ PARTS = """
         def __init__(self, how: str = "nan", scale: float = 4.0, *, media):
             self.how, self.inner = how, Identity(4.0, media=media)
         def shape(self, media_shape):
-            shapes = {"shape-none": None, "shape-text": "abc", "shape-flat": (64,), "shape-zero": (1, 0)}
+            shapes = {"shape-none": None, "shape-text": "abc", "shape-flat": (), "shape-zero": (1, 0)}
             return raises() if self.how == "shape-raise" else shapes.get(self.how, media_shape)
         def encode(self, media):
             return self.inner.encode(media)

@@ -170,7 +170,7 @@ def test_one_table_may_give_labels_and_captions(folder: Path) -> None:
         ({"captions": "table", "caption_file": "../x.csv"}, "caption_file must name a file inside the data"),
         ({"captions": "table", "caption_file": ""}, "caption_file must name a file inside the data"),
         ({"caption": "table"}, "unknown key 'caption'; did you mean 'captions'?"),
-        ({"fit": "cover"}, "fit: expected 'crop', 'pad' or 'stretch'"),
+        ({"fit": "cover"}, "fit: expected 'crop', 'pad', 'stretch' or 'cut'"),
     ],
 )
 def test_wrong_data_tables_are_refused(table: dict[str, object], why: str) -> None:

@@ -74,7 +74,7 @@ def test_going_back_keeps_the_marginals(process):
         **settings,
     )
     assert made.mean(0).abs().max() < 0.08
-    torch.testing.assert_close(made.T.cov(), Correlated.covariance, atol=0.1, rtol=0)
+    torch.testing.assert_close(made.T.cov(), Correlated.covariance, atol=0.15, rtol=0)
 
 
 def test_it_says_what_it_costs():

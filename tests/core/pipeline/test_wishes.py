@@ -35,11 +35,12 @@ def test_it_takes_the_place_of_the_null_condition_row_by_row(stage):
         {**wish, "negative_text": "something much longer than that"},
     ]
     with torch.no_grad():
-        cond, null, _ = heard(stage, rows, "cpu")
+        told = heard(stage, rows, "cpu")
+        cond, null = told.cond, told.null
         for row, asked in enumerate(({"labels": ("high",)}, {}, {"text": "something much longer than that"})):
-            alone, _, _ = heard(stage, [asked], "cpu")
+            alone = heard(stage, [asked], "cpu").cond
             assert_close(null["vector"][row], alone["vector"][0])
-            assert_close(cond["vector"][row], heard(stage, [wish], "cpu")[0]["vector"][0])
+            assert_close(cond["vector"][row], heard(stage, [wish], "cpu").cond["vector"][0])
     assert {name: value.shape for name, value in cond.items()} == {name: value.shape for name, value in null.items()}
 
 

@@ -119,7 +119,7 @@ PARTS = """
         def __init__(self, how: str = "nan", scale: float = 4.0, *, media):
             self.how, self.inner = how, Identity(4.0, media=media)
         def shape(self, media_shape):
-            shapes = {"shape-none": None, "shape-text": "abc", "shape-flat": (), "shape-zero": (1, 0)}
+            shapes = {"shape-none": None, "shape-text": "abc", "shape-flat": (64,), "shape-empty": (), "shape-zero": (1, 0)}
             return raises() if self.how == "shape-raise" else shapes.get(self.how, media_shape)
         def encode(self, media):
             return self.inner.encode(media)
@@ -186,7 +186,8 @@ BREAKS = [
     ("sampler", "raise-init", 5, "raises raised LookupError"),
     ("grid", "nan", 2, "do not fall strictly"),
     ("process", "nan", 5, "process 'hostile': alpha(t) is not finite"),
-    *(("codec", f"shape-{how}", 5, "expected (channels, *space)") for how in ("none", "text", "flat", "zero")),
+    *(("codec", f"shape-{how}", 5, "expected (channels, *space)") for how in ("none", "text", "empty", "zero")),
+    ("codec", "shape-flat", 2, "takes items of 1 axes of space, but codec 'hostile' gives 0 (shape (64,))"),
     ("codec", "shape-raise", 5, "raises raised LookupError"),
     *(("conditioner", f"encode-{how}", 5, "conditioner Conditioner: encode gave") for how in ("none", "list", "rank")),
     ("conditioner", "outputs", 5, "outputs is None, expected a mapping"),

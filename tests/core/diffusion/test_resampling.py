@@ -63,18 +63,21 @@ def test_once_is_the_sampler_itself(sampler):
     assert torch.equal(sample(Correlated(), sampler=method, dtype=torch.float64, **settings), plain)
 
 
-@pytest.mark.parametrize("process", ["vp-linear", "edm"])
+@pytest.mark.parametrize("process", ["vp-linear", "flow", "ve", "edm"])
 def test_going_back_keeps_the_marginals(process):
-    """Without anything held, samples stay those of the data however often a step is made."""
-    settings = {"grid": "log-snr", "steps": 80, "shape": (2,), "seeds": range(2000), "dtype": torch.float64}
+    """Without anything held, samples stay those of the data however often a step is made.
+
+    The sampler is one of the ODE: what DDPM's own variance is off by would hide what the noise in between is off by.
+    """
+    settings = {"grid": "log-snr", "steps": 40, "shape": (2,), "seeds": range(3000), "dtype": torch.float64}
     made = sample(
         Correlated(),
         process=complete(build("process", process)),
-        sampler=Resampling(build("sampler", "ddpm"), 3),
+        sampler=Resampling(build("sampler", "heun"), 3),
         **settings,
     )
     assert made.mean(0).abs().max() < 0.08
-    torch.testing.assert_close(made.T.cov(), Correlated.covariance, atol=0.15, rtol=0)
+    torch.testing.assert_close(made.T.cov(), Correlated.covariance, atol=0.1, rtol=0)
 
 
 def test_it_says_what_it_costs():

@@ -13,111 +13,28 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, ConfigError
-from ..limits import MAX_STEPS
 from ..naming import printable
 from ..registration.attribution import plugins_named
-from ..registration.build import build, find
-from ..registration.config import ExtendConfig, PartConfig, PipelineConfig, StageConfig, checked
+from ..registration.build import build
+from ..registration.config import PipelineConfig, checked
 from ..registration.defaults import with_defaults_named
 from ..registration.registry import current
-from ..registration.settings import apply_settings, parse_setting
+from ..registration.settings import apply_settings
 from ..registration.stage_weights import entry_of
 from ..storage.manifest import MANIFEST
 from ..storage.model_folder import ModelFolder, load_model_folder, read_model_folder
 from ..storage.model_parts import RequiredPart, check_parts
 from ..storage.weights import assign_frozen
+from .changes import Changes
 from .classifier import CLASSIFIER
 from .compiled import Compiler
 from .guide_loading import guide_entry, load_guide
-from .modality import Modality
 from .pipeline import Pipeline
 from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
-from .source import SOURCE
 from .stage import Stage, build_stage
 from .trained import of_owners, refuse_untrained
 
-__all__ = ["Changes", "load_pipeline"]
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a user wants otherwise than the pipeline has it.
-
-    Attributes:
-        steps: number of steps.
-        sampler: name of another sampler, or its table.
-        grid: name of another grid, or its table.
-        guidance: scale of classifier-free guidance.
-        seconds: length of an item, or of its first window where it is extended.
-        extend: how many seconds an item goes on after that.
-        settings: ``path=value`` inside the pipeline, such as ``stages.base.codec.iterations=64``.
-    """
-
-    steps: int | None = None
-    sampler: str | Mapping[str, object] | None = None
-    grid: str | Mapping[str, object] | None = None
-    guidance: float | None = None
-    seconds: float | None = None
-    extend: float | None = None
-    settings: tuple[str, ...] = ()
-
-    def of_length(self, config: PipelineConfig, modality: Modality) -> PipelineConfig:
-        """Return a pipeline's configuration with items of the length asked for.
-
-        Raises:
-            ConfigError: they have none, or it is out of bounds.
-        """
-        changed: dict[str, object] = {}
-        if self.seconds is not None:
-            lasting = getattr(modality, "lasting", None)
-            if lasting is None:
-                raise ConfigError(f"seconds: items of {modality.name} have no length; leave it out")
-            first, *others = config.stages  # the others are as long as what they are made from
-            media = lasting({**config.media, **first.media}, self.seconds)
-            changed["stages"] = [first.model_copy(update={"media": media}), *others]
-            changed["media"] = lasting(config.media, self.seconds) if config.media else {}
-        if self.extend is not None:
-            table = {**config.extend.model_dump(), "seconds": self.extend}
-            changed["extend"] = checked(ExtendConfig, table, what="extend")
-        return config.model_copy(update=changed)
-
-    def of_stages(self, config: PipelineConfig, *, enlarging: bool) -> PipelineConfig:
-        """Return a pipeline's configuration with these changes, which are about the first of the stages that run.
-
-        Args:
-            config: of the pipeline.
-            enlarging: whether those run that make something larger; they have a conditioner, and the others of a
-                cascade come before them.
-        """
-        first = 0
-        if enlarging:
-            sources = [_takes_source(stage) for stage in config.stages]
-            first = sources.index(True) if True in sources else 0
-        stages = [self.of_stage(one) if number == first else one for number, one in enumerate(config.stages)]
-        return config.model_copy(update={"stages": stages})
-
-    def of_stage(self, stage: StageConfig) -> StageConfig:
-        """Return a stage's table with these changes."""
-        changed: dict[str, object] = {}
-        if self.steps is not None:
-            if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
-                raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {self.steps!r}")
-            changed["steps"] = self.steps
-        for kind, wanted in (("sampler", self.sampler), ("grid", self.grid)):
-            if wanted is not None:
-                table = {"use": wanted} if isinstance(wanted, str) else wanted
-                changed[kind] = checked(PartConfig, table, what=kind)
-        if self.guidance is not None:
-            before = stage.guidance if stage.guidance.use != "none" else PartConfig(use="cfg").of("noiseform")
-            guidance = PartConfig.model_validate({**before.model_dump(), "scale": self.guidance})
-            changed["guidance"] = guidance.of(*before.owners)
-        return stage.model_copy(update=changed)
-
-    @property
-    def named(self) -> set[str]:
-        """The kinds whose part a setting names: ``sampler`` of ``stages.base.sampler.use=heun``."""
-        paths = [tuple(map(str, parse_setting(setting)[0])) for setting in self.settings]
-        return {path[-2] if path[-1] == "use" and len(path) > 1 else path[-1] for path in paths}
+__all__ = ["load_pipeline"]
 
 
 def load_pipeline(
@@ -208,12 +125,6 @@ def load_pipeline(
     if compiler is not None:
         stages = [replace(stage, compiled=compiler.of(stage.model.network)) for stage in stages]
     return Pipeline(name, config, kind, tuple(stages), digests, device, dtype, compiler)
-
-
-def _takes_source(stage: StageConfig) -> bool:
-    """Return whether a stage goes on from what is there."""
-    parts = (find("conditioner", one.use, owners=one.owners) for one in stage.conditioners)
-    return any(SOURCE in getattr(part.load(), "takes", ()) for part in parts)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ..diffusion.noise import Key
 from ..diffusion.sampling import Observer
-from ..errors import ConfigError
 from ..machine.memory import refuse_too_much
 from ..media import MediaSpec, box
 from ..pipeline.made import Made, Planned, digest, told_of_sources
@@ -77,11 +76,6 @@ def edit(
 
 def editing(pipeline: Pipeline, spec: MediaSpec, change: Edit) -> tuple[Stage, tuple[Planned, ...]]:
     """Return the stage that edits, and which stages run for an item."""
-    if not pipeline.starts_from_nothing:
-        raise ConfigError(
-            f"{pipeline.where}: its first stage makes larger what is there, and cannot edit; name a pipeline that "
-            "generates"
-        )
     stage = pipeline.stages[0]
     begun = Planned(0, 0, windows_of(stage, change, pipeline.config.extend, spec, where=pipeline.where), spec)
     return stage, (begun, *pipeline.later(spec))

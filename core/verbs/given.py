@@ -82,14 +82,9 @@ def to_edit(
         The item, what becomes of it, and whether its beginning stays where it was.
 
     Raises:
-        ConfigError: nothing is to be changed, or an argument is out of bounds.
+        ConfigError: an argument is out of bounds.
         MediaError: a file cannot be read.
     """
-    if mask is None and extend is None and strength is None:
-        raise ConfigError(
-            "edit: say what changes: a mask (made anew), extend (goes on), strength (a variation of the whole), or "
-            "between (something between two items)"
-        )
     if strength is not None and (isinstance(strength, bool) or not isinstance(strength, int | float)):
         raise ConfigError(f"strength: expected a number above 0, up to 1, got {strength!r:.80}")
     if strength is not None and not 0 < strength <= 1:

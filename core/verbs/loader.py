@@ -46,8 +46,9 @@ class Loader:
         that does.
         """
         from ..machine.devices import checked_device, checked_dtype
+        from ..pipeline.changes import Changes
         from ..pipeline.compiled import Compiler
-        from ..pipeline.loading import Changes, load_pipeline
+        from ..pipeline.loading import load_pipeline
 
         if isinstance(settings, str):
             raise ConfigError(

@@ -119,8 +119,11 @@ PARTS = """
         def __init__(self, how: str = "nan", scale: float = 4.0, *, media):
             self.how, self.inner = how, Identity(4.0, media=media)
         def shape(self, media_shape):
-            shapes = {"shape-none": None, "shape-text": "abc", "shape-flat": (64,), "shape-empty": (), "shape-zero": (1, 0)}
-            return raises() if self.how == "shape-raise" else shapes.get(self.how, media_shape)
+            shapes = {"none": None, "text": "abc", "flat": (64,), "empty": (), "zero": (1, 0)}
+            asked, _, which = self.how.partition("-")
+            if asked != "shape":
+                return media_shape
+            return raises() if which == "raise" else shapes[which]
         def encode(self, media):
             return self.inner.encode(media)
         def decode(self, latent, media_shape):

@@ -229,10 +229,9 @@ def test_paths_of_stages_are_relative_to_their_registry_file(
 
 
 def test_a_model_folder_holds_the_stage_that_was_trained(tmp_path, tones):
-    both = LARGE + ""
     base = '[[stages]]\nname = "base"\nmedia = { sample_rate = 1000 }\nprocess = { use = "flow" }\n'
     base += 'objective = { use = "velocity" }\nnetwork = { use = "unet-1d", channels = [8, 8], head_width = 8 }\n'
-    both = both.replace("[[stages]]", f"{base}[[stages]]", 1).replace("steps = 30", 'steps = 2\nstage = "large"')
+    both = LARGE.replace("[[stages]]", f"{base}[[stages]]", 1).replace("steps = 30", 'steps = 2\nstage = "large"')
     (tmp_path / "recipe.toml").write_text(both, encoding="utf-8")
     command = ["train", str(tmp_path / "recipe.toml"), "--data", str(tones), "-o", str(tmp_path / "run"), "--quiet"]
     assert main(command) == 0

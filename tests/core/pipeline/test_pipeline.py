@@ -12,7 +12,8 @@ import pytest
 import torch
 from noiseform import audio
 from noiseform.core.errors import CheckpointError, ConfigError, NoiseformError, PluginError, ResourceError
-from noiseform.core.pipeline.loading import Changes, load_pipeline
+from noiseform.core.pipeline.changes import Changes
+from noiseform.core.pipeline.loading import load_pipeline
 from noiseform.core.registration.registry import current, load_registry, using_registry
 from noiseform.modalities.audio.clip import Audio
 

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..contract import check_tensor
 from ..diffusion.noise import Draws, Key
 from ..errors import ConfigError
 from ..media import MediaSpec, box
+from .model import told_of
 from .running import Conditions, Result, Running
 from .source import SOURCE, Source
 from .stage import Stage
@@ -21,8 +23,6 @@ from .tiles import Tiles
 from .whole_source import Taken, WholeSource
 
 __all__ = ["enlarged", "made_from", "source_of", "tiles_of"]
-
-_CORRECTIONS = 4  # more bring nothing that could be measured
 
 
 def source_of(stage: Stage, *, where: str = "") -> Taken | None:
@@ -40,11 +40,10 @@ def source_of(stage: Stage, *, where: str = "") -> Taken | None:
         raise ConfigError(
             f"{where}, stage {stage.config.name!r}: its conditioners take sources of different sizes; give one factor"
         )
-    consistent = any(getattr(one, "consistent", False) for one in takers) and math.prod(first.factors) > 1
     units = [
         math.lcm(*each) for each in zip(*(getattr(one, "units", one.factors) for one in placed or takers), strict=True)
     ]
-    return Taken(first.source, tuple(first.factors), tuple(units), consistent, whole=not placed)
+    return Taken(first.source, tuple(first.factors), tuple(units), whole=not placed)
 
 
 def made_from(stage: Stage, given: MediaSpec, *, where: str) -> MediaSpec:
@@ -103,12 +102,11 @@ def enlarged(running: Running, before: Result, conditions: Conditions) -> Result
     source = WholeSource(before, taken, tiles.whole, running.resample, where)
     if len(tiles) == 1:
         keys = running.windows(0)
-        start = next(iter(tiles))
-        latent = running.window(_told(conditions, keys, source, start, tiles, stage), keys)
+        told = _told(conditions, keys, source, next(iter(tiles)), tiles, stage)
+        latent = running.window(told, keys)
 
         def media() -> Tensor:
-            made = running.decoded(latent, stage.media.shape)
-            return _cut(_corrected(made, source, start, tiles), whole.shape[1:])
+            return _cut(_corrected(running.decoded(latent, stage.media.shape), stage, told), whole.shape[1:])
 
         same = whole.shape == stage.media.shape
         return Result(whole, media, *((latent, stage.config.codec) if same else ()))
@@ -120,9 +118,9 @@ def enlarged(running: Running, before: Result, conditions: Conditions) -> Result
     for number, start in enumerate(tiles):
         keys = running.windows(number)
         noise = tiles.noise(running.keys, stage.latent_shape[0], start, ratio) if shared else None
-        latent = running.window(_told(conditions, keys, source, start, tiles, stage), keys, noise=noise)
-        made = running.decoded(latent, stage.media.shape).cpu()
-        made = _corrected(made, source, start, tiles)
+        told = _told(conditions, keys, source, start, tiles, stage)
+        latent = running.window(told, keys, noise=noise)
+        made = _corrected(running.decoded(latent, stage.media.shape), stage, told).cpu()
         place = tuple(slice(begin, begin + size) for begin, size in zip(start, tiles.window, strict=True))
         canvas[box(place)] += made * tiles.weights(start)
     made = _cut(canvas, whole.shape[1:])
@@ -155,6 +153,8 @@ def _told(
             source.latent_at(row, start, tiles.window),
             source.codec,
             partial(source.whole, row),
+            partial(source.part_at, row, start, tiles.window),
+            source.resample,
         )
         told.append(mine)
     return told
@@ -164,18 +164,15 @@ def _normal(key: Key, shape: Sequence[int]) -> Tensor:
     return Draws().normal([key], shape, purpose="augmentation")[0]
 
 
-def _corrected(made: Tensor, source: WholeSource, start: tuple[int, ...], tiles: Tiles) -> Tensor:
-    """Return what was made, corrected until it is its source again when it is made smaller."""
-    taken, resample = source.taken, source.resample
-    if not taken.consistent or resample is None:
-        return made
-    low = source.part(start, tiles.window)
-    small = replace(taken.spec, shape=tuple(low.shape[1:]))
-    large = small.times(taken.factors)
-    made = made.cpu()
-    for _ in range(_CORRECTIONS):
-        made = made + resample(low - resample(made, large, small), small, large)
-    return made.clamp(small.low, small.high)
+def _corrected(made: Tensor, stage: Stage, told: Conditions) -> Tensor:
+    """Return what was made of a tile (items, channels, \\*window) as the conditioners correct it by its source."""
+    for one in stage.model.conditioners:
+        if SOURCE in getattr(one, "takes", ()) and hasattr(one, "corrected"):
+            of = f"{told_of(one)}: corrected"
+            pairs = zip(made.cpu(), told, strict=True)
+            rows = [check_tensor(one.corrected(row, item[SOURCE]), tuple(row.shape), of=of) for row, item in pairs]
+            made = torch.stack(rows)
+    return made
 
 
 def _ratio(stage: Stage) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..media import MediaSpec
 from ..registration.config import PartConfig
 
-__all__ = ["SOURCE", "Items", "Resample", "Source", "blurred", "disturbed", "factors_of", "reduced"]
+__all__ = ["SOURCE", "Items", "Resample", "Source", "disturbed", "factors_of", "reduced", "shrunk"]
 
 SOURCE = "source"
 """The key under which conditions hold a :class:`Source`, and which a conditioner that takes one names in ``takes``."""
@@ -33,6 +33,8 @@ class Source:
             space is that of the whole.
         codec: the codec of that latent.
         whole: all of the source as it was made or given (channels, \\*space), whatever the place.
+        part: what of the source stands in this place, at its own resolution (channels, \\*space).
+        resample: of its modality; None where it has none.
     """
 
     media: Callable[[], Tensor]
@@ -40,6 +42,8 @@ class Source:
     latent: Tensor | None = None
     codec: PartConfig | None = None
     whole: Callable[[], Tensor] | None = None
+    part: Callable[[], Tensor] | None = None
+    resample: Resample | None = None
 
 
 @dataclass(frozen=True)
@@ -90,19 +94,17 @@ def reduced(spec: MediaSpec, factors: Sequence[int], *, of: str) -> MediaSpec:
     return MediaSpec((channels, *sizes), rates, spec.low, spec.high)
 
 
-def blurred(media: Tensor, spec: MediaSpec, factors: Sequence[int], resample: Resample | None, *, of: str) -> Tensor:
-    """Return media (batch, channels, \\*space) as if they had been made larger from fewer positions.
+def shrunk(media: Tensor, spec: MediaSpec, factors: Sequence[int], resample: Resample | None, *, of: str) -> Tensor:
+    """Return media (batch, channels, \\*space) with fewer positions by ``factors``.
 
     Raises:
-        ConfigError: their modality cannot resample.
+        ConfigError: their modality cannot resample, or a size is no multiple of its factor.
     """
     if math.prod(factors) == 1:
         return media
     if resample is None:
         raise ConfigError(f"{of}: this modality cannot resample its media; use factor = 1")
-    low = reduced(spec, factors, of=of)
-    small = resample(media, spec, low).clamp(spec.low, spec.high)
-    return resample(small, low, spec).clamp(spec.low, spec.high)
+    return resample(media, spec, reduced(spec, factors, of=of)).clamp(spec.low, spec.high)
 
 
 def disturbed(latent: Tensor, eps: Tensor, noise: Tensor) -> Tensor:

@@ -27,14 +27,12 @@ class Taken:
         spec: shape and rates of the source of one window.
         factors: how many times as many positions the stage makes of it along each axis.
         units: tiles begin at multiples of these.
-        consistent: whether what it makes has to be the source again once it is made smaller.
         whole: whether it takes the source as one, as an embedding, and makes an item of its own shape of it.
     """
 
     spec: MediaSpec
     factors: tuple[int, ...]
     units: tuple[int, ...]
-    consistent: bool
     whole: bool = False
 
 
@@ -83,6 +81,10 @@ class WholeSource:
         some = self.media[box(outer)]
         spec = replace(self.taken.spec, shape=tuple(some.shape[1:]))
         return self._resampled(some, spec, spec.times(factors))[box(inner)]
+
+    def part_at(self, row: int, start: Sequence[int], window: Sequence[int]) -> Tensor:
+        """Return what there is of an item's tile, as it is (channels, \\*window / factors)."""
+        return self.part(start, window)[row]
 
     def part(self, start: Sequence[int], window: Sequence[int]) -> Tensor:
         """Return what there is of the tiles of all items, as it is (items, channels, \\*window / factors)."""

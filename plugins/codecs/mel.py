@@ -13,11 +13,13 @@ from torch.nn import functional
 from ...core.errors import ConfigError
 from ...core.libraries import torchaudio_module
 from ...core.media import MediaSpec
-from .spectrum import Layout, check_sound, laid_out, latent_shape, spectrum, taken_back
+from .spectrum import Layout, check_sound, laid_out, latent_shape, sound, spectrum, taken_back
 
 __all__ = ["Mel"]
 
 _MOMENTUM = 0.99  # of Griffin-Lim; the value of Perraudin et al. 2013
+_FITTINGS = 3  # of magnitudes to mels, in each iteration
+_TINY = 1e-6  # nothing is divided by less
 _UPDATES = 30  # of the least squares; more changes nothing that could be measured on speech
 
 
@@ -80,19 +82,43 @@ class Mel:
 
     def loudness(self, latent: Tensor) -> Tensor:
         """Return the root of the mean square of a latent's mel magnitudes (batch, channels, frames)."""
-        channels = latent.shape[1] // self._bins if self._layout == "channels" else latent.shape[1]
-        mel = torch.exp(taken_back(latent.float(), channels, self._layout) * self._std + self._mean)
-        return mel.square().mean(2).sqrt()
+        return self._mel(latent).square().mean(2).sqrt()
+
+    def fitted(self, media: Tensor, latent: Tensor, iterations: int) -> Tensor:
+        """Return sound (batch, channels, samples) like ``media`` whose latent is the one given, as nearly as can be.
+
+        Its phases are refined by Griffin-Lim from those that it has. Its magnitudes are multiplied band by band until
+        their mels are the latent's, so that what a band has of its own inside stays.
+        """
+        wanted = self._heard(latent)
+        known = wanted.shape[-1]
+        window, filters = self._window.to(media), self._filters.to(media)
+        shares = filters / filters.sum(1, keepdim=True).clamp(min=_TINY)
+        outside = (filters.sum(1) == 0).to(media)[:, None]
+        found = spectrum(media, window, self._size, self._hop)
+        before = torch.zeros_like(found)
+        for number in range(iterations):
+            ahead = found - _MOMENTUM / (1 + _MOMENTUM) * before
+            magnitudes = found.abs()
+            for _ in range(_FITTINGS):
+                have = torch.einsum("bcft,fm->bcmt", magnitudes[..., :known], filters)
+                ratio = torch.einsum("bcmt,fm->bcft", wanted / have.clamp(min=_TINY), shares) + outside
+                magnitudes[..., :known] *= ratio
+                magnitudes[..., known:] *= ratio[..., -1:]  # a frame that is all beyond the end has no latent
+            media = sound(torch.polar(magnitudes, ahead.angle()), window, self._size, self._hop, media.shape[-1])
+            before = found if number else before  # what was given is as loud as it likes, and gives no direction
+            found = spectrum(media, window, self._size, self._hop)
+        return media.clamp(-1, 1)
 
     def decode(self, latent: Tensor, media_shape: tuple[int, ...]) -> Tensor:
         """Return sound (batch, \\*media_shape)."""
         channels, samples = media_shape
-        mel = torch.exp(taken_back(latent.float(), channels, self._layout) * self._std + self._mean)
-        mel = torch.where(mel > self._floor, mel, 0.0)  # what stands at the floor was silence, or less
-        magnitudes = rearrange(self._magnitudes(mel), "batch channels bins frames -> (batch channels) bins frames")
-        beyond = samples // self._hop + 1 - magnitudes.shape[-1]
+        magnitudes = rearrange(
+            self._magnitudes(self._heard(latent)), "batch channels bins frames -> (batch channels) bins frames"
+        )
+        beyond = self._frames(samples) - magnitudes.shape[-1]
         magnitudes = functional.pad(magnitudes, (0, beyond), mode="replicate") if beyond else magnitudes
-        sound = torchaudio_module("torchaudio.functional").griffinlim(
+        made = torchaudio_module("torchaudio.functional").griffinlim(
             magnitudes,
             window=self._window.to(magnitudes),
             n_fft=self._size,
@@ -104,7 +130,20 @@ class Mel:
             length=samples,
             rand_init=False,
         )
-        return rearrange(sound, "(batch channels) samples -> batch channels samples", channels=channels).clamp(-1, 1)
+        return rearrange(made, "(batch channels) samples -> batch channels samples", channels=channels).clamp(-1, 1)
+
+    def _frames(self, samples: int) -> int:
+        return samples // self._hop + 1
+
+    def _mel(self, latent: Tensor) -> Tensor:
+        """Return the mel magnitudes (batch, channels, bins, frames) of a latent."""
+        channels = latent.shape[1] // self._bins if self._layout == "channels" else latent.shape[1]
+        return torch.exp(taken_back(latent.float(), channels, self._layout) * self._std + self._mean)
+
+    def _heard(self, latent: Tensor) -> Tensor:
+        """Return the mel magnitudes of a latent, none where it stands at the floor: it was silence there, or less."""
+        mel = self._mel(latent)
+        return torch.where(mel > self._floor, mel, 0.0)
 
     def _magnitudes(self, mel: Tensor) -> Tensor:
         """Return non-negative x with filters' x = mel in the least-squares sense, by multiplicative updates."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...core.errors import ConfigError
 from ...core.media import MediaSpec
 
-__all__ = ["Layout", "check_sound", "laid_out", "latent_shape", "spectrum", "taken_back"]
+__all__ = ["Layout", "check_sound", "laid_out", "latent_shape", "sound", "spectrum", "taken_back"]
 
 Layout = Literal["channels", "axis"]
 """Where the bins go: "channels" gives (channels * bins, frames) for ``unet-1d``, "axis" (channels, bins, frames)."""
@@ -31,6 +31,13 @@ def spectrum(sound: Tensor, window: Tensor, size: int, hop: int) -> Tensor:
     rows = rearrange(sound, "batch channels samples -> (batch channels) samples")
     found = torch.stft(rows, size, hop, window=window, center=True, pad_mode="constant", return_complex=True)
     return rearrange(found, "(batch channels) bins frames -> batch channels bins frames", channels=sound.shape[1])
+
+
+def sound(found: Tensor, window: Tensor, size: int, hop: int, samples: int) -> Tensor:
+    """Return the sound (batch, channels, samples) whose spectrum is nearest to one (batch, channels, bins, frames)."""
+    rows = rearrange(found, "batch channels bins frames -> (batch channels) bins frames")
+    waves = torch.istft(rows, size, hop, window=window, center=True, length=samples)
+    return rearrange(waves, "(batch channels) samples -> batch channels samples", channels=found.shape[1])
 
 
 def latent_shape(channels: int, bins: int, frames: int, layout: Layout) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.media import MediaSpec
-from .spectrum import Layout, check_sound, laid_out, latent_shape, spectrum, taken_back
+from .spectrum import Layout, check_sound, laid_out, latent_shape, sound, spectrum, taken_back
 
 __all__ = ["STFT"]
 
@@ -60,9 +60,7 @@ class STFT:
         """Return sound (batch, \\*media_shape)."""
         channels, samples = media_shape
         values = taken_back(latent, 2 * channels, self._layout) / self._scale
-        parts = rearrange(values, "batch (channels part) bins frames -> (batch channels) bins frames part", part=2)
+        parts = rearrange(values, "batch (channels part) bins frames -> batch channels bins frames part", part=2)
         compressed = torch.view_as_complex(parts.contiguous())
         found = torch.polar(compressed.abs() ** (1 / self._power), compressed.angle())
-        window = self._window.to(latent)
-        sound = torch.istft(found, self._size, self._hop, window=window, center=True, length=samples)
-        return rearrange(sound, "(batch channels) samples -> batch channels samples", channels=channels).clamp(-1, 1)
+        return sound(found, self._window.to(latent), self._size, self._hop, samples).clamp(-1, 1)

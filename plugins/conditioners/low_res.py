@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -10,10 +11,13 @@ from annotated_types import Ge, Le, Lt
 from torch import Tensor
 
 from ...core.contract import check_tensor
+from ...core.errors import ConfigError
 from ...core.media import MediaSpec
-from ...core.pipeline.source import SOURCE, Items, Source, blurred, disturbed, factors_of, reduced
+from ...core.pipeline.source import SOURCE, Items, Source, disturbed, factors_of, reduced, shrunk
 
 __all__ = ["LowRes"]
+
+_CORRECTIONS = 4  # more bring nothing that could be measured
 
 Factor = Annotated[int, Ge(1), Le(64)]
 
@@ -36,9 +40,11 @@ class LowRes:
             make the whole item.
         consistent: whether what was made is corrected until it is its source again once it is made smaller. Say false
             where the source is not to be trusted.
+        neighbours: whether what the source has before and after a position is laid beside it too, as it is, so that the
+            network sees what moves from the one to the other and not their blend alone: for new frames of a film.
 
     Attributes:
-        outputs: ``{"channels": channels of the latent + 1}``.
+        outputs: ``{"channels": channels of the latent + 1}``, and twice the channels of the latent with neighbours.
         factors: of each axis.
         source: shape and rates of what it is made from.
 
@@ -55,6 +61,7 @@ class LowRes:
         level: Annotated[float, Ge(0), Lt(1)] = 0.0,
         residual: Annotated[float, Ge(0)] = 0.0,
         consistent: bool = True,
+        neighbours: bool = False,
         *,
         media: MediaSpec,
         latent_shape: tuple[int, ...],
@@ -63,18 +70,26 @@ class LowRes:
         of = "conditioner low-res"
         self.factors = factors_of(factor, len(media.shape) - 1, of=of)
         self.source = reduced(media, self.factors, of=of)
-        self._noise, self._level, self._residual, self.consistent = noise, level, residual, consistent
+        self._noise, self._level, self._residual, self._consistent = noise, level, residual, consistent
         self._media, self._shape, self._codec = media, latent_shape, codec
-        self.outputs: Mapping[str, int] = {"channels": latent_shape[0] + 1}
+        larger = [axis for axis, by in enumerate(self.factors, start=1) if by > 1]  # after the channels
+        if neighbours and len(larger) != 1:
+            raise ConfigError(
+                f"{of}: neighbours: these are along one axis of which there is more, got factors {list(self.factors)}"
+            )
+        self._axis = larger[0] if neighbours else None
+        self._width = latent_shape[0]
+        self.outputs: Mapping[str, int] = {"channels": self._width + 1 + (2 * self._width if neighbours else 0)}
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Return {"channels": (items, channels + 1, \\*space)}: zeros for items that are made from nothing."""
-        rows = torch.zeros(len(conditions), self._shape[0] + 1, *self._shape[1:])
+        rows = torch.zeros(len(conditions), self.outputs["channels"], *self._shape[1:])
         for row, condition in zip(rows, conditions, strict=True):
             source = condition.get(SOURCE)
             if isinstance(source, Source):
-                latent = self._latent(source.media()[None])
-                eps = source.normal(self._shape)[None] if self._level else torch.zeros_like(latent)
+                part = source.part()[None] if source.part is not None else None
+                latent = self._latent(source.media()[None], part)
+                eps = source.normal(latent.shape[1:])[None] if self._level else torch.zeros_like(latent)
                 row.copy_(disturbed(latent, eps, torch.full((1,) * latent.ndim, self._level))[0])
         return {"channels": rows}
 
@@ -90,9 +105,14 @@ class LowRes:
 
     def shown(self, items: Items) -> dict[str, Tensor]:
         """Return what is shown of items in training, as :meth:`encode` does."""
-        media = blurred(items.media, items.spec, self.factors, items.resample, of="conditioner low-res")
+        of = "conditioner low-res"
+        part = shrunk(items.media, items.spec, self.factors, items.resample, of=of)
+        media = part
+        if items.resample is not None:
+            media = items.resample(part, self.source, items.spec).clamp(items.spec.low, items.spec.high)
+        latent = self._latent(media, part)
         noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (items.x0.ndim - 1))
-        return {"channels": disturbed(self._latent(media), items.normal(self._shape), noise)}
+        return {"channels": disturbed(latent, items.normal(tuple(latent.shape[1:])), noise)}
 
     def offset(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
         """Return what is there already (items, channels, \\*space), and the scale (items, 1, …) of what is to be added.
@@ -108,8 +128,25 @@ class LowRes:
         channels = raw["channels"]
         trust = channels[:, -1:].flatten(1)[:, :1]
         scale = torch.sqrt(self._residual**2 + (1 - trust) ** 2)
-        return channels[:, :-1], scale.reshape(-1, *(1,) * (channels.ndim - 1))
+        return channels[:, : self._width], scale.reshape(-1, *(1,) * (channels.ndim - 1))
 
-    def _latent(self, media: Tensor) -> Tensor:
-        encoded = self._codec.encode(media.to(torch.float32))
-        return check_tensor(encoded.cpu(), (len(media), *self._shape), of="conditioner low-res: encode")
+    def corrected(self, made: Tensor, source: Source) -> Tensor:
+        """Return what was made (channels, \\*space) corrected until it is its source again when it is made smaller."""
+        if not self._consistent or math.prod(self.factors) == 1 or source.resample is None or source.part is None:
+            return made
+        small, large, resample = self.source, self._media, source.resample
+        wanted, made = source.part()[None], made[None]
+        for _ in range(_CORRECTIONS):
+            made = made + resample(wanted - resample(made, large, small), small, large)
+        return made[0].clamp(large.low, large.high)
+
+    def _latent(self, media: Tensor, part: Tensor | None) -> Tensor:
+        """Return the latents of what is laid beside items, its channels one after the other."""
+        shown = [media]
+        if self._axis is not None and part is not None:
+            axis = self._axis + 1
+            after = torch.cat([part.narrow(axis, 1, part.shape[axis] - 1), part.narrow(axis, -1, 1)], axis)
+            shown += [one.repeat_interleave(self.factors[axis - 2], axis) for one in (part, after)]
+        encoded = [self._codec.encode(one.to(torch.float32)).cpu() for one in shown]
+        of = "conditioner low-res: encode"
+        return torch.cat([check_tensor(one, (len(media), *self._shape), of=of) for one in encoded], 1)

@@ -40,6 +40,8 @@ class Media(nn.Module):
         envelope: the standard deviation of an item's latent where the codec's ``loudness`` is 1: the network then makes
             the item divided by its loudness, so that it is as right in what is quiet as in what is loud. 0 has it make
             the item itself.
+        corrections: how often what was made is corrected by the codec until it sees the source in it again; more get
+            nearer. For codecs that have a method ``fitted(media, latent, iterations)``, as mel has.
 
     Attributes:
         outputs: ``{"channels": width}``.
@@ -50,7 +52,7 @@ class Media(nn.Module):
     """
 
     takes = (SOURCE,)
-    settable = ("level",)
+    settable = ("level", "corrections")
 
     def __init__(
         self,
@@ -60,12 +62,14 @@ class Media(nn.Module):
         noise: Annotated[float, Ge(0), Lt(1)] = 0.3,
         level: Annotated[float, Ge(0), Lt(1)] = 0.0,
         envelope: Annotated[float, Ge(0)] = 0.0,
+        corrections: Annotated[int, Ge(0), Le(10_000)] = 0,
         *,
         media: MediaSpec,
         latent_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
         self._table, self._noise, self._level, self._envelope = codec, noise, level, envelope
+        self._corrections = corrections
         self._space = tuple(latent_shape[1:])
         self._codec: Any = build_part(codec, "codec", where="conditioner media", media=media)
         if isinstance(self._codec, nn.Module):
@@ -75,6 +79,11 @@ class Media(nn.Module):
         if envelope and not hasattr(self._codec, "loudness"):
             raise ConfigError(
                 f"conditioner media: envelope: codec {codec.use!r} tells no loudness; leave it out, or use mel"
+            )
+        if corrections and not hasattr(self._codec, "fitted"):
+            raise ConfigError(
+                f"conditioner media: corrections: codec {codec.use!r} fits no media to a latent; leave it out, or use "
+                "mel"
             )
         self._shape = tuple(self._codec.shape(media.shape))
         space, own = latent_shape[1:], self._shape[1:]
@@ -135,13 +144,24 @@ class Media(nn.Module):
         noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (latent.ndim - 1))
         return {"latent": disturbed(latent, items.normal(self._shape), noise)}
 
+    def corrected(self, made: Tensor, source: Source) -> Tensor:
+        """Return what was made (channels, \\*space) corrected so that the codec sees more of the source in it."""
+        if not self._corrections:
+            return made
+        fitted: Tensor = self._codec.fitted(made[None], self._latent(source)[None], self._corrections)
+        return fitted[0]
+
     def _latent(self, source: Source) -> Tensor:
         """Return what the stage before made, or what the codec makes of the media."""
-        same = source.codec is not None and (source.codec.use, source.codec.params) == (
-            self._table.use,
-            self._table.params,
-        )
-        if same and source.latent is not None:
+        if source.latent is not None and source.codec is not None and self._same(source.codec):
             return source.latent.to("cpu", torch.float32)
         encoded: Tensor = self._codec.encode(source.media()[None].to(torch.float32))
         return encoded[0]
+
+    def _same(self, codec: PartConfig) -> bool:
+        """Return whether a codec gives the same latents: it may decode them otherwise."""
+        free = getattr(type(self._codec), "settable", ())
+        mine, others = (
+            {name: value for name, value in one.params.items() if name not in free} for one in (self._table, codec)
+        )
+        return self._table.use == codec.use and mine == others

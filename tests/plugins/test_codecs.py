@@ -86,6 +86,38 @@ def test_mel_is_deterministic_and_draws_nothing() -> None:
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+@pytest.mark.parametrize("layout", ["axis", "channels"])
+@pytest.mark.parametrize("samples", LENGTHS)
+def test_a_sound_is_fitted_to_a_mel(layout: str, samples: int) -> None:
+    codec = build("codec", "mel", layout=layout, window=384, floor=1e-4, media=spec(samples, 2))
+    wanted = chirp(samples, 2)
+    latent = codec.encode(wanted)
+    # The right phases, and magnitudes that are wrong by an envelope and a filter.
+    wrong = wanted * torch.linspace(0.3, 2.5, samples) + 0.5 * wanted.roll(1, -1)
+    errors = []
+    for iterations in (1, 4, 16):
+        made = codec.fitted(wrong, latent, iterations)
+        assert made.shape == wanted.shape
+        errors.append((codec.encode(made) - latent).square().mean().item())
+    before = (codec.encode(wrong) - latent).square().mean().item()
+    assert before > errors[0] > errors[1] > errors[2]
+    assert errors[2] < 0.1 * before
+    assert (made - wanted).square().mean() < 0.01 * (wrong - wanted).square().mean()
+
+
+def test_a_sound_that_has_the_mel_stays() -> None:
+    codec = build("codec", "mel", window=384, floor=1e-6, media=spec(6144))
+    sound = chirp(6144)
+    torch.testing.assert_close(codec.fitted(sound, codec.encode(sound), 4), sound, atol=1e-3, rtol=0)
+
+
+def test_silence_fitted_to_silence_is_silence() -> None:
+    codec = build("codec", "mel", media=spec(6144))
+    latent = codec.encode(torch.zeros(1, 1, 6144))
+    assert not codec.fitted(torch.zeros(1, 1, 6144), latent, 4).any()
+    assert codec.fitted(0.2 * torch.randn(1, 1, 6144), latent, 4).abs().max() < 0.01
+
+
 def test_mel_of_silence_is_silence() -> None:
     codec = build("codec", "mel", media=spec(1000))
     silence = torch.zeros(1, 1, 1000)

@@ -11,6 +11,7 @@ from noiseform.core.cli.main import main
 from noiseform.core.errors import ConfigError
 from noiseform.core.media import MediaSpec
 from noiseform.core.pipeline.source import SOURCE, Items, Source
+from noiseform.core.registration.config import PartConfig
 from noiseform.modalities.image.picture import Image
 from torch import Tensor
 
@@ -86,6 +87,52 @@ def test_a_vocoder_divides_by_the_loudness_that_its_spectrogram_tells():
         torch.testing.assert_close(x / scale, first, rtol=0.05, atol=0.05)
 
 
+def test_a_vocoder_is_corrected_until_its_spectrogram_is_the_source():
+    sound = torch.sin(torch.arange(64) * 0.6)[None] * torch.linspace(0.1, 0.8, 64)
+    source = Source(lambda: sound, lambda shape: torch.zeros(shape))
+    made = 0.4 * torch.sin(torch.arange(64) * 0.6 + 0.2)[None]
+    seen = media().encode([{SOURCE: source}])["latent"][:, :-1]
+    far = [
+        (media().shown(items(one[None], 0.0, torch.zeros(1, 8, 4), SOUND, "audio"))["latent"][:, :-1] - seen).norm()
+        for one in (made, *(media(corrections=count).corrected(made, source) for count in (2, 16)))
+    ]
+    assert far[0] > 2 * far[1] > 2 * far[2]
+    assert torch.equal(media().corrected(made, source), made)
+
+
+def test_a_vocoder_takes_a_latent_of_a_codec_that_decodes_otherwise():
+    table = {"bins": 8, "hop": 16, "window": 64, "layout": "channels"}
+    sound, latent = torch.zeros(1, 64), torch.randn(8, 4)
+    for own, taken in (({"iterations": 64}, True), ({"floor": 0.01}, False)):
+        codec = PartConfig(use="mel", **table, **own)
+        source = Source(lambda: sound, lambda shape: torch.zeros(shape), latent, codec)
+        assert torch.equal(media().encode([{SOURCE: source}])["latent"][0, :-1], latent) == taken
+
+
+def test_neighbours_lie_beside_what_is_blended():
+    film = MediaSpec((3, 6, 4, 4), (8.0, None, None), 0.0, 1.0)
+    codec = build("codec", "identity", media=film)
+    settings = {"media": film, "latent_shape": film.shape, "codec": codec}
+    conditioner = build("conditioner", "low-res", factor=[2, 1, 1], noise=0.0, neighbours=True, **settings)
+    assert conditioner.outputs == {"channels": 10}
+    x = torch.rand(2, *film.shape)
+    shown = conditioner.shown(items(x, 0.0, torch.zeros(2, 9, *film.shape[1:]), film, "video"))["channels"]
+    few = 2 * x[:, :, ::2] - 1
+    after = torch.stack([few[:, :, 1], few[:, :, 2], few[:, :, 2]], 2)
+    torch.testing.assert_close(shown[:, 3:6, 1::2], few)  # what stands before
+    torch.testing.assert_close(shown[:, 6:9, ::2], after)  # and after
+    torch.testing.assert_close(shown[:, :3, 1::2], (few + after) / 2)
+    resampled = build("modality", "video").resampled
+    large = resampled(x[:, :, ::2], conditioner.source, film)
+    sources = [
+        {SOURCE: Source(lambda row=row: large[row], lambda shape: None, part=lambda row=row: x[row, :, ::2])}
+        for row in range(2)
+    ]
+    torch.testing.assert_close(conditioner.encode(sources)["channels"], shown)
+    with pytest.raises(ConfigError, match="along one axis"):
+        build("conditioner", "low-res", factor=[2, 2, 1], neighbours=True, **settings)
+
+
 def test_media_lie_beside_every_position_and_learn():
     conditioner = media(width=3, hidden=16)
     raw = conditioner.shown(items(torch.rand(2, 1, 64) - 0.5, 0.5, torch.randn(2, 8, 4), SOUND, "audio"))
@@ -101,6 +148,7 @@ def test_media_lie_beside_every_position_and_learn():
         ({"codec": {"use": "mel", "bins": 8, "hop": 16, "window": 64}}, "no whole parts of the item's"),
         ({"codec": {"use": "kl-vae", "channels": [8]}}, "weights of its own"),
         ({"codec": {"use": "identity"}, "envelope": 1.0}, "tells no loudness"),
+        ({"codec": {"use": "identity"}, "corrections": 4}, "fits no media"),
         ({"codec": {"use": "none-such"}}, "unknown"),
     ],
 )

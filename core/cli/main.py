@@ -18,6 +18,7 @@ from types import FrameType
 import click
 
 from ..errors import NoiseformError, PluginError, ResourceError
+from ..machine.interrupts import interrupts_kept
 from ..naming import printable
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY, PLUGIN_KEY, Entry, LazyGroup, common_options
@@ -75,7 +76,7 @@ def _run(arguments: list[str]) -> int:
     group = _group()
     context: click.Context | None = None
     try:
-        with _plain_warnings(), _terminable():
+        with _plain_warnings(), _terminable(), interrupts_kept():
             try:
                 context = group.make_context("noiseform", arguments)
                 context.meta[DEBUG_KEY] = debug

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Interrupted", "interrupts_held", "signals_held"]
+__all__ = ["Interrupted", "interrupts_held", "interrupts_kept", "signals_held"]
+
+_AGAIN = 0.01  # seconds until an interrupt that was lost comes again
 
 
 class Interrupted(Exception):  # noqa: N818  # it is no error
@@ -41,6 +44,40 @@ def interrupts_held() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+@contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Raise an interrupt again that Python has swallowed: one that came while a destructor ran.
+
+    Python only prints what a destructor raises, and the program would go on as if nothing had come.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    lost: list[type[BaseException]] = []
+    before, outer = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+
+    def again(number: int, frame: object) -> None:
+        raise lost.pop()
+
+    def note(what: sys.UnraisableHookArgs) -> None:
+        if isinstance(what.exc_value, KeyboardInterrupt):
+            lost.append(what.exc_type)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # by then the destructor is left
+        else:
+            before(what)
+
+    sys.unraisablehook = note
+    signal.signal(signal.SIGALRM, again)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, outer)
+        sys.unraisablehook = before
+    if lost:
+        raise lost.pop()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Interrupts `noiseform generate` at chance moments; prints whether it ended in time, as it should, with nothing left.
+"""Interrupts a verb at chance moments; prints whether it ended in time, as it should, with nothing left.
 
-Arguments: the kind of media, a model folder, a folder to work in, how many interruptions by SIGINT, by two SIGINTs, by
-SIGTERM and by SIGKILL, and a seed.
+Arguments: the verb and the kind of media, a pipeline, a folder to work in, how many interruptions by SIGINT, by two
+SIGINTs, by SIGTERM and by SIGKILL, and a seed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,22 @@ ITEMS = 4
 SIGNALS = {"int": signal.SIGINT, "twice": signal.SIGINT, "term": signal.SIGTERM, "kill": signal.SIGKILL}
 EXPECTED = {"int": (130, 0), "twice": (130, 0), "term": (143, 0, -15), "kill": (-9, 0)}
 """How a child may end: told, before there was anything to tell, or already done."""
+STEPS = ["--steps", "15", "-n", str(ITEMS)]
 KINDS = {
-    "audio": ("low", ("wav", "flac", "ogg"), lambda path: audio.read(path).samples.shape == (1, 64)),
-    "image": ("rows", ("png", "jpg", "webp"), lambda path: image.read(path).pixels.shape == (3, 8, 8)),
+    "generate audio": (["--label", "low", *STEPS], (1, 64)),
+    "generate image": (["--label", "rows", *STEPS], (3, 8, 8)),
+    "edit audio": (["source.wav", "--mask", "0.02:0.05", "--label", "low", *STEPS], (1, 64)),
+    "edit image": (["source.png", "--mask", "2,2,4,4", "--label", "rows", *STEPS], (3, 8, 8)),
+    "upscale audio": (["source.wav", "--steps", "15"], (1, 12000)),
+    "upscale image": (["source.png", "--steps", "15"], (3, 80, 80)),
 }
-"""For each kind of media a label of its tiny model, endings, and whether a file is what that model makes."""
+"""What follows each command, and the shape of what it makes."""
+ENDINGS = {"audio": ("wav", "flac", "ogg"), "image": ("png", "jpg", "webp")}
 PROMPT = 2.0  # seconds within which an interrupted program has to end
 
 
-def attempt(kind: str, model: Path, output: Path, log: Path) -> int:
-    """Start a child that generates, with what it says in a file; return its number."""
+def attempt(command: list[str], log: Path) -> int:
+    """Start a child that runs a command, with what it says in a file; return its number."""
     pid = os.fork()
     if pid:
         return pid
@@ -45,7 +51,7 @@ def attempt(kind: str, model: Path, output: Path, log: Path) -> int:
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
-        code = noiseform(arguments(kind, model, output))
+        code = noiseform(command)
     except KeyboardInterrupt as error:
         began = any(frame.f_code is noiseform.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
         code = 99 if began else 130
@@ -53,10 +59,24 @@ def attempt(kind: str, model: Path, output: Path, log: Path) -> int:
         os._exit(code)
 
 
-def arguments(kind: str, model: Path, output: Path) -> list[str]:
-    """Return the command line: several items of many steps."""
-    label = KINDS[kind][0]
-    return ["generate", kind, str(model), "--label", label, "-n", str(ITEMS), "--steps", "15", "-o", str(output)]
+def arguments(kind: str, model: str, work: Path, output: Path) -> list[str]:
+    """Return the command line: several items of many steps, or a large one."""
+    verb, media = kind.split()
+    options = [str(work / one) if one.startswith("source.") else one for one in KINDS[kind][0]]
+    named = [model] if verb == "generate" else ["--pipeline", model]
+    return [verb, media, *named, *options, "-o", str(output)]
+
+
+def give(kind: str, work: Path) -> None:
+    """Write what an edit or an upscaling begins with."""
+    verb, media = kind.split()
+    wanted = KINDS[kind][1]
+    if media == "audio":
+        rate = 1000 if verb == "edit" else 4000
+        audio.Audio(0.3 * torch.randn(1, wanted[1] // (1 if verb == "edit" else 2)), rate).save(work / "source.wav")
+    else:
+        edge = wanted[1] // (1 if verb == "edit" else 2)
+        image.Image(torch.rand(3, edge, edge)).save(work / "source.png")
 
 
 def interrupted(pid: int, fault: str, draw: random.Random) -> tuple[int, float]:
@@ -76,7 +96,8 @@ def left_over(kind: str, folder: Path) -> list[str]:
     found = []
     for path in folder.iterdir():
         try:
-            if path.name.startswith(TEMPORARY_PREFIX) or not KINDS[kind][2](path):
+            made = audio.read(path).samples if kind.endswith("audio") else image.read(path).pixels
+            if path.name.startswith(TEMPORARY_PREFIX) or made.shape != KINDS[kind][1]:
                 found.append(path.name)
         except NoiseformError as error:
             found.append(str(error))
@@ -86,21 +107,22 @@ def left_over(kind: str, folder: Path) -> list[str]:
 def main() -> None:
     """Interrupt, look what is left, and print the figures as JSON."""
     torch.set_num_threads(1)
-    kind, model, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    endings = KINDS[kind][1]
+    kind, model, work = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    endings = ENDINGS[kind.split()[1]]
+    give(kind, work)
     faults = [fault for fault, count in zip(SIGNALS, sys.argv[4:8], strict=True) for _ in range(int(count))]
     draw = random.Random(int(sys.argv[8]) if len(sys.argv) > 8 else 0)
     with contextlib.redirect_stdout(io.StringIO()):
-        assert noiseform(arguments(kind, model, work / f"first.{endings[0]}")) == 0
+        assert noiseform(arguments(kind, model, work, work / f"first.{endings[0]}")) == 0
         started = time.monotonic()
-        assert noiseform(arguments(kind, model, work / f"second.{endings[1]}")) == 0
+        assert noiseform(arguments(kind, model, work, work / f"second.{endings[1]}")) == 0
         length = time.monotonic() - started
     failed: list[str] = []
     slowest, finished, kept = 0.0, 0, 0
     for number, fault in enumerate(faults):
         folder = work / f"{number}-{fault}"
         folder.mkdir()
-        pid = attempt(kind, model, folder / f"x.{endings[number % 3]}", work / "log")
+        pid = attempt(arguments(kind, model, work, folder / f"x.{endings[number % 3]}"), work / "log")
         time.sleep(draw.random() * length)
         code, seconds = interrupted(pid, fault, draw)
         slowest, finished = max(slowest, seconds), finished + (code == 0)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from noiseform import audio
 from noiseform.core.cli.main import main
 from noiseform.core.registration.build import build
 from noiseform.core.storage.temporary import TEMPORARY_PREFIX
@@ -312,6 +313,24 @@ def test_full_disk_leaves_nothing_and_the_old_file(tiny_model, tmp_path, capsys,
     print(f"full disks in writing {ending}: 40 tried, 0 files torn or lost")
 
 
+@pytest.mark.parametrize(
+    ("verb", "shape"),
+    [(["edit", "--pipeline", "MODEL", "--mask", "0.02:0.05", "--label", "low"], 64), (["upscale"], 4000)],
+)
+def test_full_disk_leaves_what_was_to_be_changed(tiny_model, tmp_path, capsys, verb, shape):
+    audio.Audio(0.3 * torch.randn(1, shape), 1000 if shape == 64 else 4000).save("source.wav")
+    given = Path("source.wav").read_bytes()
+    name, *options = [str(tiny_model) if one == "MODEL" else one for one in verb]
+    command = [name, "audio", "source.wav", *options, "--quiet", "--steps", "2"]
+    for part in range(5):
+        with full_disk(len(given) * part // 5):
+            codes = main([*command, "-o", "new.wav"]), main([*command, "-o", "source.wav", "--overwrite"])
+        assert codes == (6, 6), part
+        assert capsys.readouterr().err.count("error: cannot write: ") == 2
+        assert left(tmp_path) == ["source.wav"]
+        assert Path("source.wav").read_bytes() == given
+
+
 def test_full_disk_leaves_pictures_as_they_were(tiny_model, tmp_path, capsys):
     command = ["generate", "audio", str(tiny_model), "--overwrite", "--quiet", "-o", "x.wav"]
     assert main([*command, "--sheet", "x.png", "--previews", "steps"]) == 0
@@ -362,35 +381,46 @@ def check_bytes(kind: str, model: Path, label: str, ending: str) -> None:
     assert failed == 0
 
 
-def check_signals(kind: str, model: Path, work: Path, *counts: int) -> None:
+def check_signals(kind: str, model: Path | str, work: Path, *counts: int) -> None:
     """Interrupt generations at chance moments (G13)."""
     script = [sys.executable, str(HERE / "generation_signals.py"), kind, str(model), str(work), *map(str, counts)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(script, capture_output=True, text=True, timeout=600, env=env, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
-    print(f"interrupts of a generation, {kind}: {figures['tried']} tried, {len(figures['failed'])} failed", figures)
+    print(f"interrupts of {kind}: {figures['tried']} tried, {len(figures['failed'])} failed", figures)
     assert figures["failed"] == []
     assert figures["tried"] == sum(counts[:4])
 
 
 def test_interrupt_ends_at_once_and_leaves_nothing(tiny_model, tmp_path):
-    check_signals("audio", tiny_model, tmp_path, 20, 10, 5, 5)
+    check_signals("generate audio", tiny_model, tmp_path, 20, 10, 5, 5)
 
 
 def test_interrupt_of_pictures_leaves_nothing(tiny_image_model, tmp_path):
-    check_signals("image", tiny_image_model, tmp_path, 5, 3, 3, 3)
+    check_signals("generate image", tiny_image_model, tmp_path, 5, 3, 3, 3)
+
+
+def test_interrupt_of_an_edit_leaves_nothing(tiny_model, tiny_image_model, tmp_path):
+    for kind, model in (("audio", tiny_model), ("image", tiny_image_model)):
+        (tmp_path / kind).mkdir()
+        check_signals(f"edit {kind}", model, tmp_path / kind, 5, 3, 3, 3)
+
+
+@pytest.mark.parametrize(("kind", "model"), [("audio", "speech-x2"), ("image", "photographs-x2")])
+def test_interrupt_of_an_upscaling_leaves_nothing(kind, model, tmp_path):
+    check_signals(f"upscale {kind}", model, tmp_path, 5, 3, 3, 3)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_interrupt_at_many_times_leaves_nothing(tiny_model, tmp_path, seed):
-    check_signals("audio", tiny_model, tmp_path, 50, 50, 25, 25, seed)
+    check_signals("generate audio", tiny_model, tmp_path, 50, 50, 25, 25, seed)
 
 
 @pytest.mark.soak
 def test_interrupt_of_pictures_at_many_times_leaves_nothing(tiny_image_model, tmp_path):
-    check_signals("image", tiny_image_model, tmp_path, 50, 50, 25, 25)
+    check_signals("generate image", tiny_image_model, tmp_path, 50, 50, 25, 25)
 
 
 def test_interrupt_while_everything_is_imported(tiny_model, tmp_path):

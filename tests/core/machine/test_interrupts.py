@@ -1,0 +1,53 @@
+"""Signals: none is lost, wherever the program is when it comes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+import pytest
+from noiseform.core.machine.interrupts import interrupts_kept
+
+
+class Closing:
+    """Is interrupted while it is being closed, as a sound file was."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_in_a_destructor_comes_again():
+    def close() -> None:
+        thing = Closing()
+        del thing
+        time.sleep(5)
+        pytest.fail("the interrupt was lost")
+
+    with pytest.raises(KeyboardInterrupt), interrupts_kept():
+        close()
+
+
+def test_an_interrupt_in_a_destructor_at_the_very_end_is_told():
+    before, alarm = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+    with pytest.raises(KeyboardInterrupt), interrupts_kept():
+        Closing()
+    assert sys.unraisablehook is before
+    assert signal.getsignal(signal.SIGALRM) is alarm
+    time.sleep(0.05)  # and not once more
+
+
+def test_other_failures_of_destructors_are_told_as_ever(capsys):
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("broken")
+
+    seen = []
+    before, sys.unraisablehook = sys.unraisablehook, lambda what: seen.append(str(what.exc_value))
+    try:
+        with interrupts_kept():
+            thing = Failing()
+            del thing
+    finally:
+        sys.unraisablehook = before
+    assert seen == ["broken"]

@@ -92,22 +92,26 @@ class WholeSource:
         return self.media[box(slice(begin // by, (begin + size) // by) for begin, size, by in along)]
 
     def latent_at(self, row: int, start: Sequence[int], window: Sequence[int]) -> Tensor | None:
-        """Return what the stage before made of an item's tile; None where its positions are not the item's."""
+        """Return what the stage before made of an item's tile; None where its positions are not the item's.
+
+        A latent may have axes before those of the item, such as the bins of a spectrogram.
+        """
         latent, shape = self._before.latent, self._before.spec.shape[1:]
         if latent is not None and latent.ndim == 2:  # an embedding, which is that of the whole
             return latent[row]
-        if latent is None or latent.ndim - 2 != len(shape):
+        if latent is None or latent.ndim - 2 < len(shape):
             return None
+        own = latent.shape[-len(shape) :]
         # A codec may round up: the last position of a latent then stands for less than the others.
-        ratio = [-(-size // have) for size, have in zip(shape, latent.shape[2:], strict=True)]
-        fits = all(-(-size // by) == have for size, by, have in zip(shape, ratio, latent.shape[2:], strict=True))
+        ratio = [-(-size // have) for size, have in zip(shape, own, strict=True)]
+        fits = all(-(-size // by) == have for size, by, have in zip(shape, ratio, own, strict=True))
         if not fits or any(begin % by or size % by for begin, size, by in zip(start, window, ratio, strict=True)):
             return None
         sizes = (-(-size // by) for size, by in zip(self._sizes, ratio, strict=True))
-        short = [size - have for size, have in zip(sizes, latent.shape[2:], strict=True)]
+        short = [size - have for size, have in zip(sizes, own, strict=True)]
+        whole = _padded(latent[row : row + 1], [0] * (latent.ndim - 2 - len(shape)) + short)[0]
         along = zip(start, window, ratio, strict=True)
-        whole = _padded(latent[row : row + 1], short)[0]
-        return whole[box(slice(begin // by, (begin + size) // by) for begin, size, by in along)]
+        return whole[(..., *(slice(begin // by, (begin + size) // by) for begin, size, by in along))]
 
     def _resampled(self, media: Tensor, given: MediaSpec, wanted: MediaSpec) -> Tensor:
         if self.resample is None:

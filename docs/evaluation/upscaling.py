@@ -2,7 +2,7 @@
 
     python docs/evaluation/upscaling.py speech --data fsdd_train.tar.gz --pipeline speech-x2
     python docs/evaluation/upscaling.py speech --data fsdd_train.tar.gz --pipeline speech-x2 --faulty --level 0.1
-    python docs/evaluation/upscaling.py vocoder --data fsdd_train.tar.gz --pipeline spoken-digits
+    python docs/evaluation/upscaling.py vocoder --data fsdd_train.tar.gz --pipeline speech-vocoder
     python docs/evaluation/upscaling.py photographs --data kodak --pipeline photographs-x2
     python docs/evaluation/upscaling.py films --data fruits360_rotation --pipeline turning-fruit-time
 
@@ -148,14 +148,18 @@ def vocoder(data: Path, pipeline: str, count: int, steps: int | None) -> Figures
     assert isinstance(mel, dict), "the conditioner names its codec"
     settings = {name: value for name, value in mel.items() if name != "use"}
     codec = build("codec", str(mel["use"]), **settings, media=stage.media)
-    real, lim, made = [], [], []
+    longer = build("codec", str(mel["use"]), **settings, iterations=100, media=stage.media)
+    lims = {"Griffin-Lim, 32 iterations": codec, "Griffin-Lim, 100 iterations": longer}
+    real: list[Tensor] = []
+    sets: dict[str, list[Tensor]] = {name: [] for name in (*lims, pipeline)}
     for number in torch.linspace(0, len(clips) - 1, count).long().tolist():
         length = int(clips.lengths[number])
         wave = clips.waves[number, :length]
         real.append(wave)
-        lim.append(codec.decode(codec.encode(wave[None, None]), (1, length))[0, 0])
-        made.append(audio.upscale(audio.Audio(wave[None], SAMPLE_RATE), loaded, seed=number).samples[0])
-    return {"Griffin-Lim": spectral_error(lim, real), pipeline: spectral_error(made, real)}
+        for name, lim in lims.items():
+            sets[name].append(lim.decode(lim.encode(wave[None, None]), (1, length))[0, 0])
+        sets[pipeline].append(audio.upscale(audio.Audio(wave[None], SAMPLE_RATE), loaded, seed=number).samples[0])
+    return {name: spectral_error(made, real) for name, made in sets.items()}
 
 
 def features(pictures: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -31,8 +32,9 @@ class Media(nn.Module):
     encoded. What is shown is disturbed by noise, as ``low-res`` does it.
 
     Args:
-        codec: its table, such as ``{ use = "mel", bins = 64, layout = "channels" }``; one without weights, whose
-            positions are as many as the item's or a whole part of them along each axis.
+        codec: its table, such as ``{ use = "mel", bins = 64 }``; one without weights, whose positions are as many as
+            the item's or a whole part of them along each axis. What axes it has before those, such as the bins, are
+            taken as channels.
         width: channels beside each position of the item.
         hidden: channels of the layers between.
         noise: the most noise in training, as a share.
@@ -86,12 +88,15 @@ class Media(nn.Module):
                 "mel"
             )
         self._shape = tuple(self._codec.shape(media.shape))
-        space, own = latent_shape[1:], self._shape[1:]
-        if len(own) != len(space) or any(size % part for size, part in zip(space, own, strict=True)):
+        space = latent_shape[1:]
+        ahead, own = self._shape[: -len(space)], self._shape[-len(space) :]
+        if not ahead or any(size % part for size, part in zip(space, own, strict=True)):
             raise ConfigError(
                 f"conditioner media: codec {codec.use!r} gives {self._shape}, whose positions {list(own)} are no "
-                f"whole parts of the item's, {list(space)}; change its layout or its hop"
+                f"whole parts of the item's, {list(space)}; change its hop"
             )
+        self._channels = math.prod(ahead)
+        self._beside = (self._channels, *own)
         self.factors = (1,) * (len(media.shape) - 1)
         self.source = media
         self.outputs: Mapping[str, int] = {"channels": width}
@@ -101,18 +106,18 @@ class Media(nn.Module):
         for step in self._steps:
             cell *= step
         rank = len(space)
-        self.first = Convolution(rank, self._shape[0] + 1, hidden)
+        self.first = Convolution(rank, self._channels + 1, hidden)
         self.second = Convolution(rank, hidden, hidden)
         self.last = Convolution(rank, hidden, cell)
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Return {"latent": (items, channels + 1, \\*positions)}: zeros for items that are made from nothing."""
-        rows = torch.zeros(len(conditions), self._shape[0] + 1, *self._shape[1:])
+        rows = torch.zeros(len(conditions), self._channels + 1, *self._beside[1:])
         for row, condition in zip(rows, conditions, strict=True):
             source = condition.get(SOURCE)
             if isinstance(source, Source):
-                latent = self._latent(source)[None]
-                eps = source.normal(self._shape)[None] if self._level else torch.zeros_like(latent)
+                latent = self._latent(source).reshape(1, *self._beside)
+                eps = source.normal(self._beside)[None] if self._level else torch.zeros_like(latent)
                 row.copy_(disturbed(latent, eps, torch.full((1,) * latent.ndim, self._level))[0])
         return {"latent": rows}
 
@@ -130,7 +135,7 @@ class Media(nn.Module):
         """
         if not self._envelope:
             return None
-        loud = self._codec.loudness(raw["latent"][:, :-1])
+        loud = self._codec.loudness(raw["latent"][:, :-1].unflatten(1, self._shape[: -len(self._space)]))
         loud = functional.interpolate(loud, self._space, mode="linear", align_corners=False)
         return torch.zeros_like(loud), self._envelope * loud + _QUIET
 
@@ -140,9 +145,9 @@ class Media(nn.Module):
 
     def shown(self, items: Items) -> dict[str, Tensor]:
         """Return what is shown of items in training, as :meth:`encode` does."""
-        latent = self._codec.encode(items.media)
+        latent = self._codec.encode(items.media).reshape(-1, *self._beside)
         noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (latent.ndim - 1))
-        return {"latent": disturbed(latent, items.normal(self._shape), noise)}
+        return {"latent": disturbed(latent, items.normal(self._beside), noise)}
 
     def corrected(self, made: Tensor, source: Source) -> Tensor:
         """Return what was made (channels, \\*space) corrected so that the codec sees more of the source in it."""

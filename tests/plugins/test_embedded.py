@@ -12,6 +12,7 @@ MODELS = (
     "garments",
     "photographs-x2",
     "pictograms",
+    "speech-vocoder",
     "speech-x2",
     "spoken-digits",
     "spoken-digits-wave",

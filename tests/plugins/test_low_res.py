@@ -145,7 +145,7 @@ def test_media_lie_beside_every_position_and_learn():
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"codec": {"use": "mel", "bins": 8, "hop": 16, "window": 64}}, "no whole parts of the item's"),
+        ({"codec": {"use": "mel", "bins": 8, "hop": 24, "window": 64}}, "no whole parts of the item's"),
         ({"codec": {"use": "kl-vae", "channels": [8]}}, "weights of its own"),
         ({"codec": {"use": "identity"}, "envelope": 1.0}, "tells no loudness"),
         ({"codec": {"use": "identity"}, "corrections": 4}, "fits no media"),

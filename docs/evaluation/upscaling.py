@@ -4,7 +4,8 @@
     python docs/evaluation/upscaling.py speech --data fsdd_train.tar.gz --pipeline speech-x2 --faulty --level 0.1
     python docs/evaluation/upscaling.py vocoder --data fsdd_train.tar.gz --pipeline speech-vocoder
     python docs/evaluation/upscaling.py photographs --data kodak --pipeline photographs-x2
-    python docs/evaluation/upscaling.py films --data fruits360_rotation --pipeline turning-fruit-time
+    python docs/evaluation/upscaling.py photographs --data noto_emoji_64.tar --names "*7" --pipeline photographs-x2
+    python docs/evaluation/upscaling.py films --data fruits360_rotation --pipeline runs/time
 
 - speech: log-spectral distance to the recording in the band that the telephone cut off, and in the one that it let
   through (where it is the change that the model made of what it was given), beside windowed-sinc resampling's;
@@ -19,7 +20,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import tarfile
+import tempfile
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
@@ -219,7 +223,12 @@ def told(
     }
 
 
-def photographs(data: Path, pipeline: str, names: list[str], steps: int | None) -> Figures:
+def on_white(pixels: Tensor) -> Tensor:
+    """Return a picture ``(3, height, width)`` of one that may have a fourth channel, how far it covers."""
+    return pixels[:3] if len(pixels) == 3 else pixels[:3] * pixels[3:] + 1 - pixels[3:]
+
+
+def photographs(data: Path, pipeline: str, names: list[str], count: int, steps: int | None) -> Figures:
     """Figures of photographs at half their size, made whole again."""
     from noiseform import image
     from noiseform.core.raster.resampling import resampled
@@ -230,8 +239,13 @@ def photographs(data: Path, pipeline: str, names: list[str], steps: int | None) 
         return resampled(picture[None], picture.shape[1] // 2, picture.shape[2] // 2)[0].clamp(0, 1)
 
     real, plain, made = [], [], []
-    for path in sorted(path for path in data.iterdir() if path.stem in names):
-        picture = image.read(path).pixels
+    with tempfile.TemporaryDirectory() as folder:
+        if data.is_file():
+            with tarfile.open(data) as archive:
+                archive.extractall(folder, filter="data")
+        files = sorted((Path(folder) if data.is_file() else data).rglob("*"))
+        found = [on_white(image.read(one).pixels) for one in files if any(fnmatch(one.stem, name) for name in names)]
+    for picture in found[:count]:
         real.append(picture)
         plain.append(resampled(half(picture)[None], *picture.shape[1:])[0].clamp(0, 1))
         made.append(image.upscale(image.Image(half(picture)), loaded, seed=0).pixels)
@@ -276,9 +290,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--level", type=float, help="of noise-conditioning augmentation, for speech")
     parser.add_argument("--faulty", action="store_true", help="speech that has been a mel spectrogram before")
-    parser.add_argument("--count", type=int, default=60, help="recordings of speech")
+    parser.add_argument("--count", type=int, default=60, help="recordings, or pictures at most")
     parser.add_argument(
-        "--names", nargs="+", help="of photographs or films, without ending; those held back if omitted"
+        "--names",
+        nargs="+",
+        help="of photographs or films, without ending; those held back if omitted; * stands for any",
     )
     choice = parser.parse_args()
     if choice.kind == "speech":
@@ -287,7 +303,7 @@ def main() -> None:
         figures = vocoder(choice.data, choice.pipeline, choice.count, choice.steps)
     elif choice.kind == "photographs":
         names = choice.names or ["kodim05", "kodim11", "kodim20"]
-        figures = photographs(choice.data, choice.pipeline, names, choice.steps)
+        figures = photographs(choice.data, choice.pipeline, names, choice.count, choice.steps)
     else:
         held = ["apple_red_1_axis2", "avocado_axis2", "cherry_axis2", "golden_2_axis2", "orange_axis2", "papaya_axis2"]
         figures = films(choice.data, choice.pipeline, choice.names or held, choice.steps)

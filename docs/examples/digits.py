@@ -13,7 +13,7 @@ from noiseform import audio
 from noiseform.modalities.audio.spectrogram import sheet
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-PIPELINES = ("spoken-digits", "spoken-digits-wave")
+PIPELINES = ("spoken-digits", "spoken-digits-cascade")
 
 
 def main(folder: str = "out", *names: str) -> None:

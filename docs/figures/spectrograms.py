@@ -50,7 +50,7 @@ def draw(pipeline: str, real: dict[tuple[str, str], audio.Audio], path: Path) ->
 def main() -> None:
     """Read the arguments and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("pipelines", nargs="*", default=["spoken-digits", "spoken-digits-wave"])
+    parser.add_argument("pipelines", nargs="*", default=["spoken-digits", "spoken-digits-cascade"])
     parser.add_argument("--data", type=Path, help="folder or tar of FSDD's recordings")
     parser.add_argument("--folder", type=Path, default=DOCS / "images", help="where the pictures go")
     given = parser.parse_args()

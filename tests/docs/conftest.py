@@ -164,7 +164,7 @@ def stand_ins(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Put quick untrained models under the names of the embedded ones."""
     table = STAND_IN.partition("[data]")[0].partition("[[stages]]")
     lines = ['[defaults]\naudio = "spoken-digits"']
-    for name in ("spoken-digits", "spoken-digits-wave"):
+    for name in ("spoken-digits", "spoken-digits-cascade"):
         lines += [f'[pipelines.{name}]\nweights = "{materials / "model"}"', table[0]]
         lines += [f"[[pipelines.{name}.stages]]", table[2]]
     file = tmp_path / "stand-ins.toml"

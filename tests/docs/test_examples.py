@@ -147,7 +147,7 @@ def test_digits(tmp_path, capsys):
     script("examples/digits.py").main(str(tmp_path / "out"))
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert made == {"spectrograms.png"} | {
-        f"{name}-{digit}.wav" for name in ("spoken-digits", "spoken-digits-wave") for digit in DIGITS
+        f"{name}-{digit}.wav" for name in ("spoken-digits", "spoken-digits-cascade") for digit in DIGITS
     }
     assert "noiseform replay" in capsys.readouterr().out
 
@@ -157,6 +157,6 @@ def test_spectrograms(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["spectrograms.py", "--folder", str(tmp_path / "images")])
     script("figures/spectrograms.py").main()
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == [
-        "spoken-digits-wave.png",
+        "spoken-digits-cascade.png",
         "spoken-digits.png",
     ]

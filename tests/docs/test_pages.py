@@ -18,7 +18,7 @@ from .conftest import ROOT, script
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
-MODELS = ("spoken-digits", "spoken-digits-wave")
+MODELS = ("spoken-digits", "spoken-digits-cascade")
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 QUOTED = re.compile(r"<!-- quoted: \S+ -->.*?<!-- end -->", re.DOTALL)

@@ -53,6 +53,10 @@ def main() -> None:
     parser.add_argument("--with", dest="trained", required=True, help="pipeline that was trained with augmentation")
     parser.add_argument("--without", required=True, help="the same, trained without")
     parser.add_argument("--levels", type=float, nargs="+", default=[0.0, 0.1, 0.2])
+    parser.add_argument(
+        "--free", action="store_true", help="results are not corrected until they are their source again"
+    )
+    parser.add_argument("--sources", nargs="+", choices=("made", "recorded"), default=["made", "recorded"])
     parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
     choice = parser.parse_args()
@@ -66,7 +70,8 @@ def main() -> None:
         "made": made_small(choice.base, choice.count, choice.seed),
         "recorded": replace(held_back, waves=resample(held_back.waves, SAMPLE_RATE, half)),
     }
-    for source, clips in sources.items():
+    for source in choice.sources:
+        clips = sources[source]
         figures: dict[str, Figures] = {}
 
         def tell(name: str, found: Clips, figures: dict[str, Figures] = figures) -> None:
@@ -76,8 +81,9 @@ def main() -> None:
         tell("sinc", larger(clips, lambda wave, number: resample(wave, half, SAMPLE_RATE)))
         for pipeline, levels in ((choice.trained, choice.levels), (choice.without, [0.0])):
             for level in levels:
-                table = f"stages.large.conditioners.0.level={level}"
-                loaded = audio.load(pipeline, settings=[table], upscale=True)
+                table = "stages.large.conditioners.0"
+                settings = [f"{table}.level={level}", f"{table}.consistent={str(not choice.free).lower()}"]
+                loaded = audio.load(pipeline, settings=settings, upscale=True)
                 made = larger(
                     clips,
                     lambda wave, number, loaded=loaded: (

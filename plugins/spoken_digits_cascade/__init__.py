@@ -12,7 +12,11 @@ def noiseform_pipelines() -> dict[str, dict[str, object]]:
         "summary": "one spoken English digit, sample by sample: made at 4 kHz, then made 8 kHz",
         "stages": [
             {"name": "base", "weights": f"{__name__}:weights"},
-            {"name": "large", "weights": "noiseform.plugins.speech_x2:weights"},
+            {
+                "name": "large",
+                "weights": "noiseform.plugins.speech_x2:weights",
+                "conditioners": [{"use": "low-res", "factor": 2, "noise": 0.3, "consistent": False}],
+            },
         ],
     }
     earlier = {**cascade, "summary": "spoken-digits-cascade by its earlier name"}

@@ -189,7 +189,9 @@ def _found(
     name = registry.default_pipeline(f"upscale-{modality}" if upscale else modality) if wanted is None else wanted
     if name is None:
         does = f"makes {modality} larger" if upscale else f"makes {modality}"
-        raise ConfigError(f"pipeline: no default one {does}; name one (noiseform list pipeline)")
+        raise ConfigError(
+            f"pipeline: no default one {does}; name one (noiseform list pipeline), or the folder of one that you trained"
+        )
     path = Path(os.path.expanduser(name))
     if ("/" in name or name.startswith(".")) and os.path.isfile(path / MANIFEST):
         table = apply_settings(read_model_folder(path).pipeline, changes.settings)

@@ -122,7 +122,7 @@ PARTS = """
         def shape(self, media_shape):
             shapes = {"none": None, "text": "abc", "flat": (64,), "empty": (), "zero": (1, 0)}
             asked, _, which = self.how.partition("-")
-            if asked != "shape":
+            if asked != "shape" or not which:
                 return media_shape
             return raises() if which == "raise" else shapes[which]
         def encode(self, media):

@@ -49,7 +49,7 @@ HOSTILE = {
     "error-with-its-line": ("x = 1\n\nraise ValueError('oh')", "hostile.py:3)"),
     "syntax-error": ("def (:", "SyntaxError"),
     "syntax-error-with-its-line": ("x = 1\ndef (:", "hostile.py:2)"),
-    "null-bytes": ("x = 1\0", "SyntaxError"),
+    "null-bytes": ("x = 1\0", "null bytes"),
     "system-exit": ("raise SystemExit(3)", "SystemExit"),
     "base-exception": ("class Stop(BaseException): pass\nraise Stop('now')", "Stop: now"),
     "generator-exit": ("raise GeneratorExit", "GeneratorExit"),

@@ -190,7 +190,7 @@ def _found(
     if name is None:
         does = f"makes {modality} larger" if upscale else f"makes {modality}"
         raise ConfigError(
-            f"pipeline: no default one {does}; name one (noiseform list pipeline), or the folder of one that you trained"
+            f"pipeline: no default one {does}; name one (noiseform list pipeline) or a folder that you trained"
         )
     path = Path(os.path.expanduser(name))
     if ("/" in name or name.startswith(".")) and os.path.isfile(path / MANIFEST):

@@ -110,8 +110,9 @@ class WholeSource:
         sizes = (-(-size // by) for size, by in zip(self._sizes, ratio, strict=True))
         short = [size - have for size, have in zip(sizes, own, strict=True)]
         whole = _padded(latent[row : row + 1], [0] * (latent.ndim - 2 - len(shape)) + short)[0]
-        along = zip(start, window, ratio, strict=True)
-        return whole[(..., *(slice(begin // by, (begin + size) // by) for begin, size, by in along))]
+        for axis, begin, size, by in zip(range(-len(shape), 0), start, window, ratio, strict=True):
+            whole = whole.narrow(axis, begin // by, (begin + size) // by - begin // by)
+        return whole
 
     def _resampled(self, media: Tensor, given: MediaSpec, wanted: MediaSpec) -> Tensor:
         if self.resample is None:

@@ -7,7 +7,7 @@ from ...core.hookspecs import hookimpl
 
 @hookimpl
 def noiseform_pipelines() -> dict[str, dict[str, object]]:
-    cascade = {
+    cascade: dict[str, object] = {
         "modality": "audio",
         "summary": "one spoken English digit, sample by sample: made at 4 kHz, then made 8 kHz",
         "stages": [

@@ -99,7 +99,7 @@ class WholeSource:
         latent, shape = self._before.latent, self._before.spec.shape[1:]
         if latent is not None and latent.ndim == 2:  # an embedding, which is that of the whole
             return latent[row]
-        if latent is None or latent.ndim - 2 < len(shape):
+        if latent is None or latent.ndim - 2 < len(shape) or math.prod(self.taken.factors) > 1:
             return None
         own = latent.shape[-len(shape) :]
         # A codec may round up: the last position of a latent then stands for less than the others.

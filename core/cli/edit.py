@@ -57,9 +57,9 @@ def edit(
 
     \b
     noiseform edit audio seven.wav --mask 0.2:0.4 --label seven -o changed.wav
-    noiseform edit image photo.png --mask mask.png --prompt "a red heart" -o changed.png
+    noiseform edit image heart.png --pipeline pictograms --mask mask.png --prompt "red heart" -o changed.png
     noiseform edit video pear.mp4 --extend 2 --label pear -o longer.mp4
-    noiseform edit image photo.png --strength 0.5 -n 4 -o variations.png
+    noiseform edit image sneaker.png --strength 0.5 --label sneaker -n 4 -o variations.png
     """
     from ..machine.memory import keep_large_blocks, uncollected
 

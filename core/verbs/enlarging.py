@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -68,6 +69,19 @@ def _acceptable(pipeline: Pipeline, spec: MediaSpec) -> MediaSpec:
     return spec
 
 
+def _refuse_wishes(pipeline: Pipeline, planned: Sequence[Planned], condition: Mapping[str, object]) -> None:
+    """Raise ConfigError for a wish that none of the stages that run takes."""
+    conditioners = [one for plan in planned for one in pipeline.stages[plan.number].model.conditioners]
+    known = {name for one in conditioners for name in getattr(one, "names", ())}
+    taken = {key for one in conditioners for key in getattr(one, "takes", ())}
+    for key, value in condition.items():
+        plain = key.removeprefix("negative_")
+        refused = set(value) - known if plain == "labels" else value and plain not in taken  # type: ignore[call-overload]
+        if refused:
+            wish = {"text": "prompt", "labels": "label"}.get(plain, plain)
+            raise ConfigError(f"{wish}: what makes larger here takes no such {wish}; leave it out")
+
+
 def enlarge(
     pipeline: Pipeline,
     media: Tensor,
@@ -91,6 +105,13 @@ def enlarge(
     Raises: what ``Pipeline.make`` raises, and ConfigError where no stage takes such an item.
     """
     planned = enlarging(pipeline, spec, factor)
+    _refuse_wishes(pipeline, planned, condition)
+    for had, taken in zip(spec.rates, pipeline.takes.rates, strict=True):
+        if had and taken and had > taken:
+            warnings.warn(
+                f"upscale: the item is brought from {had:g} to {taken:g} a second first; the rest is made anew",
+                stacklevel=2,
+            )
     refuse_too_much(planned[-1].spec.shape, pipeline.stages[planned[0].number].latent_shape, 1, "upscale")
     given = Result(spec, lambda: media[None])
     told = told_of_sources("upscale", [media], factor=factor)

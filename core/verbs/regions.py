@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ Margins = tuple[tuple[int, int], ...]
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _RANGE = re.compile(rf"({_NUMBER})?:({_NUMBER})?")
 _BOX = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
+_FORMS = "mask: expected a range such as 0.2:0.4, a box such as 8,8,24,24, a file or an array, got {!r:.80}"
 _ENDS = ("start", "end")
 _SIDES = (("top", "bottom"), ("left", "right"))
 
@@ -58,13 +60,13 @@ def _one(given: object, spec: MediaSpec, read: Callable[[str], Tensor]) -> Tenso
             return _range(given, spec)
         if _BOX.fullmatch(given):
             return _box(given, spec)
+        if not os.path.exists(given) and (":" in given or "," in given or "." not in given):
+            raise ConfigError(_FORMS.format(given))
         given = read(given)
     try:
         mask = torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError):
-        raise ConfigError(
-            f"mask: expected a range such as 0.2:0.4, a box such as 8,8,24,24, a file or an array, got {given!r:.80}"
-        ) from None
+        raise ConfigError(_FORMS.format(given)) from None
     if mask.dtype != torch.bool:
         if not bool(torch.isfinite(mask.double()).all()):
             raise ConfigError("mask: some of its values are not finite; give 1 where it is to be made anew, else 0")

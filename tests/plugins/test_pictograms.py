@@ -30,3 +30,9 @@ def test_it_draws_in_the_colour_asked_for(loaded):
 def test_text_decides_and_not_the_seed_alone(loaded):
     asked = [image.generate(loaded, prompt=prompt, seed=3)[0].pixels for prompt in ("red heart", "penguin", "")]
     assert all(float((one - other).abs().mean()) > 0.02 for one, other in pairwise(asked))
+
+
+def test_the_cascade_makes_them_twice_as_large():
+    (made,) = image.generate("pictograms-large", prompt="red heart", steps=2)
+    assert made.pixels.shape == (3, 128, 128)
+    assert made.record["nfe"] == 2 * 2 + 4

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Level", "expand"]
+__all__ = ["FIELDS", "Level", "Moments", "expand"]
 
 Scalar = TypeVar("Scalar", float, "Tensor")
+
+FIELDS = ("t", "alpha", "sigma", "d_alpha", "d_sigma", "log_snr")
+"""What a level tells of its moment."""
+
+
+class Moments(Protocol):
+    """Every moment of one process."""
+
+    def at(self, t: float) -> Level[float]: ...
+
+    def at_log_snr(self, log_snr: float) -> Level[float]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,7 @@ class Level(Generic[Scalar]):
         d_alpha: derivative of alpha by t.
         d_sigma: derivative of sigma by t; infinite at t = 0 where sigma starts like a square root.
         log_snr: ``log(alpha**2 / sigma**2)``; infinite at the ends where sigma or alpha is 0.
+        moments: the other moments of the process, where one is known; see :meth:`at`.
     """
 
     t: Scalar
@@ -35,10 +47,21 @@ class Level(Generic[Scalar]):
     d_alpha: Scalar
     d_sigma: Scalar
     log_snr: Scalar
+    moments: Moments | None = field(default=None, repr=False, compare=False)
+
+    def at(self, t: float) -> Level[float]:
+        """Return the moment ``t`` in [0, 1] of the same process, for samplers that stop between two times of a grid."""
+        assert self.moments is not None, "a level made by hand belongs to no process"
+        return self.moments.at(t)
+
+    def at_log_snr(self, log_snr: float) -> Level[float]:
+        """Return the moment of the same process that has this log-SNR, as near as the process comes to it."""
+        assert self.moments is not None, "a level made by hand belongs to no process"
+        return self.moments.at_log_snr(log_snr)
 
     def like(self, x: Tensor) -> Level[Tensor]:
         """Return this level of ``(batch,)`` tensors, shaped and typed to broadcast against ``x`` (batch, \\*item)."""
-        return Level(*(expand(getattr(self, name), x) for name in self.__slots__))
+        return Level(*(expand(getattr(self, name), x) for name in FIELDS))
 
 
 def expand(value: Tensor, x: Tensor) -> Tensor:

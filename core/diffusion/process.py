@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from .level import Level
+from .level import FIELDS, Level
 
 __all__ = ["CompleteProcess", "Process", "complete", "diffusion", "drift", "level_at", "levels_at"]
 
@@ -123,9 +124,23 @@ def level_at(process: CompleteProcess, t: Tensor) -> Level[Tensor]:
 
 def levels_at(process: CompleteProcess, times: Tensor) -> tuple[Level[float], ...]:
     """Return one level of plain floats for each of ``times`` (steps + 1,); see :func:`level_at`."""
-    level = level_at(process, times)
-    columns = (getattr(level, name).tolist() for name in Level.__slots__)
-    return tuple(Level(*row) for row in zip(*columns, strict=True))
+    level, moments = level_at(process, times), _Moments(process)
+    columns = (getattr(level, name).tolist() for name in FIELDS)
+    return tuple(Level(*row, moments) for row in zip(*columns, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """Every moment of one process, as levels of plain floats."""
+
+    process: CompleteProcess
+
+    def at(self, t: float) -> Level[float]:
+        (level,) = levels_at(self.process, torch.tensor([t], dtype=torch.float64))
+        return level
+
+    def at_log_snr(self, log_snr: float) -> Level[float]:
+        return self.at(self.process.t_of_log_snr(torch.tensor(log_snr, dtype=torch.float64)).clamp(0, 1).item())
 
 
 def drift(process: CompleteProcess, t: Tensor) -> Tensor:

@@ -47,7 +47,18 @@ class Resampling:
         for number in range(1, self._times):
             again = kept * made + fresh * noise(f"resampling-{number}")
             # The history of a multistep sampler belongs to the way that was left: each repetition begins anew.
-            made, after = self._sampler.step(
-                again, here, next, denoise, lambda purpose="step", n=number: noise(f"{purpose}-{n}"), self.init(again)
-            )
+            made, after = self._sampler.step(again, here, next, denoise, _Again(noise, number), self.init(again))
         return made, after
+
+
+class _Again:
+    """The noise of a step's repetition."""
+
+    def __init__(self, noise: Noise, number: int) -> None:
+        self._noise, self._number = noise, number
+
+    def __call__(self, purpose: str = "step") -> Tensor:
+        return self._noise(f"{purpose}-{self._number}")
+
+    def between(self, here: Level[float], next: Level[float]) -> Tensor:
+        return self("between")  # the path was walked the first time; a repetition needs noise of its own

@@ -15,6 +15,7 @@ from ..contract import check_tensor
 from ..errors import ConfigError, NumericError, PluginError
 from ..limits import MAX_STEPS
 from ..registration.kinds import kind_of
+from .brownian import BrownianPath
 from .level import Level
 from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
@@ -32,6 +33,12 @@ class Noise(Protocol):
 
     def __call__(self, purpose: str = "step") -> Tensor: ...
 
+    def between(self, here: Level[float], next: Level[float]) -> Tensor:
+        """Return standard normal numbers keyed by the interval: the increment of one Brownian path for each row.
+
+        So a finer grid follows the same path. See :class:`~.brownian.BrownianPath`.
+        """
+
 
 class Grid(Protocol):
     """Which times are visited."""
@@ -47,6 +54,7 @@ class Sampler(Protocol):
         order: order of convergence of the final sample in the step size; for stochastic ones, in distribution.
         stochastic: whether it asks for noise.
         nfe_per_step: calls of ``denoise`` in a step (the last step may take fewer).
+        nfe_varies: True where a step may take more calls than that, as it finds out; it may be left out.
         needs_variance: True where it asks for ``denoise.variance``, which only some models have; it may be left out.
     """
 
@@ -234,12 +242,21 @@ class _StepNoise:
     def __init__(self, draws: Draws, keys: Sequence[Key], x: Tensor) -> None:
         self._draws, self._keys, self._shape = draws, keys, tuple(x.shape[1:])
         self._dtype, self._device = x.dtype, ("cpu" if x.device.type == "cpu" else x.device)
+        self._path: BrownianPath | None = None
         self.step = 0
 
     def __call__(self, purpose: str = "step") -> Tensor:
         return self._draws.normal(
             self._keys, self._shape, purpose=purpose, step=self.step, dtype=self._dtype, device=self._device
         )
+
+    def between(self, here: Level[float], next: Level[float]) -> Tensor:
+        if self._path is None:
+            self._path = BrownianPath(self._at_node)
+        return self._path.between(here, next).to(dtype=self._dtype, device=self._device)
+
+    def _at_node(self, node: int) -> Tensor:
+        return self._draws.normal(self._keys, self._shape, purpose="path", step=node, dtype=torch.float64)
 
 
 class _Watched:

@@ -11,6 +11,7 @@ def noiseform_grids() -> dict[str, str]:
     return {
         "uniform": f"{here}.uniform:Uniform",
         "log-snr": f"{here}.log_snr:LogSNR",
+        "angle": f"{here}.angle:Angle",
         "karras": f"{here}.karras:Karras",
         "leading": f"{here}.discrete:Leading",
         "trailing": f"{here}.discrete:Trailing",

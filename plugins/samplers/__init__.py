@@ -14,4 +14,5 @@ def noiseform_samplers() -> dict[str, str]:
         "euler": f"{here}.euler:Euler",
         "heun": f"{here}.heun:Heun",
         "dpmpp-2m": f"{here}.dpmpp_2m:DPMpp2M",
+        "spline": f"{here}.spline:Spline",
     }

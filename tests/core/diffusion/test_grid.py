@@ -14,15 +14,15 @@ from torch.testing import assert_close
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 10, 50, 999, 1000])
-def test_times_fall_to_zero(process, grid, grid_name, steps):
-    times = grid.times(process, steps)
-    assert (times.shape, times.dtype) == ((steps + 1,), torch.float64)
-    assert (times.diff() < 0).all()
-    assert times[-1].item() == 0
-    assert 0 < times[0].item() <= 1
-    if grid_name != "leading":
-        assert times[0].item() == 1
+def test_times_fall_to_zero(process, grid, grid_name):
+    for steps in (1, 2, 3, 10, 50, 999, 1000):
+        times = grid.times(process, steps)
+        assert (times.shape, times.dtype) == ((steps + 1,), torch.float64)
+        assert (times.diff() < 0).all(), steps
+        assert times[-1].item() == 0
+        assert 0 < times[0].item() <= 1
+        if grid_name != "leading":
+            assert times[0].item() == 1
 
 
 def test_takes_a_process_that_has_only_alpha_and_sigma(grid, process):

@@ -26,6 +26,7 @@ TABLES = {
     "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
     "scaled-linear": {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
     "cosine": {"beta_schedule": "squaredcos_cap_v2"},
+    "sigmoid": {"beta_schedule": "sigmoid", "beta_start": 1e-4, "beta_end": 0.02},
 }
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
 SHAPE = (2, 3, 4)
@@ -124,6 +125,19 @@ def test_tables_are_the_same(diffusers, table):
     nodes = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
     alpha_bar = build("process", "discrete-vp", schedule=table).alpha(nodes) ** 2
     assert_close(alpha_bar, scheduler.alphas_cumprod.double(), rtol=2e-4, atol=1e-7)  # theirs is a product in float32
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_of_zero_terminal_snr_are_the_same(diffusers, table):
+    """By diffusers' function, given the betas in float64."""
+    from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
+
+    nodes = torch.arange(1001, dtype=torch.float64) / 1000
+    plain = build("process", "discrete-vp", schedule=table).alpha(nodes) ** 2
+    peer = torch.cumprod(1 - rescale_zero_terminal_snr(1 - plain[1:] / plain[:-1]), 0)
+    alpha_bar = build("process", "discrete-vp", schedule=table, zero_terminal_snr=True).alpha(nodes[1:]) ** 2
+    assert_close(alpha_bar, peer, rtol=1e-9, atol=1e-15)
+    assert alpha_bar[-1].item() == peer[-1].item() == 0
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

@@ -8,6 +8,7 @@ float32: diffusers' tables and sigmas.
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 import types
 from itertools import pairwise
@@ -274,6 +275,42 @@ def test_euler_on_a_flow(diffusers, start):
     process = build("process", "flow")
     levels = levels_at(process, scheduler.sigmas.double())
     agree(ours(process, build("sampler", "euler"), levels, start, use="velocity"), theirs(scheduler, start))
+
+
+@pytest.mark.parametrize("shift", [1.0, 1.5, 3.0, 12.0])
+@pytest.mark.parametrize("steps", [1, 4, 28])
+def test_shifted_on_a_flow(diffusers, start, steps, shift):
+    """Given the times of ``uniform``, as FLUX's pipeline gives them; mu is the logarithm of the shift."""
+    process = complete(build("process", "flow"))
+    times = build("grid", "shifted", shift=shift).times(process, steps)
+    plain = build("grid", "uniform").times(process, steps)[:-1].tolist()
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+    scheduler.set_timesteps(sigmas=plain)
+    assert_close(times, scheduler.sigmas.double(), rtol=1e-6, atol=0)
+    dynamic = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    dynamic.set_timesteps(sigmas=plain, mu=math.log(shift))
+    assert_close(times, dynamic.sigmas.double(), rtol=1e-6, atol=0)
+    levels = levels_at(process, times)
+    agree(ours(process, build("sampler", "euler"), levels, start, use="velocity"), theirs(scheduler, start))
+
+
+@pytest.mark.parametrize("table", ["linear", "scaled-linear", "cosine"])
+@pytest.mark.parametrize("steps", [2, 20])
+def test_exponential_on_a_table(diffusers, table, steps):
+    scheduler = diffusers.EulerDiscreteScheduler(**TABLES[table], use_exponential_sigmas=True)
+    process = build("process", "discrete-vp", schedule=table)
+    nodes = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
+    scheduler.alphas_cumprod = process.alpha(nodes) ** 2  # its own are in float32
+    scheduler.set_timesteps(steps)
+    times = build("grid", "exponential", nsr_min=1e-9, nsr_max=1e9).times(process, steps)
+    assert_close(torch.exp(-process.log_snr(times) / 2), scheduler.sigmas.double(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 18])
+def test_exponential_is_k_diffusions(k_diffusion, steps):
+    process = complete(build("process", "edm"))
+    sigmas = process.sigma(build("grid", "exponential").times(process, steps))
+    assert_close(sigmas, k_diffusion.get_sigmas_exponential(steps, 0.002, 80.0).double(), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("name", ["euler", "heun", "dpmpp-2m"])

@@ -59,7 +59,7 @@ def windowed(process, grid, steps):
 class Tabled:
     """A process whose table, for the grids that thin one out, is long enough not to be the limit."""
 
-    length = 2**14
+    length = 2**16
 
     def __init__(self, process):
         self._process = process
@@ -79,9 +79,14 @@ def refined(process, grid, coarsest):
     """
     if not hasattr(process, "length"):
         process = Tabled(process)
-    numbers = [n for n in range(8, 1001) if 1000 % n == 0] if process.length == 1000 else [2**k for k in range(3, 14)]
-    series = [windowed(process, grid, steps) for steps in numbers]
-    widest = {times: angles(process, times).diff().abs().max().item() for times in series if len(times) > 4}
+    numbers = [n for n in range(8, 1001) if 1000 % n == 0] if process.length == 1000 else [2**k for k in range(3, 17)]
+    widest = {}
+    for steps in numbers:
+        times = windowed(process, grid, steps)
+        if len(times) > 4:
+            widest[times] = angles(process, times).diff().abs().max().item()
+            if widest[times] < coarsest / 8:
+                break
     return process, [min(widest, key=lambda t: abs(math.log(widest[t] * 2**k / coarsest))) for k in range(3)]
 
 
@@ -197,6 +202,9 @@ def end_to_end(process, grid, sampler, mixture, trajectories, numbers):
         ("vp-linear", "karras", (40, 80, 160), 0.1),
         ("vp-linear", "log-snr", (40, 80, 160), 0.1),
         ("flow", "karras", (40, 80, 160), 0.1),
+        ("ve", "exponential", (40, 80, 160), 0.1),
+        ("vp-linear", "quadratic", (40, 80, 160), 0.1),
+        ("sub-vp", "quadratic", (40, 80, 160), 0.1),
         # Next to alpha = 0 equal steps of t are growing steps of log-SNR: h**2 log(1 / h).
         ("flow", "uniform", (160, 320, 640), 0.25),
     ],
@@ -210,21 +218,18 @@ def test_end_to_end_order(under, on, numbers, slack, sampler, mixture, trajector
 
 
 @pytest.mark.only(sampler=deterministic)
-def test_end_to_end_order_is_one_at_least(process, grid, grid_name, sampler, mixture, trajectories):
+def test_end_to_end_order_is_one_at_least(process, grid, sampler, mixture, trajectories):
     """Wherever the last jump shrinks at all. Where sigma starts like a root of t (VP), equal steps of t make it shrink
     like h only, whatever the sampler is; the discrete grids follow ``uniform``.
     """
-    if grid_name in ("uniform", "leading", "trailing", "linspace") and process_is_steep(process):
-        return
-    numbers = (20, 40, 80)
+    for first in (20, 40, 80):
+        if angles(process, grid.times(process, first)).diff().abs().max() < 0.4:
+            break
+    else:
+        return  # even 80 steps hold one over much of the noise, as the last of 80 equal steps of EDM's t is
+    numbers = (first, 2 * first, 4 * first)
     errors = end_to_end(process, grid, sampler, mixture, trajectories, numbers)
     assert slope(errors, numbers) >= 0.8, errors
-
-
-def process_is_steep(process):
-    """Whether 20 equal steps of t still end with a jump over most of the noise, as EDM's from an nsr of 4 do."""
-    last = torch.tensor([1 / 20], dtype=torch.float64)
-    return process.log_snr(last).item() < 0
 
 
 def test_the_last_jump_costs_the_square_of_its_nsr(mixture, trajectories):

@@ -25,7 +25,7 @@ class SubVP(LinearRate):
         beta_min: rate of noise at t = 0.
         beta_max: rate of noise at t = 1.
 
-    Source: Song et al. 2021, arXiv 2011.13456, equations 28 and 29, with the rate of equation 32.
+    Source: Song et al. 2021, arXiv 2011.13456, appendix B and equation 29, with the rate of equation 32.
     """
 
     beta_min: Annotated[float, Gt(0)] = 0.1

@@ -8,7 +8,8 @@ import pytest
 import torch
 from noiseform import GaussianMixture, build
 from noiseform.core.diffusion.level import Level
-from noiseform.core.diffusion.process import complete, diffusion, level_at
+from noiseform.core.diffusion.process import complete, level_at
+from noiseform.core.diffusion.sde import diffusion
 from scipy import stats
 from torch.testing import assert_close
 
@@ -54,6 +55,19 @@ def test_the_posterior_mean_is_the_minimum(process, objective_name, weighting, l
     for f in (torch.ones_like(seen), seen, seen**2, torch.sin(3 * seen), seen * t[:, None]):
         gradient = slack * f
         assert gradient.mean().abs() < 5 * gradient.std() / math.sqrt(count)
+
+
+def test_what_score_matching_learns_is_the_score(process, line):
+    """Vincent 2011: denoising score matching is minimal, x by x, at the slope of log p_t; by quadrature over x0."""
+    prediction, x0 = build("objective", "score").prediction, torch.linspace(-6, 6, 20_001, dtype=torch.float64)
+    prior = line.log_prob(x0.reshape(-1, 1)).exp()
+    for t in INSIDE:
+        level = level_at(process, t.reshape(1))
+        x = torch.linspace(-2, 2, 9, dtype=torch.float64).reshape(-1, 1) * torch.hypot(level.alpha, level.sigma)
+        eps = (x - level.alpha * x0) / level.sigma
+        weight = prior * torch.exp(-0.5 * eps**2)  # the joint density of x0 and x
+        best = (weight * prediction.target(x0, eps, level)).sum(1) / weight.sum(1)
+        assert_close(best, line.score(x, level).flatten(), rtol=1e-7, atol=1e-9)
 
 
 def test_loss_is_the_weighted_mean_square(process, objective_name, normal):

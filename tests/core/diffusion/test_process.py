@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from noiseform import build
-from noiseform.core.diffusion.process import complete, diffusion, drift, level_at, levels_at
+from noiseform.core.diffusion.process import complete, level_at, levels_at
 from noiseform.core.errors import ConfigError
 from torch.testing import assert_close
 
@@ -121,26 +121,6 @@ def test_what_rounding_leaves_of_alpha_or_sigma_counts_as_nothing():
     assert (noise.alpha, noise.log_snr) == (0, -math.inf)
     assert (clean.sigma, clean.log_snr) == (0, math.inf)
     assert middle.log_snr == pytest.approx(0)
-
-
-def test_marginals_obey_the_stochastic_equation(process, times):
-    """The mean and variance of ``dx = f x dt + g dw`` move as ``dm = f m dt``, ``dV = (2 f V + g**2) dt``."""
-    f, g, width = drift(process, times), diffusion(process, times), 1e-6
-    mean, variance = process.alpha, lambda t: process.sigma(t) ** 2
-    slope = lambda of: (of(times + width) - of(times - width)) / (2 * width)  # noqa: E731
-    assert_close(f * mean(times), slope(mean), rtol=1e-6, atol=1e-6)
-    assert_close(2 * f * variance(times) + g**2, slope(variance), rtol=1e-5, atol=1e-6)
-
-
-def test_known_stochastic_equations(times):
-    vp = build("process", "vp-linear")
-    beta = 0.1 + 19.9 * times
-    assert_close(drift(vp, times), -beta / 2, **EXACT)
-    assert_close(diffusion(vp, times), beta.sqrt(), rtol=1e-9, atol=0)
-    ve = build("process", "ve")
-    known = 0.01 * (5000.0**times) * math.sqrt(2 * math.log(5000.0))  # Song et al. 2021, equation 30
-    assert_close(diffusion(ve, times), known, rtol=1e-9, atol=0)
-    assert (drift(ve, times) == 0).all()
 
 
 def test_moments_of_the_forward_process(process, mixture, normal):

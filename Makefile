@@ -83,8 +83,9 @@ docs-check: $(STAMP)
 bench: $(STAMP)  ## take the measurements, side by side with the peers that are installed
 	$(BIN)/python tests/bench $(BENCH)
 
-soak: $(STAMP)  ## the long fault tests: minutes to an hour
+soak: $(STAMP)  ## the long tests: faults, and every combination of process, grid and sampler; minutes to an hour
 	$(BIN)/python -m pytest -m soak -s tests/faults
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m soak -q --numprocesses auto --maxprocesses 4 tests/core/diffusion
 
 clean:  ## remove what was built, but neither out/ nor runs/
 	rm -rf $(VENV) build dist noiseform.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,8 @@
 """The process: how data is destroyed, ``x_t = alpha(t) * x0 + sigma(t) * eps``.
 
 A process is any object with ``alpha(t)`` and ``sigma(t)``. What else a run needs follows from these two, and
-:func:`complete` adds what an object does not bring itself: derivatives, log-SNR, its inverse, and the SDE view.
+:func:`complete` adds what an object does not bring itself: derivatives, log-SNR and its inverse. For the SDE view see
+:mod:`~.sde`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from .level import FIELDS, Level
 
-__all__ = ["CompleteProcess", "Process", "complete", "diffusion", "drift", "level_at", "levels_at"]
+__all__ = ["CompleteProcess", "Process", "complete", "level_at", "levels_at"]
 
 NEGLIGIBLE = 1e-9
 """Share of the other below which alpha or sigma counts as 0: far below what float32 resolves, far above rounding."""
@@ -141,20 +142,3 @@ class _Moments:
 
     def at_log_snr(self, log_snr: float) -> Level[float]:
         return self.at(self.process.t_of_log_snr(torch.tensor(log_snr, dtype=torch.float64)).clamp(0, 1).item())
-
-
-def drift(process: CompleteProcess, t: Tensor) -> Tensor:
-    """Return f(t) of the forward SDE ``dx = f(t) x dt + g(t) dw``: d log(alpha) / dt.
-
-    Source: Kingma et al. 2021, arXiv 2107.00630, appendix; Song et al. 2021, arXiv 2011.13456, equation 5.
-    """
-    return process.d_alpha(t) / process.alpha(t)
-
-
-def diffusion(process: CompleteProcess, t: Tensor) -> Tensor:
-    """Return g(t) of the forward SDE ``dx = f(t) x dt + g(t) dw``: sqrt(d sigma**2 / dt - 2 f sigma**2).
-
-    Source: as :func:`drift`.
-    """
-    sigma = process.sigma(t)
-    return torch.sqrt(2 * sigma * (process.d_sigma(t) - drift(process, t) * sigma))

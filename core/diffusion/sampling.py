@@ -51,7 +51,8 @@ class Sampler(Protocol):
     """How one step is made.
 
     Attributes:
-        order: order of convergence of the final sample in the step size; for stochastic ones, in distribution.
+        order: order of convergence of the final sample in the step size; for stochastic ones, in distribution, and 0
+            where more steps bring it no closer.
         stochastic: whether it asks for noise.
         nfe_per_step: calls of ``denoise`` in a step (the last step may take fewer).
         nfe_varies: True where a step may take more calls than that, as it finds out; it may be left out.

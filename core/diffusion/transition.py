@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .level import Level, Scalar
+from .sde import forward
 
 __all__ = ["Transition", "Variance", "learnt_variance", "share_of", "transition"]
 
@@ -42,8 +43,7 @@ class Transition(NamedTuple, Generic[Scalar]):
 
 def transition(here: Level[Scalar], next: Level[Scalar]) -> Transition[Scalar]:
     """Return the transition from ``here`` to the cleaner level ``next``; sigma at ``here`` is not 0."""
-    kept = here.alpha / next.alpha
-    added = here.sigma**2 - (kept * next.sigma) ** 2  # variance of the forward step from next to here
+    kept, added = forward(next, here)
     share = next.sigma**2 / here.sigma**2
     of_unit = (next.alpha**2 + next.sigma**2) / (here.alpha**2 + here.sigma**2)
     return Transition(kept * share, next.alpha * added / here.sigma**2, added * share, added * of_unit)

@@ -160,7 +160,7 @@ def _refuse_blind(process: CompleteProcess, objective: Objective, config: StageC
     if why:
         raise ConfigError(
             f"{at}: process {config.process.use!r} and objective {config.objective.use!r} do not go together: {why}; "
-            "use v, x0, velocity or edm, or another process"
+            "use v, x0 or edm, or another process"
         )
 
 

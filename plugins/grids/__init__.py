@@ -10,9 +10,12 @@ def noiseform_grids() -> dict[str, str]:
     here = __name__
     return {
         "uniform": f"{here}.uniform:Uniform",
+        "quadratic": f"{here}.quadratic:Quadratic",
         "log-snr": f"{here}.log_snr:LogSNR",
         "angle": f"{here}.angle:Angle",
         "karras": f"{here}.karras:Karras",
+        "exponential": f"{here}.exponential:Exponential",
+        "shifted": f"{here}.shifted:Shifted",
         "leading": f"{here}.discrete:Leading",
         "trailing": f"{here}.discrete:Trailing",
         "linspace": f"{here}.discrete:Linspace",

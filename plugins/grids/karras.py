@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...core.diffusion.process import Process, complete
 from ...core.errors import ConfigError
+from .noise_ratio import ends, times_at
 
 __all__ = ["Karras"]
 
@@ -39,10 +40,5 @@ class Karras:
 
     def times(self, process: Process, steps: int) -> Tensor:
         process = complete(process)
-        ends = torch.tensor([1.0, 1 / getattr(process, "length", float("inf"))], dtype=torch.float64)
-        highest, lowest = torch.exp(-process.log_snr(ends) / 2).tolist()
-        start, end = min(self.nsr_max, highest) ** (1 / self.rho), max(self.nsr_min, lowest) ** (1 / self.rho)
-        nsr = torch.linspace(start, end, steps, dtype=torch.float64) ** self.rho
-        times = process.t_of_log_snr(-2 * torch.log(nsr))
-        times[0] = 1.0
-        return torch.cat([times, times.new_zeros(1)])
+        start, end = (nsr ** (1 / self.rho) for nsr in ends(process, self.nsr_min, self.nsr_max))
+        return times_at(process, torch.linspace(start, end, steps, dtype=torch.float64) ** self.rho)

@@ -11,6 +11,8 @@ def noiseform_processes() -> dict[str, str]:
     return {
         "vp-linear": f"{here}.vp_linear:LinearVP",
         "vp-cosine": f"{here}.vp_cosine:CosineVP",
+        "vp-sigmoid": f"{here}.vp_sigmoid:SigmoidVP",
+        "sub-vp": f"{here}.sub_vp:SubVP",
         "discrete-vp": f"{here}.discrete_vp:DiscreteVP",
         "ve": f"{here}.ve:VE",
         "flow": f"{here}.flow:Flow",

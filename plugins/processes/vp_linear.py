@@ -10,11 +10,13 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from .linear_rate import LinearRate
+
 __all__ = ["LinearVP"]
 
 
 @dataclass(frozen=True)
-class LinearVP:
+class LinearVP(LinearRate):
     """The VP-SDE: ``alpha = exp(-B / 2)``, ``sigma**2 = 1 - alpha**2``.
 
     ``B = beta_min t + (beta_max - beta_min) t**2 / 2`` is the noise rate ``beta(t)``, integrated.
@@ -28,12 +30,6 @@ class LinearVP:
 
     beta_min: Annotated[float, Gt(0)] = 0.1
     beta_max: Annotated[float, Gt(0)] = 20.0
-
-    def _integral(self, t: Tensor) -> Tensor:
-        return self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * t**2
-
-    def _beta(self, t: Tensor) -> Tensor:
-        return self.beta_min + (self.beta_max - self.beta_min) * t
 
     def alpha(self, t: Tensor) -> Tensor:
         return torch.exp(-0.5 * self._integral(t))
@@ -51,6 +47,4 @@ class LinearVP:
         return -torch.log(torch.expm1(self._integral(t)))
 
     def t_of_log_snr(self, log_snr: Tensor) -> Tensor:
-        integral = softplus(-log_snr.to(torch.float64), threshold=700)
-        slope = self.beta_max - self.beta_min
-        return 2 * integral / (self.beta_min + torch.sqrt(self.beta_min**2 + 2 * slope * integral))
+        return self._t_of_integral(softplus(-log_snr.to(torch.float64), threshold=700))

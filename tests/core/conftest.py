@@ -1,17 +1,23 @@
 """What the laws of the mathematics share: parts by name from the registry, a mixture, and its exact trajectories.
 
-A test that asks for ``process``, ``grid``, ``sampler``, ``objective`` or ``guidance`` runs once for each built-in part
-of that kind: a new part is tested by existing. A module with ``EXAMPLES = True`` takes the example plugin's
-process and sampler too.
+A test that asks for ``process``, ``grid``, ``sampler``, ``objective`` or ``guidance`` runs for each built-in part of
+that kind: a new part is tested by existing. One that asks for three kinds runs on so many of their combinations that
+every two parts meet; ``make soak`` has the others. What a module or a test may say of its parts:
+
+- ``EXAMPLES = True`` takes the example plugin's process and sampler too;
+- ``VARIANTS = {"ddim-1": ("sampler", "ddim", {"eta": 1.0})}`` takes a part with other settings as one more part;
+- ``@pytest.mark.only(sampler=stochastic)`` leaves out the parts of a kind of which ``stochastic(part)`` does not hold.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import noiseform
@@ -30,52 +36,93 @@ KINDS = ("process", "objective", "grid", "sampler", "guidance")
 EXAMPLES = {"process": ("cosine-power", "CosinePower"), "sampler": ("ab2", "AB2")}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "only(kind=function): the parts of a kind of which the function holds")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for kind in KINDS:
-        if f"{kind}_name" in metafunc.fixturenames:
-            parts = current().plugins.parts(kind)
-            names = [one.name for one in parts if one.plugin.candidate.builtin]
-            examples = [EXAMPLES[kind][0]] if getattr(metafunc.module, "EXAMPLES", False) and kind in EXAMPLES else []
-            metafunc.parametrize(f"{kind}_name", [*names, *examples])
+    kinds = [kind for kind in KINDS if f"{kind}_name" in metafunc.fixturenames]
+    if not kinds:
+        return
+    parts = {kind: names_of(kind, metafunc) for kind in kinds}
+    rows = [pytest.param(*row) for row in covering(parts)]
+    if "soak" in metafunc.config.option.markexpr:
+        others = set(product(*parts.values())) - set(covering(parts))
+        rows += [pytest.param(*row, marks=pytest.mark.soak) for row in sorted(others)]
+    metafunc.parametrize([f"{kind}_name" for kind in kinds], rows)
 
 
-def made(kind: str, name: str) -> Any:
-    """Return a built-in part, or one of docs/examples/outsider."""
-    example, attribute = EXAMPLES[kind]
-    if name != example:
+def names_of(kind: str, metafunc: pytest.Metafunc) -> list[str]:
+    """Return the names of the parts of a kind that a test runs for."""
+    module = metafunc.module
+    names = [one.name for one in current().plugins.parts(kind) if one.plugin.candidate.builtin]
+    names += [EXAMPLES[kind][0]] if getattr(module, "EXAMPLES", False) and kind in EXAMPLES else []
+    names += [name for name, (of, *_) in getattr(module, "VARIANTS", {}).items() if of == kind]
+    wanted = [mark.kwargs[kind] for mark in metafunc.definition.iter_markers("only") if kind in mark.kwargs]
+    return [name for name in names if all(holds(made(kind, name, module)) for holds in wanted)]
+
+
+def covering(parts: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+    """Return rows, a name of each kind in them, in which every two names of different kinds meet.
+
+    Of up to two kinds that is their product. Of three it is no longer: the one of the fewest names goes round, as in a
+    Latin square.
+    """
+    if len(parts) < 3:
+        return list(product(*parts.values()))
+    (first, ones), (second, others), (third, few) = sorted(parts.items(), key=lambda item: -len(item[1]))
+    rows = [
+        {first: one, second: other, third: few[(i + j) % len(few)]}
+        for (i, one), (j, other) in product(enumerate(ones), enumerate(others))
+    ]
+    return [tuple(row[kind] for kind in parts) for row in rows]
+
+
+@pytest.fixture(scope="session")
+def covering_of() -> Callable[[Mapping[str, Sequence[str]]], list[tuple[str, ...]]]:
+    """Return the function that chooses the combinations of parts that the tests run on."""
+    return covering
+
+
+def made(kind: str, name: str, module: ModuleType) -> Any:
+    """Return a built-in part, one of docs/examples/outsider, or a variant of the test's module."""
+    if (variant := getattr(module, "VARIANTS", {}).get(name)) is not None:
+        return build(kind, variant[1], **variant[2])
+    if name != EXAMPLES.get(kind, (None,))[0]:
         return build(kind, name)
+    attribute = EXAMPLES[kind][1]
     path = Path(noiseform.__file__).parent / "docs/examples/outsider/noiseform_outsider" / f"{kind}.py"
     spec = importlib.util.spec_from_file_location(f"example_{kind}", path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, attribute)()
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return getattr(loaded, attribute)()
 
 
 @pytest.fixture
-def process(process_name: str) -> CompleteProcess:
-    return complete(made("process", process_name))
+def process(process_name: str, request: pytest.FixtureRequest) -> CompleteProcess:
+    return complete(made("process", process_name, request.module))
 
 
 @pytest.fixture
-def objective(objective_name: str):
-    return build("objective", objective_name)
+def objective(objective_name: str, request: pytest.FixtureRequest):
+    return made("objective", objective_name, request.module)
 
 
 @pytest.fixture
-def grid(grid_name: str):
-    return build("grid", grid_name)
+def grid(grid_name: str, request: pytest.FixtureRequest):
+    return made("grid", grid_name, request.module)
 
 
 @pytest.fixture
-def sampler(sampler_name: str):
-    return made("sampler", sampler_name)
+def sampler(sampler_name: str, request: pytest.FixtureRequest):
+    return made("sampler", sampler_name, request.module)
 
 
 @pytest.fixture
-def guidance(guidance_name: str):
-    return build("guidance", guidance_name)
+def guidance(guidance_name: str, request: pytest.FixtureRequest):
+    return made("guidance", guidance_name, request.module)
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ from torch.testing import assert_close
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 10, 50, 999, 1000])
-def test_times_fall_to_zero(process, grid, grid_name, steps):
-    times = grid.times(process, steps)
-    assert (times.shape, times.dtype) == ((steps + 1,), torch.float64)
-    assert (times.diff() < 0).all()
-    assert times[-1].item() == 0
-    assert 0 < times[0].item() <= 1
-    if grid_name != "leading":
-        assert times[0].item() == 1
+def test_times_fall_to_zero(process, grid, grid_name):
+    for steps in (1, 2, 3, 10, 50, 999, 1000):
+        times = grid.times(process, steps)
+        assert (times.shape, times.dtype) == ((steps + 1,), torch.float64)
+        assert (times.diff() < 0).all(), steps
+        assert times[-1].item() == 0
+        assert 0 < times[0].item() <= 1
+        if grid_name != "leading":
+            assert times[0].item() == 1
 
 
 def test_takes_a_process_that_has_only_alpha_and_sigma(grid, process):
@@ -104,7 +104,79 @@ def test_karras_has_equal_steps_of_a_root_under_every_process(process):
     assert_close(root.diff(), root.diff()[:1].expand(len(root) - 1), rtol=1e-7, atol=0)
 
 
-@pytest.mark.parametrize("name", ["karras", "log-snr"])
+def test_quadratic_is_quadratic():
+    """Song et al. 2021, arXiv 2010.02502, appendix D.2: c i**2."""
+    grid, length = build("grid", "quadratic"), 1000
+    times = grid.times(build("process", "flow"), 4)
+    assert_close(times, torch.tensor([1, 9 / 16, 1 / 4, 1 / 16, 0], dtype=torch.float64), **CLOSE)
+    times = grid.times(build("process", "discrete-vp"), 5)
+    index = torch.tensor([16, 9, 4, 1, 0], dtype=torch.float64) / 16 * (length - 1)
+    assert_close(times, torch.cat([(index + 1) / length, index.new_zeros(1)]), **CLOSE)
+
+
+def test_exponential_has_equal_ratios_under_every_process(process):
+    times = build("grid", "exponential").times(process, 12)
+    step = process.log_snr(times[1:-1]).diff()
+    assert_close(step, step[:1].expand(len(step)), rtol=1e-7, atol=0)
+    ends = torch.tensor([1.0, 1 / process.length if hasattr(process, "length") else 0.0], dtype=torch.float64)
+    highest, lowest = torch.exp(-process.log_snr(ends) / 2).tolist()
+    first, last = math.log(min(80.0, highest)), math.log(max(0.002, lowest))
+    assert_close(process.log_snr(times[-2]).item() / -2, last, rtol=1e-9, atol=1e-9)
+    assert_close(step[0].item() / 2, (first - last) / 11, rtol=1e-7, atol=0)
+
+
+def test_exponential_is_karras_of_a_large_rho():
+    process = complete(build("process", "edm"))
+    limit = build("grid", "karras", rho=1e6).times(process, 20)
+    assert_close(build("grid", "exponential").times(process, 20), limit, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("shift", [0.4, 1.0, 3.0, 12.0])
+@pytest.mark.parametrize("base", ["uniform", "karras", {"use": "karras", "rho": 3.0}], ids=str)
+def test_shifted_is_the_papers_on_flow(shift, base):
+    """Equation 23 of Esser et al. 2024, shift = sqrt(m / n)."""
+    process = complete(build("process", "flow"))
+    named = {"use": base} if isinstance(base, str) else dict(base)
+    t = build("grid", named.pop("use"), **named).times(process, 15)
+    times = build("grid", "shifted", shift=shift, base=base).times(process, 15)
+    assert_close(times, shift * t / (1 + (shift - 1) * t), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("shift", [0.4, 3.0])
+def test_shifted_divides_the_signal_there_is_above_that_of_the_end(process, shift):
+    plain = build("grid", "uniform").times(process, 15)[1:-1]
+    times = build("grid", "shifted", shift=shift).times(process, 15)[1:-1]
+    least = torch.exp(process.log_snr(torch.ones(1, dtype=torch.float64)) / 2)
+    signal = [torch.exp(process.log_snr(t) / 2) for t in (times, plain)]
+    assert_close(signal[0] - least, (signal[1] - least) / shift, rtol=1e-6, atol=1e-9)
+
+
+def test_shifted_multiplies_nsr_far_from_the_end(process):
+    """Exactly so where alpha(1) = 0, and to a hundredth at nsr 0.1 and less where nsr(1) is 80 or more."""
+    base = {"use": "exponential", "nsr_max": 0.1, "nsr_min": 0.02}
+    (plain, times) = (
+        build("grid", name, **settings).times(process, 9)[1:-1]
+        for name, settings in (
+            ("exponential", {k: v for k, v in base.items() if k != "use"}),
+            ("shifted", {"base": base}),
+        )
+    )
+    ratio = torch.exp((process.log_snr(plain) - process.log_snr(times)) / 2)
+    assert_close(ratio, torch.full_like(ratio, 3.0), rtol=0.01, atol=0)
+
+
+def test_shifts_compose(process):
+    twice = build("grid", "shifted", shift=2.0, base={"use": "shifted", "shift": 1.5})
+    assert_close(twice.times(process, 10), build("grid", "shifted").times(process, 10), rtol=1e-7, atol=1e-12)
+
+
+def test_the_base_of_shifted_is_checked():
+    for base in ("karas", {"use": "karras", "roh": 3.0}, {"rho": 3.0}):
+        with pytest.raises(ConfigError, match=r"karas|roh|use"):
+            build("grid", "shifted", base=base)
+
+
+@pytest.mark.parametrize("name", ["karras", "log-snr", "exponential", "quadratic", "shifted"])
 def test_a_table_is_not_left_at_its_data_end(name):
     """The last time before 0 is the first entry of the table, or later: below it no network was trained."""
     table = build("process", "discrete-vp")
@@ -117,6 +189,8 @@ def test_a_table_is_not_left_at_its_data_end(name):
     [
         ("karras", {"nsr_min": 90.0}),
         ("karras", {"rho": 0.0}),
+        ("exponential", {"nsr_max": 0.001}),
+        ("shifted", {"shift": 0.0}),
         ("karras", {"sigma_min": 0.1}),
         ("log-snr", {"low": 11.0}),
         ("leading", {"offset": -1}),

@@ -8,6 +8,7 @@ float32: diffusers' tables and sigmas.
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 import types
 from itertools import pairwise
@@ -26,6 +27,7 @@ TABLES = {
     "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
     "scaled-linear": {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
     "cosine": {"beta_schedule": "squaredcos_cap_v2"},
+    "sigmoid": {"beta_schedule": "sigmoid", "beta_start": 1e-4, "beta_end": 0.02},
 }
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
 SHAPE = (2, 3, 4)
@@ -124,6 +126,19 @@ def test_tables_are_the_same(diffusers, table):
     nodes = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
     alpha_bar = build("process", "discrete-vp", schedule=table).alpha(nodes) ** 2
     assert_close(alpha_bar, scheduler.alphas_cumprod.double(), rtol=2e-4, atol=1e-7)  # theirs is a product in float32
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_of_zero_terminal_snr_are_the_same(diffusers, table):
+    """By diffusers' function, given the betas in float64."""
+    from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
+
+    nodes = torch.arange(1001, dtype=torch.float64) / 1000
+    plain = build("process", "discrete-vp", schedule=table).alpha(nodes) ** 2
+    peer = torch.cumprod(1 - rescale_zero_terminal_snr(1 - plain[1:] / plain[:-1]), 0)
+    alpha_bar = build("process", "discrete-vp", schedule=table, zero_terminal_snr=True).alpha(nodes[1:]) ** 2
+    assert_close(alpha_bar, peer, rtol=1e-9, atol=1e-15)
+    assert alpha_bar[-1].item() == peer[-1].item() == 0
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
@@ -260,6 +275,42 @@ def test_euler_on_a_flow(diffusers, start):
     process = build("process", "flow")
     levels = levels_at(process, scheduler.sigmas.double())
     agree(ours(process, build("sampler", "euler"), levels, start, use="velocity"), theirs(scheduler, start))
+
+
+@pytest.mark.parametrize("shift", [1.0, 1.5, 3.0, 12.0])
+@pytest.mark.parametrize("steps", [1, 4, 28])
+def test_shifted_on_a_flow(diffusers, start, steps, shift):
+    """Given the times of ``uniform``, as FLUX's pipeline gives them; mu is the logarithm of the shift."""
+    process = complete(build("process", "flow"))
+    times = build("grid", "shifted", shift=shift).times(process, steps)
+    plain = build("grid", "uniform").times(process, steps)[:-1].tolist()
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+    scheduler.set_timesteps(sigmas=plain)
+    assert_close(times, scheduler.sigmas.double(), rtol=1e-6, atol=0)
+    dynamic = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    dynamic.set_timesteps(sigmas=plain, mu=math.log(shift))
+    assert_close(times, dynamic.sigmas.double(), rtol=1e-6, atol=0)
+    levels = levels_at(process, times)
+    agree(ours(process, build("sampler", "euler"), levels, start, use="velocity"), theirs(scheduler, start))
+
+
+@pytest.mark.parametrize("table", ["linear", "scaled-linear", "cosine"])
+@pytest.mark.parametrize("steps", [2, 20])
+def test_exponential_on_a_table(diffusers, table, steps):
+    scheduler = diffusers.EulerDiscreteScheduler(**TABLES[table], use_exponential_sigmas=True)
+    process = build("process", "discrete-vp", schedule=table)
+    nodes = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
+    scheduler.alphas_cumprod = process.alpha(nodes) ** 2  # its own are in float32
+    scheduler.set_timesteps(steps)
+    times = build("grid", "exponential", nsr_min=1e-9, nsr_max=1e9).times(process, steps)
+    assert_close(torch.exp(-process.log_snr(times) / 2), scheduler.sigmas.double(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 18])
+def test_exponential_is_k_diffusions(k_diffusion, steps):
+    process = complete(build("process", "edm"))
+    sigmas = process.sigma(build("grid", "exponential").times(process, steps))
+    assert_close(sigmas, k_diffusion.get_sigmas_exponential(steps, 0.002, 80.0).double(), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("name", ["euler", "heun", "dpmpp-2m"])

@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 import torch
 from noiseform import build
-from noiseform.core.diffusion.process import complete, diffusion, drift, level_at, levels_at
+from noiseform.core.diffusion.process import complete, level_at, levels_at
 from noiseform.core.errors import ConfigError
 from torch.testing import assert_close
 
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
+VARIANTS = {
+    "discrete-vp-sigmoid": ("process", "discrete-vp", {"schedule": "sigmoid"}),
+    "discrete-vp-to-noise": ("process", "discrete-vp", {"zero_terminal_snr": True}),
+    "vp-sigmoid-late": ("process", "vp-sigmoid", {"start": 0.0, "end": 3.0, "tau": 0.3}),
+    "vp-sigmoid-straight": ("process", "vp-sigmoid", {"start": -2.0, "end": 1.0, "tau": 30.0}),
+    "vp-sigmoid-sharp": ("process", "vp-sigmoid", {"tau": 0.15}),
+}
 
 
 class Bare:
@@ -87,8 +94,8 @@ def test_what_a_plugin_leaves_out_is_derived(process, times):
     assert complete(derived) is derived
 
 
-def test_a_whole_process_stays_itself(process_name):
-    process = build("process", process_name)
+def test_a_whole_process_stays_itself(process):
+    assert type(process).__module__.startswith("noiseform.plugins.processes.")
     assert complete(process) is process
 
 
@@ -116,26 +123,6 @@ def test_what_rounding_leaves_of_alpha_or_sigma_counts_as_nothing():
     assert middle.log_snr == pytest.approx(0)
 
 
-def test_marginals_obey_the_stochastic_equation(process, times):
-    """The mean and variance of ``dx = f x dt + g dw`` move as ``dm = f m dt``, ``dV = (2 f V + g**2) dt``."""
-    f, g, width = drift(process, times), diffusion(process, times), 1e-6
-    mean, variance = process.alpha, lambda t: process.sigma(t) ** 2
-    slope = lambda of: (of(times + width) - of(times - width)) / (2 * width)  # noqa: E731
-    assert_close(f * mean(times), slope(mean), rtol=1e-6, atol=1e-6)
-    assert_close(2 * f * variance(times) + g**2, slope(variance), rtol=1e-5, atol=1e-6)
-
-
-def test_known_stochastic_equations(times):
-    vp = build("process", "vp-linear")
-    beta = 0.1 + 19.9 * times
-    assert_close(drift(vp, times), -beta / 2, **EXACT)
-    assert_close(diffusion(vp, times), beta.sqrt(), rtol=1e-9, atol=0)
-    ve = build("process", "ve")
-    known = 0.01 * (5000.0**times) * math.sqrt(2 * math.log(5000.0))  # Song et al. 2021, equation 30
-    assert_close(diffusion(ve, times), known, rtol=1e-9, atol=0)
-    assert (drift(ve, times) == 0).all()
-
-
 def test_moments_of_the_forward_process(process, mixture, normal):
     count = 20_000
     x0 = mixture.sample(count, seed=3)
@@ -153,7 +140,7 @@ def test_moments_of_the_forward_process(process, mixture, normal):
 
 
 def test_variance_is_preserved_where_the_name_says_so(times):
-    for name in ("vp-linear", "vp-cosine", "discrete-vp"):
+    for name in ("vp-linear", "vp-cosine", "vp-sigmoid", "discrete-vp"):
         process = build("process", name)
         assert_close(process.alpha(times) ** 2 + process.sigma(times) ** 2, torch.ones_like(times), **EXACT)
 
@@ -166,6 +153,36 @@ def test_edm_flow_and_cosine_are_their_formulas(times):
     assert_close(cosine.alpha(times) ** 2, f(times) / f(torch.zeros_like(times)), **EXACT)
     one = torch.ones(1, dtype=torch.float64)
     assert cosine.alpha(one).item() == flow.alpha(one).item() == 0
+
+
+@pytest.mark.parametrize(("start", "end", "tau"), [(-3, 3, 1), (0, 3, 0.3), (-2, 1, 30), (-3, 3, 0.15)])
+def test_sigmoid_is_its_formula(times, start, end, tau):
+    """Algorithm 1 of Chen 2023, without the floor at 1e-9 of alpha_bar that stands in for 0 there."""
+    process = build("process", "vp-sigmoid", start=float(start), end=float(end), tau=tau)
+    ends = torch.tensor([start / tau, end / tau], dtype=torch.float64)
+    first, last = torch.sigmoid(ends)
+    inside = torch.sigmoid((times * (end - start) + start) / tau)
+    expected = (last - inside) / (last - first)
+    assert_close(process.alpha(times) ** 2, expected, rtol=1e-11, atol=1e-14)
+    zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    assert (process.alpha(zero).item(), process.sigma(zero).item()) == (1, 0)
+    assert (process.alpha(one).item(), process.sigma(one).item()) == (0, 1)
+
+
+@pytest.mark.parametrize("tau", [0.02, 1e4])
+def test_sigmoid_of_any_temperature_is_finite(tau):
+    """A step at t = 1/2, or a straight line of alpha**2."""
+    process, t = build("process", "vp-sigmoid", tau=tau), torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+    assert_close(process.alpha(t) ** 2, torch.tensor([1, 0.5, 0]).double() if tau < 1 else 1 - t, rtol=0, atol=1e-8)
+    assert_close(process.t_of_log_snr(process.log_snr(t)), t, rtol=1e-9, atol=0)
+    assert torch.isfinite(process.d_sigma(t)).all()
+
+
+def test_sub_vp_is_its_formula(times):
+    """Equation 29 of Song et al. 2021: the mean of the VP-SDE, and the square of its standard deviation for one."""
+    sub, vp = build("process", "sub-vp"), build("process", "vp-linear")
+    assert_close(sub.alpha(times), vp.alpha(times), **EXACT)
+    assert_close(sub.sigma(times), vp.sigma(times) ** 2, **EXACT)
 
 
 def betas(schedule: str) -> np.ndarray:
@@ -218,6 +235,10 @@ def test_the_long_table_is_the_continuous_process(times):
         ("ve", {"sigma_min": -1.0}),
         ("vp-linear", {"beta_min": 0.0}),
         ("vp-cosine", {"offset": 1.0}),
+        ("vp-sigmoid", {"start": 3.0}),
+        ("vp-sigmoid", {"start": float("nan")}),
+        ("vp-sigmoid", {"tau": 0.0}),
+        ("sub-vp", {"beta_min": 0.0}),
         ("edm", {"sigma_max": 0.0}),
         ("discrete-vp", {"schedule": "quadratic"}),
         ("discrete-vp", {"length": 1}),

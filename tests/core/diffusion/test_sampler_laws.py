@@ -15,13 +15,24 @@ from torch.testing import assert_close
 
 EXAMPLES = True  # the sampler and the process of the docs' example plugin are held to the same laws
 
-STOCHASTIC = [
-    ("ddpm", {}),
-    ("ddpm", {"variance": "large"}),
-    ("ddim", {"eta": 0.5}),
-    ("ddim", {"eta": 1.0}),
-]
+VARIANTS = {
+    "ddpm-large": ("sampler", "ddpm", {"variance": "large"}),
+    "ddim-0.5": ("sampler", "ddim", {"eta": 0.5}),
+    "ddim-1": ("sampler", "ddim", {"eta": 1.0}),
+}
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
+
+
+def deterministic(sampler):
+    return not sampler.stochastic
+
+
+def stochastic(sampler):
+    return sampler.stochastic
+
+
+def ordered_in_distribution(sampler):
+    return sampler.stochastic and sampler.order > 0
 
 
 class Fixed:
@@ -48,7 +59,7 @@ def windowed(process, grid, steps):
 class Tabled:
     """A process whose table, for the grids that thin one out, is long enough not to be the limit."""
 
-    length = 2**14
+    length = 2**16
 
     def __init__(self, process):
         self._process = process
@@ -68,9 +79,14 @@ def refined(process, grid, coarsest):
     """
     if not hasattr(process, "length"):
         process = Tabled(process)
-    numbers = [n for n in range(8, 1001) if 1000 % n == 0] if process.length == 1000 else [2**k for k in range(3, 14)]
-    series = [windowed(process, grid, steps) for steps in numbers]
-    widest = {times: angles(process, times).diff().abs().max().item() for times in series if len(times) > 4}
+    numbers = [n for n in range(8, 1001) if 1000 % n == 0] if process.length == 1000 else [2**k for k in range(3, 17)]
+    widest = {}
+    for steps in numbers:
+        times = windowed(process, grid, steps)
+        if len(times) > 4:
+            widest[times] = angles(process, times).diff().abs().max().item()
+            if widest[times] < coarsest / 8:
+                break
     return process, [min(widest, key=lambda t: abs(math.log(widest[t] * 2**k / coarsest))) for k in range(3)]
 
 
@@ -82,9 +98,8 @@ def rms(error):
     return error.square().mean().sqrt().item()
 
 
+@pytest.mark.only(sampler=deterministic)  # the others: see the test of convergence in distribution
 def test_converges_at_the_declared_order(process, grid, sampler, mixture, trajectories):
-    if sampler.stochastic:
-        return  # see the test of convergence in distribution
     process, series = refined(process, grid, coarsest=0.03)
     errors, counts = [], []
     for times in series:
@@ -124,10 +139,9 @@ def outcome(sampler, process, times, data):
     return offset + factor * start.alpha * mean, deviation, levels[-1]
 
 
-@pytest.mark.parametrize(("name", "settings"), STOCHASTIC)
-def test_converges_in_distribution_at_the_declared_order(process, grid, name, settings):
-    data, sampler = GaussianMixture([[0.7]], [0.6]), build("sampler", name, **settings)
-    assert sampler.stochastic
+@pytest.mark.only(sampler=ordered_in_distribution)
+def test_converges_in_distribution_at_the_declared_order(process, grid, sampler):
+    data = GaussianMixture([[0.7]], [0.6])
     process, series = refined(process, grid, coarsest=0.06)
     errors, counts = [], []
     for times in series:
@@ -139,11 +153,11 @@ def test_converges_in_distribution_at_the_declared_order(process, grid, name, se
     assert abs(slope(errors, counts) - sampler.order) <= 0.2, (counts, errors)
 
 
-@pytest.mark.parametrize(("name", "settings"), STOCHASTIC)
-def test_samples_are_distributed_like_the_data(process, mixture, name, settings):
+@pytest.mark.only(sampler=stochastic)
+def test_samples_are_distributed_like_the_data(process, mixture, sampler):
     """Mean and covariance of 3000 samples; a batch is one item here, so that its noise is one draw."""
     rows, steps = 3000, 60
-    sampler, grid = build("sampler", name, **settings), build("grid", "log-snr")
+    grid = build("grid", "log-snr")
 
     def denoise(x, level):
         return mixture(x[0], level)[None]
@@ -188,36 +202,34 @@ def end_to_end(process, grid, sampler, mixture, trajectories, numbers):
         ("vp-linear", "karras", (40, 80, 160), 0.1),
         ("vp-linear", "log-snr", (40, 80, 160), 0.1),
         ("flow", "karras", (40, 80, 160), 0.1),
+        ("ve", "exponential", (40, 80, 160), 0.1),
+        ("vp-linear", "quadratic", (40, 80, 160), 0.1),
+        ("sub-vp", "quadratic", (40, 80, 160), 0.1),
         # Next to alpha = 0 equal steps of t are growing steps of log-SNR: h**2 log(1 / h).
         ("flow", "uniform", (160, 320, 640), 0.25),
     ],
 )
+@pytest.mark.only(sampler=deterministic)
 def test_end_to_end_order(under, on, numbers, slack, sampler, mixture, trajectories):
     """From noise to data the order is the declared one where the grid gets finer at both ends."""
-    if sampler.stochastic:
-        return
     process, grid = complete(build("process", under)), build("grid", on)
     errors = end_to_end(process, grid, sampler, mixture, trajectories, numbers)
     assert slope(errors, numbers) >= sampler.order - slack, errors
 
 
-def test_end_to_end_order_is_one_at_least(process, grid, grid_name, sampler, mixture, trajectories):
+@pytest.mark.only(sampler=deterministic)
+def test_end_to_end_order_is_one_at_least(process, grid, sampler, mixture, trajectories):
     """Wherever the last jump shrinks at all. Where sigma starts like a root of t (VP), equal steps of t make it shrink
     like h only, whatever the sampler is; the discrete grids follow ``uniform``.
     """
-    if sampler.stochastic or (
-        grid_name in ("uniform", "leading", "trailing", "linspace") and process_is_steep(process)
-    ):
-        return
-    numbers = (20, 40, 80)
+    for first in (20, 40, 80):
+        if angles(process, grid.times(process, first)).diff().abs().max() < 0.4:
+            break
+    else:
+        return  # even 80 steps hold one over much of the noise, as the last of 80 equal steps of EDM's t is
+    numbers = (first, 2 * first, 4 * first)
     errors = end_to_end(process, grid, sampler, mixture, trajectories, numbers)
     assert slope(errors, numbers) >= 0.8, errors
-
-
-def process_is_steep(process):
-    """Whether 20 equal steps of t still end with a jump over most of the noise, as EDM's from an nsr of 4 do."""
-    last = torch.tensor([1 / 20], dtype=torch.float64)
-    return process.log_snr(last).item() < 0
 
 
 def test_the_last_jump_costs_the_square_of_its_nsr(mixture, trajectories):
@@ -249,21 +261,12 @@ def scaled_run(process, sampler, log_snr, start):
     return x / levels[-1].alpha
 
 
-def agrees(process, sampler, grid, start):
-    straight = complete(build("process", "edm"))
+def test_agrees_between_processes_of_equal_snr(process, sampler, grid, normal):
+    """On the same sequence of log-SNR, x / alpha is the same under every process."""
+    straight, start = complete(build("process", "edm")), normal(3, 4, purpose="start")
     log_snr = straight.log_snr(windowed(straight, grid, 1000)[::12])
     expected = scaled_run(straight, sampler, log_snr, start)
     assert_close(scaled_run(process, sampler, log_snr, start), expected, rtol=1e-7, atol=1e-8)
-
-
-def test_agrees_between_processes_of_equal_snr(process, sampler, grid, normal):
-    """On the same sequence of log-SNR, x / alpha is the same under every process."""
-    agrees(process, sampler, grid, normal(3, 4, purpose="start"))
-
-
-@pytest.mark.parametrize(("name", "settings"), STOCHASTIC)
-def test_stochastic_samplers_agree_between_processes_of_equal_snr(process, name, settings, normal):
-    agrees(process, build("sampler", name, **settings), build("grid", "karras"), normal(3, 4, purpose="start"))
 
 
 def test_ddim_with_all_noise_is_ddpm(process, grid, mixture):
@@ -312,7 +315,8 @@ def test_calls_the_denoiser_as_often_as_declared(process, sampler, mixture):
         return mixture(x, level)
 
     sample(counted, process=process, sampler=sampler, grid=build("grid", "log-snr"), steps=9, shape=(2,), seeds=[0])
-    assert sampler.nfe_per_step * 9 - 2 <= calls <= sampler.nfe_per_step * 9
+    assert calls >= sampler.nfe_per_step * 9 - 2
+    assert calls <= sampler.nfe_per_step * 9 or getattr(sampler, "nfe_varies", False)
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 5), (2, 4, 3), (2, 3, 2, 4)], ids=lambda shape: f"{len(shape)}d")

@@ -246,6 +246,8 @@ def translated(
             raise options.refused("variance_type", " together with prediction_type sample")
         objective = {"use": "hybrid-vlb", "predict": objective["use"], "length": length}
     grid, told = ({}, []) if "grid" in chosen else _grid(options)
+    if "sampler" in chosen:  # what is told of a grid is how the scheduler's own sampler goes along it
+        told = []
     clip = options.number("clip_sample_range") if options.flag("clip_sample") else 0.0
     return Schedule(process, objective, grid, sampler, length, (*notes, *told), clip)
 

@@ -82,18 +82,20 @@ class Scheduler(_Mixin, _Configured):  # type: ignore[misc]
         config: Mapping[str, object] | None = None,
     ) -> None:
         made: Process = build("process", process) if isinstance(process, str) else process
-        table, config = getattr(made, "length", None), dict(config or {})
+        table: int | None = getattr(made, "length", None)
+        known: dict[str, Any] = {"num_train_timesteps": table or 1000, **(config or {})}
         self._process = complete(made)
         self._prediction = named_prediction(prediction) if isinstance(prediction, str) else prediction
+        if self._prediction.name == "edm":
+            raise ConfigError("scheduler: a network of EDM's preconditioning is told other times than timesteps")
         self._sampler: Sampler = build("sampler", sampler) if isinstance(sampler, str) else sampler
         self._grid: Grid = build("grid", grid) if isinstance(grid, str) else grid
         self._clip, self._unit_start = clip, unit_start
         self._keys = None if seeds is None else keys_of(seeds)
-        length = table or config.get("num_train_timesteps", 1000)
-        self._counting = Timesteps(self._process, length, table is not None)
+        self._counting = Timesteps(self._process, table or known["num_train_timesteps"], table is not None)
         names = {"eps": "epsilon", "x0": "sample", "v": "v_prediction", "velocity": "flow_prediction"}
         said = names.get(self._prediction.name, self._prediction.name)
-        self.register_to_config(**{"num_train_timesteps": length, "prediction_type": said, **config})
+        self.register_to_config(**{"prediction_type": said, **known})
         self._levels: tuple[Level[float], ...] = levels_at(self._process, torch.tensor([1.0, 0.0], dtype=torch.float64))
         self._calls: tuple[Call, ...] = (Call(0, self._levels[0]),)
         self._run: Unrolled | None = None

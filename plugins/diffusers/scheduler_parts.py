@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...core.diffusion.level import Level, Scalar
 from ...core.diffusion.prediction import Prediction
 from ...core.diffusion.process import Process
 from ...core.diffusion.sampling import Grid, Sampler
@@ -72,8 +73,8 @@ def named_prediction(name: str) -> Prediction:
     return replace(prediction, scale=_as_it_is) if prediction.name == "velocity" else prediction
 
 
-def _as_it_is(level: object) -> float:
-    return 1.0
+def _as_it_is(level: Level[Scalar]) -> Scalar:
+    return 0.0 * level.t + 1.0
 
 
 def equally_spaced(sigmas: Sequence[float]) -> bool:
@@ -114,7 +115,8 @@ def _sampler(given: Sampler | str | Mapping[str, object], clip: float) -> tuple[
     if isinstance(given, str):
         from ...core.registration.parameters import describe
 
-        takes = any(one.name == "clip" for one in describe(find("sampler", given).load()))
+        factory: Any = find("sampler", given).load()
+        takes = any(one.name == "clip" for one in describe(factory))
         return build("sampler", given, **({"clip": clip} if takes and clip else {})), takes
     if isinstance(given, Mapping):
         return build_part(given, "sampler"), "clip" in given
@@ -125,11 +127,14 @@ def _flow(
     scheduler: object, kind: str, config: Mapping[str, object], sampler: Sampler | str | None, grid: Grid | str | None
 ) -> SchedulerParts:
     """Return the parts of a scheduler for flow models."""
-    refused = {"invert_sigmas": True, **({} if sampler else {"stochastic_sampling": True})}
-    refused |= {"thresholding": True} | ({} if kind.startswith("FlowMatch") else _not_a_flow(config))
-    for option, value in refused.items():
-        if config.get(option) == value:
-            raise ConfigError(f"scheduler: {kind} has {option} = {value!r}, which noiseform does not translate")
+    wanted: dict[str, object] = {"invert_sigmas": False, "thresholding": False, "prediction_type": "flow_prediction"}
+    wanted |= {} if sampler else {"stochastic_sampling": False}
+    for option, value in wanted.items():
+        if config.get(option, value) != value:
+            raise ConfigError(
+                f"scheduler: {kind} has {option} = {config[option]!r:.80}, which noiseform does not translate; take "
+                "another scheduler for it"
+            )
     if sampler is None:
         if kind != "FlowMatchEulerDiscreteScheduler":
             raise ConfigError(f"scheduler: noiseform does not know what the sampler of {kind} is; choose one: sampler=")
@@ -142,9 +147,3 @@ def _flow(
         _sampler(sampler, 0.0)[0],
         OwnTimes(copy.deepcopy(scheduler)) if grid is None else build("grid", grid) if isinstance(grid, str) else grid,
     )
-
-
-def _not_a_flow(config: Mapping[str, object]) -> dict[str, object]:
-    """Return what a scheduler that can do without flow has to have otherwise."""
-    wrong = config.get("prediction_type")
-    return {} if wrong == "flow_prediction" else {"prediction_type": wrong}

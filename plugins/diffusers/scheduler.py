@@ -102,6 +102,7 @@ class Scheduler(_Mixin, _Configured):  # type: ignore[misc]
         self._begin: int | None = None
         self.num_inference_steps: int | None = None
         self.timesteps = self._counting.of(self._levels[:1])
+        self._listed: list[float] = self.timesteps.tolist()
 
     @classmethod
     def like(
@@ -202,7 +203,9 @@ class Scheduler(_Mixin, _Configured):  # type: ignore[misc]
             raise ConfigError(f"set_timesteps: {why}; choose a grid that starts later")
         self._levels, self._calls = levels, calls_of(self._process, self._sampler, levels)
         self._run, self._begin, self.num_inference_steps = None, None, steps
-        self.timesteps = self._counting.of((call.level for call in self._calls), device)
+        timesteps = self._counting.of(call.level for call in self._calls)
+        self._listed = timesteps.tolist()
+        self.timesteps = timesteps.to(device)
 
     def scale_model_input(self, sample: Tensor, timestep: Tensor | float) -> Tensor:
         """Return what the network is shown of items (batch, \\*item) at a timestep."""
@@ -297,12 +300,12 @@ class Scheduler(_Mixin, _Configured):  # type: ignore[misc]
         return Unrolled(self._sampler, self._levels, self._calls, begin, self._noise, x)
 
     def _is(self, at: int, timestep: Tensor | float) -> bool:
-        return abs(float(self.timesteps[at]) - float(timestep)) <= 1e-3
+        return abs(self._listed[at] - float(timestep)) <= 1e-3
 
     def _hold(self, at: int, timestep: Tensor | float) -> None:
         if not self._is(at, timestep):
             raise ConfigError(
-                f"step: expected timestep {float(self.timesteps[at]):.6g}, number {at} of timesteps, got "
+                f"step: expected timestep {self._listed[at]:.6g}, number {at} of timesteps, got "
                 f"{float(timestep):.6g}; call step once for each of timesteps, in order, and set_timesteps before a "
                 "run begins anew"
             )

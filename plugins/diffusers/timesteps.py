@@ -28,14 +28,14 @@ class Timesteps:
     length: float
     table: bool
 
-    def of(self, levels: Iterable[Level[float]], device: torch.device | str | None = None) -> Tensor:
+    def of(self, levels: Iterable[Level[float]]) -> Tensor:
         """Return the timesteps of moments: whole numbers if they are all entries of the table, else float32."""
         times = torch.tensor([level.t for level in levels], dtype=torch.float64)
         timesteps = (times * self.length - int(self.table)).clamp(min=0)
         whole = timesteps.round()
         timesteps = torch.where((timesteps - whole).abs() < 1e-6, whole, timesteps)
         entries = self.table and torch.equal(timesteps, whole)
-        return timesteps.to(device=device, dtype=torch.int64 if entries else torch.float32)
+        return timesteps.to(torch.int64 if entries else torch.float32)
 
     def levels(self, timesteps: Tensor | float) -> Level[Tensor]:
         """Return the moments of timesteps (batch,)."""

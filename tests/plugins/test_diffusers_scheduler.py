@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import warnings
@@ -268,7 +269,7 @@ def test_flow_as_diffusers_own(diffusers, scheduler_class, normal, options, aske
 
 
 def test_flow_of_a_solver_for_both(diffusers, scheduler_class, normal):
-    """Sana's: DPM-Solver++ on a flow. It tells the network whole timesteps only."""
+    """Sana's: DPM-Solver++ on a flow. It tells the network whole timesteps only. Wan's: UniPC."""
     options = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0}
     own = diffusers.DPMSolverMultistepScheduler(**options)
     with pytest.raises(ConfigError, match="does not know what the sampler of DPMSolverMultistepScheduler is"):
@@ -278,6 +279,8 @@ def test_flow_of_a_solver_for_both(diffusers, scheduler_class, normal):
         made.append(inside(scheduler, 12, normal, network=lambda x, timestep: network(x, float(timestep) // 1)))
     assert_close(ours.timesteps // 1, own.timesteps.float(), rtol=0, atol=0)
     assert_close(made[1], made[0], rtol=0, atol=1e-4)
+    other = scheduler_class.like(diffusers.UniPCMultistepScheduler(**options), sampler="dpmpp-2m")
+    assert (inside(other, 12, normal) - inside(ours, 12, normal)).abs().max() < 0.1
 
 
 @pytest.mark.parametrize("options", [{}, {"timestep_spacing": "trailing"}])
@@ -356,6 +359,22 @@ def test_stable_diffusion_makes_diffusers_picture(diffusers, scheduler_class, ma
     assert_close(picture(pipe, **wishes, generator=torch.Generator().manual_seed(0)), expected, **CLOSE)
     pipe.scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config)  # and back again
     assert pipe.scheduler.config.beta_schedule == "scaled_linear"
+
+
+def test_a_pipeline_is_made_with_one(diffusers, scheduler_class, make, tmp_path):
+    pipe, folder = make("StableDiffusionPipeline", diffusers.DDIMScheduler(**LATENT, clip_sample=False, steps_offset=1))
+    wishes = {"prompt": "a hat", "num_inference_steps": 4}
+    ours = scheduler_class.like(pipe.scheduler, sampler="dpmpp-2m")
+    pipe.scheduler = ours
+    expected = picture(pipe, **wishes, generator=torch.Generator().manual_seed(0))
+    loaded = diffusers.StableDiffusionPipeline.from_pretrained(
+        folder, scheduler=copy.deepcopy(ours), safety_checker=None
+    )
+    loaded.set_progress_bar_config(disable=True)
+    assert loaded.scheduler is not ours
+    assert torch.equal(picture(loaded, **wishes, generator=torch.Generator().manual_seed(0)), expected)
+    with pytest.raises(ConfigError, match=r"is not saved with a pipeline; set pipe.scheduler to its own before"):
+        pipe.save_pretrained(tmp_path / "ours")
 
 
 def test_pictures_made_of_pictures(diffusers, scheduler_class, make):
@@ -677,6 +696,7 @@ def test_wrong_use(diffusers, scheduler_class, normal):
 
 
 def test_what_pipelines_ask_of_a_scheduler(diffusers, scheduler_class):
+    assert scheduler_class("flow", "velocity").order == 1  # of the recommended sampler
     scheduler = scheduler_class("discrete-vp", "eps", "heun", "trailing")
     assert isinstance(scheduler, diffusers.SchedulerMixin)
     assert scheduler.compatibles == []

@@ -21,7 +21,7 @@ from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .transition import Variance
 
-__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "levels_from", "sample"]
+__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "StepNoise", "levels_from", "sample"]
 
 Denoise = Callable[[Tensor, Level[float]], Tensor]
 """``(x_t, level) -> x0``. One of a model that learns the variance has ``variance(here, next)`` as well: that of x at
@@ -163,7 +163,7 @@ def sample(
         keys = keys_of(range(len(x)) if seeds is None else seeds)
         if len(keys) != len(x):
             raise ConfigError(f"sample: x has {len(x)} rows but there are {len(keys)} seeds; give one for each row")
-    noise = _StepNoise(draws, keys, x)
+    noise = StepNoise(draws, keys, x)
     watched = _Watched(denoise) if any(getattr(one, "needs_x0", False) for one in observers) else None
     seen = denoise if watched is None else watched
     like = (x.shape, x.dtype, x.device)
@@ -237,8 +237,17 @@ def _not_finite(sampler: Sampler, index: int, steps: int, here: Level[float]) ->
     )
 
 
-class _StepNoise:
-    """The noise of the step that the loop stands at."""
+class StepNoise:
+    """The keyed noise of the step that a loop stands at.
+
+    Args:
+        draws: draws it.
+        keys: whose it is, one for each row.
+        x: the items, for their shape, dtype and device.
+
+    Attributes:
+        step: number of the step, for the loop to set.
+    """
 
     def __init__(self, draws: Draws, keys: Sequence[Key], x: Tensor) -> None:
         self._draws, self._keys, self._shape = draws, keys, tuple(x.shape[1:])

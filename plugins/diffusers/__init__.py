@@ -28,3 +28,12 @@ def noiseform_conditioners() -> dict[str, str]:
 @hookimpl
 def noiseform_converters() -> dict[str, str]:
     return {"diffusers": f"{__name__}.converter:Diffusers"}
+
+
+def __getattr__(name: str) -> object:
+    """Load what users import on its first use, since diffusers takes seconds."""
+    if name == "Scheduler":
+        from .scheduler import Scheduler
+
+        return Scheduler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

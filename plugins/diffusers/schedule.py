@@ -6,10 +6,10 @@ Whatever option would make a difference and has no counterpart here is an error 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from ...core.errors import CheckpointError
+from ...core.errors import NoiseformError
 
 __all__ = ["Schedule", "translated"]
 
@@ -90,6 +90,46 @@ _ONLY: Table = {
 }
 """Options of which one value only can be translated."""
 
+_MATTER_TO: dict[str, frozenset[str]] = {
+    "grid": frozenset(
+        {
+            "timestep_spacing",
+            "steps_offset",
+            "set_alpha_to_one",
+            "use_karras_sigmas",
+            "use_exponential_sigmas",
+            "use_beta_sigmas",
+            "use_lu_lambdas",
+            "final_sigmas_type",
+            "interpolation_type",
+            "sigma_min",
+            "sigma_max",
+            "lambda_min_clipped",
+        }
+    ),
+    "sampler": frozenset({"solver_order", "solver_type", "algorithm_type"}),
+}
+"""Options that say nothing any more once a grid or a sampler has been chosen in the place of the scheduler's."""
+
+_OF_THE_SAME_TABLES = frozenset(
+    {
+        "DDIMParallelScheduler",
+        "DDPMParallelScheduler",
+        "DEISMultistepScheduler",
+        "DPMSolverSDEScheduler",
+        "DPMSolverSinglestepScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "KDPM2AncestralDiscreteScheduler",
+        "KDPM2DiscreteScheduler",
+        "LCMScheduler",
+        "LMSDiscreteScheduler",
+        "TCDScheduler",
+        "UniPCMultistepScheduler",
+    }
+)
+"""Classes of which process and objective can be read, but no grid or sampler."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -102,6 +142,7 @@ class Schedule:
         sampler: how a step is made.
         length: number of time steps of its table.
         notes: where it does not do quite the same.
+        clip: bound that x0 is held to; 0 is none. The tables of samplers that know it have it too.
     """
 
     process: Table
@@ -110,20 +151,22 @@ class Schedule:
     sampler: Table
     length: int
     notes: tuple[str, ...] = ()
+    clip: float = 0.0
 
 
 class _Options:
     """The options of one scheduler, each checked as it is taken."""
 
-    def __init__(self, kind: str, config: Mapping[str, object], error: Callable[[str], CheckpointError]) -> None:
+    def __init__(
+        self, kind: str, known: Table, config: Mapping[str, object], error: Callable[[str], NoiseformError]
+    ) -> None:
         self.kind, self._error = kind, error
-        known = _OPTIONS[kind]
         self.values = {**known, **{key: value for key, value in config.items() if key in known}}
         for key, wanted in _ONLY.items():
             if key in known and self.values[key] != wanted:
                 raise self.refused(key)
 
-    def refused(self, key: str, why: str = "") -> CheckpointError:
+    def refused(self, key: str, why: str = "") -> NoiseformError:
         """Return the error of an option."""
         shown = f"{self.kind} has {key} = {self.values[key]!r:.80}"
         return self._error(
@@ -159,20 +202,32 @@ class _Options:
         return int(value)
 
 
-def translated(kind: str, config: Mapping[str, object], error: Callable[[str], CheckpointError]) -> Schedule:
+def translated(
+    kind: str,
+    config: Mapping[str, object],
+    error: Callable[[str], NoiseformError],
+    *,
+    chosen: Collection[str] = (),
+) -> Schedule:
     """Return what a scheduler becomes.
 
     Args:
         kind: name of its class.
         config: its configuration.
         error: makes the error of a message.
+        chosen: "sampler", "grid", where its own is not asked for: what only that would need is not looked at.
 
     Raises:
-        CheckpointError: the class is unknown, or an option has no counterpart.
+        NoiseformError: of ``error``: the class is unknown, or an option has no counterpart.
     """
-    if kind not in _OPTIONS:
-        raise error(f"scheduler: {kind} cannot be translated; those that can: {', '.join(_OPTIONS)}")
-    options = _Options(kind, config, error)
+    known = _OPTIONS.get(kind)
+    if known is None and kind in _OF_THE_SAME_TABLES and {"sampler", "grid"} <= {*chosen}:
+        known = {**_COMMON, **_PIXELS, "clip_sample": False, "use_flow_sigmas": False}
+    if known is None:
+        others = "; with a sampler and a grid of your choice others of the same tables too" if chosen else ""
+        raise error(f"scheduler: {kind} cannot be translated; those that can: {', '.join(_OPTIONS)}{others}")
+    silent = frozenset().union(*(_MATTER_TO[part] for part in chosen))
+    options = _Options(kind, known, {key: value for key, value in config.items() if key not in silent}, error)
     length = options.whole("num_train_timesteps")
     if length < 2:
         raise options.refused("num_train_timesteps")
@@ -185,13 +240,23 @@ def translated(kind: str, config: Mapping[str, object], error: Callable[[str], C
         if options.values["prediction_type"] == "epsilon":
             raise options.refused("rescale_betas_zero_snr", " together with prediction_type epsilon")
     objective: Table = {"use": options.choice("prediction_type", _PREDICTIONS)}
-    sampler, notes = _SAMPLERS[kind](options)
-    if sampler.get("variance") == "learned":
+    sampler, notes = ({}, []) if "sampler" in chosen else _SAMPLERS[kind](options)
+    if sampler.get("variance") == "learned" or ("sampler" in chosen and _learns(options)):
         if objective["use"] == "x0":
             raise options.refused("variance_type", " together with prediction_type sample")
         objective = {"use": "hybrid-vlb", "predict": objective["use"], "length": length}
-    grid, told = _grid(options)
-    return Schedule(process, objective, grid, sampler, length, (*notes, *told))
+    grid, told = ({}, []) if "grid" in chosen else _grid(options)
+    if "sampler" in chosen:  # what is told of a grid is how the scheduler's own sampler goes along it
+        told = []
+    clip = options.number("clip_sample_range") if options.flag("clip_sample") else 0.0
+    return Schedule(process, objective, grid, sampler, length, (*notes, *told), clip)
+
+
+def _learns(options: _Options) -> bool:
+    """Return whether the network says the variance as well."""
+    if options.values.get("variance_type") == "learned":  # not between two bounds, but itself
+        raise options.refused("variance_type")
+    return options.values.get("variance_type") == "learned_range"
 
 
 def _grid(options: _Options) -> tuple[Table, list[str]]:

@@ -14,4 +14,9 @@ def noiseform_samplers() -> dict[str, str]:
         "euler": f"{here}.euler:Euler",
         "heun": f"{here}.heun:Heun",
         "dpmpp-2m": f"{here}.dpmpp_2m:DPMpp2M",
+        "dpmpp-3m": f"{here}.dpmpp_3m:DPMpp3M",
+        "dpmpp-2s": f"{here}.dpmpp_2s:DPMpp2S",
+        "unipc": f"{here}.unipc:UniPC",
+        "deis": f"{here}.deis:DEIS",
+        "ipndm": f"{here}.ipndm:IPNDM",
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,8 @@ class DPMpp2S:
     """The second-order singlestep solver: x0 as it is halfway in lambda serves for the whole step.
 
     Order 2, 2 NFE per step, deterministic, keeps no state: for denoisers that change from step to step. A step from
-    alpha = 0 or to sigma = 0, which has no middle in lambda, is of order 1 and takes 1 NFE.
+    alpha = 0 has no middle in lambda; there it is the middle in alpha / sigma, in which x0 begins as a line. A step to
+    sigma = 0 is of order 1 and takes 1 NFE.
 
     Source: Lu et al. 2022, arXiv 2211.01095, algorithm 1 with r = 1/2 (lambda there is half of log-SNR here).
     """
@@ -31,8 +34,9 @@ class DPMpp2S:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
         x0 = denoise(x, here)
-        if here.alpha != 0 and next.sigma != 0:
-            middle = here.at_log_snr((here.log_snr + next.log_snr) / 2)
+        if next.sigma != 0:
+            halfway = (here.log_snr + next.log_snr) / 2 if here.alpha != 0 else next.log_snr - 2 * math.log(2)
+            middle = here.at_log_snr(halfway)
             x0 = denoise(_moved(x, x0, here, middle), middle)
         return _moved(x, x0, here, next), None
 

@@ -81,7 +81,7 @@ def test_dpmpp_3m_as_released(diffusers, start, kind, prediction):
     agree(made, theirs(scheduler, start), tolerance=1e-6)  # which turns x to float32
 
 
-def test_dpmpp_3m_is_dpmpp_2m_and_the_released_one_in_its_first_steps(start):
+def test_dpmpp_3m_leaves_the_released_one_after_its_first_step(start):
     """What differs: the first step is made good in the second, the second difference counts in full from the third."""
     process = complete(build("process", "vp-linear"))
     levels = levels_at(process, build("grid", "log-snr").times(process, 12))

@@ -33,8 +33,8 @@ class IPNDM:
     steps, so that what counts is the number of the step: order 2 holds on grids that are smooth functions of it, as
     those of equal steps of t, of log-SNR or of a root of nsr are, but not on a mixture of long and short steps. More
     than 2 it is not, for eps is averaged over the step and then multiplied by the step of nsr = sigma / alpha; only
-    where steps of nsr are equal are the later steps those of order 4. The second and third step take two and three eps's, the
-    first step and one from alpha = 0 a single one.
+    where steps of nsr are equal are the later steps those of order 4. The second and third step take two and three
+    eps's, the first step and one from alpha = 0 a single one.
 
     Args:
         start: "adams" starts so; "heun" makes the first step with the mean of the eps's at both its ends, for 1 NFE

@@ -15,4 +15,9 @@ def noiseform_samplers() -> dict[str, str]:
         "heun": f"{here}.heun:Heun",
         "dpmpp-2m": f"{here}.dpmpp_2m:DPMpp2M",
         "spline": f"{here}.spline:Spline",
+        "dpmpp-3m": f"{here}.dpmpp_3m:DPMpp3M",
+        "dpmpp-2s": f"{here}.dpmpp_2s:DPMpp2S",
+        "unipc": f"{here}.unipc:UniPC",
+        "deis": f"{here}.deis:DEIS",
+        "ipndm": f"{here}.ipndm:IPNDM",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def _integral(nodes: Numbers, first: float, last: float) -> Numbers:
     """
     edges = [first, *(node for node in nodes if last < node < first), last]
     total = np.zeros_like(nodes)
-    for high, low in zip(edges, edges[1:], strict=False):
+    for high, low in pairwise(edges):
         start, end = math.log(math.tan(high)), math.log(math.tan(low))
         theta = np.arctan(np.exp((start + end) / 2 + (start - end) / 2 * _NODES))
         shares = _SHARES * (start - end) / 2 / np.tan(theta)

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-import torch
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 
@@ -35,9 +34,7 @@ class _Known(NamedTuple):
     applied: tuple[float, ...] = ()
 
     def joined_by(self, angle: float, x0: Tensor) -> _Known:
-        return _Known(
-            self.start, (*self.angles, angle), (*self.x0, x0), (*self.settled, 0.0), (*self.applied, 0.0)
-        )
+        return _Known(self.start, (*self.angles, angle), (*self.x0, x0), (*self.settled, 0.0), (*self.applied, 0.0))
 
     def integrated(self, end: float, memory: int) -> tuple[_Known, tuple[float, ...]]:
         """Return this with the integral up to ``end``, and by how much the weight of each x0 changes for it."""

@@ -229,7 +229,9 @@ def test_end_to_end_order_is_one_at_least(process, grid, sampler, mixture, traje
         return  # even 80 steps hold one over much of the noise, as the last of 80 equal steps of EDM's t is
     numbers = (first, 2 * first, 4 * first)
     errors = end_to_end(process, grid, sampler, mixture, trajectories, numbers)
-    assert slope(errors, numbers) >= 0.8, errors
+    # Where alpha leaves 0 like a root of 1 - t, the first step is one in the root of h, whatever the sampler is.
+    rooted = not math.isfinite(process.d_alpha(torch.ones(1, dtype=torch.float64)).item())
+    assert slope(errors, numbers) >= (0.5 if rooted else 0.8), errors
 
 
 def test_the_last_jump_costs_the_square_of_its_nsr(mixture, trajectories):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from .level import Level
 
-__all__ = ["BrownianPath"]
+if TYPE_CHECKING:
+    from .sampling import Noise
+
+__all__ = ["BrownianPath", "step_noise"]
 
 _REACH = 40.0
 """The path runs from log-SNR -40 to 40; what is beyond counts as the end."""
@@ -78,3 +82,8 @@ def _place(level: Level[float]) -> int:
 
 def _clock(place: int) -> float:
     return math.exp(2 * _REACH * place / (1 << _DEPTH) - _REACH)
+
+
+def step_noise(noise: Noise, here: Level[float], next: Level[float], brownian: bool) -> Tensor:
+    """Return a step's noise like x: keyed by its interval if ``brownian``, else by its number."""
+    return noise.between(here, next) if brownian else noise()

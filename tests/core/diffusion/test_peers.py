@@ -1,15 +1,10 @@
 """Our samplers and grids against diffusers' schedulers and k-diffusion's samplers, step by step.
 
-Both sides run freely from the same noise; at each step each hands its own x to the same network, a smooth function of
-x and of the number of the step, so a deviation anywhere shows. Everything is float64 but what the peer does in
-float32: diffusers' tables and sigmas.
+Everything is float64 but what the peer does in float32: diffusers' tables and sigmas.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import types
 from itertools import pairwise
 
 import pytest
@@ -19,91 +14,10 @@ from noiseform.core.diffusion.denoiser import Denoiser
 from noiseform.core.diffusion.process import complete, levels_at
 from torch.testing import assert_close
 
+from .peers import PREDICTIONS, SHAPE, TABLES, agree, network, ours, theirs, under_edm
+
 # The peers' own: numpy 2 warns of how diffusers turns tensors into arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-TABLES = {
-    "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
-    "scaled-linear": {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
-    "cosine": {"beta_schedule": "squaredcos_cap_v2"},
-}
-PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
-SHAPE = (2, 3, 4)
-
-
-@pytest.fixture(scope="module")
-def diffusers():
-    return pytest.importorskip("diffusers", reason="diffusers, a peer, is not installed (pip install noiseform[dev])")
-
-
-@pytest.fixture(scope="module")
-def k_diffusion():
-    """Return k-diffusion's samplers alone: its package imports a dozen others, none of which they need."""
-    package = importlib.util.find_spec("k_diffusion")
-    if package is None:
-        pytest.skip("k-diffusion, a peer, is not installed (pip install --no-deps k-diffusion==0.1.1)")
-    pytest.importorskip("tqdm", reason="k-diffusion's samplers import tqdm")
-    lent = {name: types.ModuleType(name) for name in ("torchdiffeq", "torchsde", "k_diffusion", "k_diffusion.utils")}
-    lent["torchdiffeq"].odeint = None
-    lent["k_diffusion"].utils = lent["k_diffusion.utils"]
-    lent["k_diffusion.utils"].append_dims = lambda x, ndim: x.reshape(*x.shape, *(1,) * (ndim - x.ndim))
-    before = {name: sys.modules.get(name) for name in lent}
-    sys.modules.update(lent)
-    try:
-        spec = importlib.util.spec_from_file_location(
-            "k_diffusion.sampling", f"{package.submodule_search_locations[0]}/sampling.py"
-        )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        for name, old in before.items():
-            sys.modules.pop(name) if old is None else sys.modules.update({name: old})
-    return module
-
-
-def network(x, call):
-    """Say something smooth of x, another thing at each call."""
-    return torch.sin(1.3 * x / (1 + x.abs().mean()) + 0.7 * call) - 0.2 * torch.cos(x + call)
-
-
-def ours(process, sampler, levels, x, *, use="eps", seed=0):
-    """Return x after each step; noise comes from torch's generator, in the order in which the steps ask for it."""
-    prediction, generator, calls, made = build("objective", use).prediction, torch.Generator().manual_seed(seed), 0, []
-
-    def denoise(x, level):
-        nonlocal calls
-        calls += 1
-        return prediction.x0(network(x, calls - 1), x, level)
-
-    def noise(purpose="step"):
-        return torch.randn(SHAPE, generator=generator, dtype=torch.float64)
-
-    state = sampler.init(x)
-    for here, there in pairwise(levels):
-        x, state = sampler.step(x, here, there, denoise, noise, state)
-        made.append(x)
-    return made
-
-
-def theirs(scheduler, x, **options):
-    """Return x after each call of a scheduler."""
-    made = []
-    for call, timestep in enumerate(scheduler.timesteps):
-        x = scheduler.step(network(x.double(), call), timestep, x, **options).prev_sample.double()
-        made.append(x)
-    return made
-
-
-def agree(one, other, *, tolerance=1e-5):
-    """Compare step by step, relative to how large x is at the step."""
-    assert len(one) == len(other)
-    for x, peer in zip(one, other, strict=True):
-        assert_close(x, peer, rtol=0, atol=tolerance * max(1.0, peer.abs().max().item()))
-
-
-@pytest.fixture
-def start(normal):
-    return normal(*SHAPE)
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
@@ -211,12 +125,6 @@ def test_ddpm_with_learned_variance(diffusers, start, table, spacing, steps):
         x = scheduler.step(both(x.double(), call), timestep, x, generator=generator).prev_sample.double()
         peer.append(x)
     agree(made, peer, tolerance=1e-6)
-
-
-def under_edm(sigmas):
-    """Return EDM's process and its levels at given noise levels, of which the last is 0."""
-    process = complete(build("process", "edm", sigma_max=200.0))
-    return process, levels_at(process, sigmas.double() / 200)
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])

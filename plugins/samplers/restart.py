@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Len
+from annotated_types import Ge, Le, Len
 from torch import Tensor
 
 from ...core.diffusion.level import Level
@@ -19,8 +19,10 @@ from .heun import Heun
 
 __all__ = ["Restart"]
 
-Interval = tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]]
-"""Lower and upper end (nsr), how often it is gone through again, steps for each time."""
+Nsr = Annotated[float, Ge(1e-3), Le(1e4)]
+Count = Annotated[int, Ge(1)]
+Interval = tuple[Nsr, Nsr, Count, Count]
+"""Lower and upper end, how often it is gone through again, steps for each time."""
 
 CLOSE = 1e-6
 """Difference of log-SNR up to which a level of the grid counts as an interval's lower end."""
@@ -64,9 +66,10 @@ class Restart:
         for low, high, times, steps in sorted(self.intervals, reverse=True):
             if not here.log_snr + CLOSE < _log_snr(low) <= next.log_snr + CLOSE:
                 continue
-            end = next if _log_snr(low) >= next.log_snr - CLOSE else here.at_log_snr(_log_snr(low))
+            end = here.at_log_snr(_log_snr(low))
+            end = next if end.log_snr >= next.log_snr - CLOSE else end
             x, _ = ode.step(x, reached, end, denoise, noise, None)
-            way = tuple(_way(here.at_log_snr(_log_snr(high)), end, steps))
+            way = tuple(_way(high, end, steps))
             kept, deviation = forward(end, way[0])
             for number in range(1, times + 1):
                 x = kept * x + deviation * noise(f"restart-{low:g}-{number}")
@@ -80,10 +83,12 @@ def _log_snr(nsr: float) -> float:
     return -2 * math.log(nsr)
 
 
-def _way(top: Level[float], end: Level[float], steps: int) -> Iterator[Level[float]]:
-    """Yield the levels from ``top`` down to ``end``."""
-    first, last = ((level.sigma / level.alpha) ** (1 / 7) for level in (top, end))
+def _way(high: float, end: Level[float], steps: int) -> Iterator[Level[float]]:
+    """Yield the levels from nsr = ``high``, or the noisiest that there is, down to ``end``."""
+    top = end.at_log_snr(_log_snr(high))
+    first = (top.sigma / top.alpha if top.alpha else high) ** (1 / 7)
+    last = (end.sigma / end.alpha) ** (1 / 7)
     yield top
     for number in range(1, steps):
-        yield top.at_log_snr(7 * _log_snr(first + (last - first) * number / steps))
+        yield end.at_log_snr(7 * _log_snr(first + (last - first) * number / steps))
     yield end

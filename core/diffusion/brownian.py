@@ -85,5 +85,9 @@ def _clock(place: int) -> float:
 
 
 def step_noise(noise: Noise, here: Level[float], next: Level[float], brownian: bool) -> Tensor:
-    """Return a step's noise like x: keyed by its interval if ``brownian``, else by its number."""
+    """Return a step's noise like x: keyed by its interval if ``brownian``, else by its number.
+
+    Where the noise is the reverse SDE's own (eta = 1) it is an increment of the path, whatever the step. Where it is
+    more or less, only in the limit of small steps; what these converge to is one path all the same.
+    """
     return noise.between(here, next) if brownian else noise()

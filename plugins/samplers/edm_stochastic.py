@@ -66,9 +66,10 @@ class EDMStochastic:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
         ode = Heun() if self.solver == "heun" else Euler()
-        within = self.nsr_min * here.alpha <= here.sigma <= self.nsr_max * here.alpha
-        raised = here.at_log_snr(here.log_snr - 2 * math.log1p(min(self.churn, MOST))) if within else here
-        kept, deviation = forward(here, raised) if self.churn and within else (1.0, 0.0)
-        if deviation == 0:
+        if not self.churn or not self.nsr_min * here.alpha <= here.sigma <= self.nsr_max * here.alpha:
             return ode.step(x, here, next, denoise, noise, None)
-        return ode.step(kept * x + self.noise * deviation * noise(), raised, next, denoise, noise, None)
+        raised = here.at_log_snr(here.log_snr - 2 * math.log1p(min(self.churn, MOST)))
+        kept, deviation = forward(here, raised)
+        if deviation:
+            x = kept * x + self.noise * deviation * noise()
+        return ode.step(x, raised if deviation else here, next, denoise, noise, None)

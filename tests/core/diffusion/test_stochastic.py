@@ -435,6 +435,24 @@ def test_restart_past_its_interval_leaves_it_alone():
     assert torch.equal(one, other)
 
 
+def test_restart_goes_back_no_further_than_the_run_began():
+    """An edit of little strength stays one."""
+    levels = levels_at(complete(build("process", "flow")), torch.tensor([0.3, 0.2, 0.1, 0], dtype=torch.float64))
+    sampler = build("sampler", "restart", intervals=[[0.2, 5.0, 2, 3]])
+    called, asked = watched(sampler, levels)[1]
+    assert len(asked) == 2
+    assert max(level.t for level in called) == pytest.approx(0.3)
+
+
+def test_restart_draws_anew_for_each_interval():
+    """Two with the same lower end, and two below all that the process's table tells apart."""
+    levels = levels_at(complete(build("process", "discrete-vp")), torch.tensor([1, 0.5, 0], dtype=torch.float64))
+    for low in (0.5, 1e-3):
+        sampler = build("sampler", "restart", intervals=[[low, 1.0, 1, 2], [low, 3.0, 2, 2]])
+        asked = [purpose for _, asked in watched(sampler, levels) for purpose in asked]
+        assert len(asked) == len(set(asked)) == 3
+
+
 def test_restart_from_pure_noise(mixture):
     """Where the noisiest level of a table has no data in it at all, an upper end beyond the table is that level."""
     process = complete(build("process", "discrete-vp", zero_terminal_snr=True))

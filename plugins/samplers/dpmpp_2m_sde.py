@@ -33,8 +33,8 @@ class DPMpp2MSDE:
             ("heun", of exponential integrators).
         brownian: take the noise of a step from one Brownian path per item, the same for any number of steps.
 
-    Source: Lu et al. 2022, arXiv 2211.01095, appendix D and algorithm 4 (lambda there is half of log-SNR here); with
-    eta, k-diffusion (Crowson 2022).
+    Source: Lu et al. 2022, arXiv 2211.01095, on diffusion SDEs (lambda there is half of log-SNR here); with eta,
+    k-diffusion (Crowson 2022).
     """
 
     eta: Annotated[float, Ge(0)] = 1.0

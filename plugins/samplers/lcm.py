@@ -18,7 +18,7 @@ class LCM:
     noisy item to the end of its trajectory, x0 is distributed like the data after one step and stays so; with one that
     says the mean of all that it may be, each step forgets the rest, and more steps do not bring it back.
 
-    Source: Song et al. 2023, arXiv 2303.01469, algorithm 1; Luo et al. 2023, arXiv 2310.04378, algorithm 3.
+    Source: Song et al. 2023, arXiv 2303.01469, algorithm 1; Luo et al. 2023, arXiv 2310.04378.
     """
 
     order = 0

@@ -29,7 +29,8 @@ class PredictorCorrector:
     Args:
         predictor: "reverse-diffusion" is Euler-Maruyama's step for x / alpha, from alpha = 0 the ancestral one;
             "ancestral" draws from DDPM's posterior, whose noise is never more than the level has; "none" keeps
-            x / alpha (from alpha = 0 the noise), so that the corrections are annealed Langevin dynamics.
+            x / alpha (from alpha = 0 the noise), so that the corrections are annealed Langevin dynamics, of which a
+            level needs many.
         corrections: steps of Langevin dynamics at each level but the last.
         snr: signal-to-noise ratio of a correction, r of the paper.
 

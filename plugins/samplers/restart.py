@@ -41,7 +41,7 @@ class Restart:
         intervals: for each the lower end and the upper end in nsr = sigma / alpha, how many times it is gone through
             again, and in how many steps.
 
-    Source: Xu et al. 2023, arXiv 2306.14878, algorithm 1; several intervals as in its experiments.
+    Source: Xu et al. 2023, arXiv 2306.14878, section 3; several intervals as in its experiments.
     """
 
     intervals: Annotated[tuple[Interval, ...], Len(1)] = ((0.06, 0.3, 2, 3),)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from .level import Level
 
-__all__ = ["BrownianPath"]
+if TYPE_CHECKING:
+    from .sampling import Noise
+
+__all__ = ["BrownianPath", "step_noise"]
 
 _REACH = 40.0
 """The path runs from log-SNR -40 to 40; what is beyond counts as the end."""
@@ -78,3 +82,12 @@ def _place(level: Level[float]) -> int:
 
 def _clock(place: int) -> float:
     return math.exp(2 * _REACH * place / (1 << _DEPTH) - _REACH)
+
+
+def step_noise(noise: Noise, here: Level[float], next: Level[float], brownian: bool) -> Tensor:
+    """Return a step's noise like x: keyed by its interval if ``brownian``, else by its number.
+
+    Where the noise is the reverse SDE's own (eta = 1) it is an increment of the path, whatever the step. Where it is
+    more or less, only in the limit of small steps; what these converge to is one path all the same.
+    """
+    return noise.between(here, next) if brownian else noise()

@@ -47,7 +47,7 @@ class Level(Generic[Scalar]):
     d_alpha: Scalar
     d_sigma: Scalar
     log_snr: Scalar
-    moments: Moments | None = field(default=None, repr=False, compare=False)
+    moments: Moments | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     def at(self, t: float) -> Level[float]:
         """Return the moment ``t`` in [0, 1] of the same process, for samplers that stop between two times of a grid."""

@@ -127,7 +127,7 @@ def levels_at(process: CompleteProcess, times: Tensor) -> tuple[Level[float], ..
     """Return one level of plain floats for each of ``times`` (steps + 1,); see :func:`level_at`."""
     level, moments = level_at(process, times), _Moments(process)
     columns = (getattr(level, name).tolist() for name in FIELDS)
-    return tuple(Level(*row, moments) for row in zip(*columns, strict=True))
+    return tuple(Level(*row, moments=moments) for row in zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

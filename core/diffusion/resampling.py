@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from .level import Level
 from .sampling import Denoise, Noise, Sampler
+from .transition import forward
 
 __all__ = ["Resampling"]
 
@@ -31,6 +30,7 @@ class Resampling:
         self._sampler, self._times = sampler, times
         self.order = sampler.order
         self.nfe_per_step = sampler.nfe_per_step * times
+        self.nfe_varies = getattr(sampler, "nfe_varies", False)
         self.needs_variance = getattr(sampler, "needs_variance", False)
 
     def init(self, x: Tensor) -> object:
@@ -42,8 +42,7 @@ class Resampling:
         made, after = self._sampler.step(x, here, next, denoise, noise, state)
         if next.sigma == 0:  # an end is an end
             return made, after
-        kept = here.alpha / next.alpha
-        fresh = math.sqrt(max(0.0, here.sigma**2 - (kept * next.sigma) ** 2))
+        kept, fresh = forward(next, here)
         for number in range(1, self._times):
             again = kept * made + fresh * noise(f"resampling-{number}")
             # The history of a multistep sampler belongs to the way that was left: each repetition begins anew.

@@ -9,8 +9,10 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from ...core.diffusion.brownian import step_noise
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
+from ...core.diffusion.transition import fresh_deviation
 
 __all__ = ["DDIM"]
 
@@ -31,6 +33,7 @@ class DDIM:
 
     eta: Annotated[float, Ge(0)] = 0.0
     clip: Annotated[float, Ge(0)] = 0.0
+    brownian: bool = False
 
     order = 1
     nfe_per_step = 1
@@ -46,16 +49,11 @@ class DDIM:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
         x0 = denoise(x, here)
-        fresh = self._fresh(here, next) if self.eta else 0.0
+        fresh = fresh_deviation(here, next, self.eta) if self.eta else 0.0
         kept = (next.sigma**2 - fresh**2) ** 0.5 / here.sigma  # factor of sigma * eps = x - alpha * x0
         if self.clip:
             there = torch.add(x * kept, x0, alpha=-kept * here.alpha)
             there.add_(x0.clamp(-self.clip, self.clip), alpha=next.alpha)
         else:
             there = torch.add(x * kept, x0, alpha=next.alpha - kept * here.alpha)
-        return (there.add_(noise(), alpha=fresh) if fresh else there), None
-
-    def _fresh(self, here: Level[float], next: Level[float]) -> float:
-        """Return the standard deviation of the fresh noise, equation 16; no more than there is noise in all."""
-        added = here.sigma**2 - (here.alpha / next.alpha * next.sigma) ** 2
-        return next.sigma * min(self.eta / here.sigma * max(added, 0.0) ** 0.5, 1.0)
+        return (there.add_(step_noise(noise, here, next, self.brownian), alpha=fresh) if fresh else there), None

@@ -9,6 +9,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from ...core.diffusion.brownian import step_noise
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import Variance, transition
@@ -28,6 +29,7 @@ class DDPM:
             unit variance, and on variance-preserving processes that of the forward step; "learned" is what the model
             says, between the two and for each value of an item, if its objective taught it to.
         clip: bound that x0 is held to, -clip to clip, as models of pixels want it. 0 is none.
+        brownian: take the noise of a step from one Brownian path per item, the same for any number of steps.
 
     Source: Ho et al. 2020, arXiv 2006.11239, equations 6 and 7; Kingma et al. 2021, arXiv 2107.00630, appendix A.2;
     Nichol and Dhariwal 2021, arXiv 2102.09672, section 3.1 (learned variance) and section 4 (of longer steps).
@@ -35,6 +37,7 @@ class DDPM:
 
     variance: Literal["small", "large", "learned"] = "small"
     clip: Annotated[float, Ge(0)] = 0.0
+    brownian: bool = False
 
     order = 1
     stochastic = True
@@ -57,11 +60,12 @@ class DDPM:
         mean = torch.add(x * step.of_x, x0, alpha=step.of_x0)
         if next.sigma == 0:
             return mean, None
+        fresh = step_noise(noise, here, next, self.brownian)
         if self.variance == "learned":
             deviation = _learnt(denoise)(here, next).sqrt().to(x.dtype)
-            return mean.addcmul_(noise(), deviation), None
+            return mean.addcmul_(fresh, deviation), None
         variance = step.large if self.variance == "large" else step.small
-        return mean.add_(noise(), alpha=max(variance, 0.0) ** 0.5), None
+        return mean.add_(fresh, alpha=max(variance, 0.0) ** 0.5), None
 
 
 def _learnt(denoise: Denoise) -> Variance:

@@ -129,7 +129,7 @@ def test_show_names_bounds(capsys):
     assert main(["show", "sampler/ddim"]) == 0
     shown = capsys.readouterr().out
     assert "number >= 0" in shown
-    assert 'sampler = { use = "ddim", eta = 0.0, clip = 0.0 }' in shown
+    assert 'sampler = { use = "ddim", eta = 0.0, clip = 0.0, brownian = false }' in shown
 
 
 def test_doctor(capsys, site):

@@ -19,6 +19,7 @@ VARIANTS = {
     "ddpm-large": ("sampler", "ddpm", {"variance": "large"}),
     "ddim-0.5": ("sampler", "ddim", {"eta": 0.5}),
     "ddim-1": ("sampler", "ddim", {"eta": 1.0}),
+    "dpmpp-2m-sde-heun": ("sampler", "dpmpp-2m-sde", {"solver": "heun"}),
 }
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -142,7 +143,7 @@ def outcome(sampler, process, times, data):
 @pytest.mark.only(sampler=ordered_in_distribution)
 def test_converges_in_distribution_at_the_declared_order(process, grid, sampler):
     data = GaussianMixture([[0.7]], [0.6])
-    process, series = refined(process, grid, coarsest=0.06)
+    process, series = refined(process, grid, coarsest=0.06 / sampler.order)
     errors, counts = [], []
     for times in series:
         mean, deviation, last = outcome(sampler, process, times, data)
@@ -254,7 +255,8 @@ def scaled_run(process, sampler, log_snr, start):
         return draws.normal([Key(0)], start.shape, purpose=purpose, step=step, dtype=torch.float64)[0]
 
     def denoise(x, level):
-        return torch.sin(3 * x / level.alpha) + level.log_snr / 10
+        # A slope below 1: a sampler that keeps nothing but x0 would make rounding grow by it at every step.
+        return torch.sin(0.9 * x / level.alpha) + level.log_snr / 10
 
     x = levels[0].alpha * start
     state = sampler.init(x)

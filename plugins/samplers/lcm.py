@@ -1,0 +1,35 @@
+"""Multistep sampling of a consistency model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...core.diffusion.level import Level
+from ...core.diffusion.sampling import Denoise, Noise
+
+__all__ = ["LCM"]
+
+
+class LCM:
+    """``x_next = alpha x0 + sigma z``: the clean item of a single call, and all of the noise fresh.
+
+    1 NFE per step, stochastic, keeps no state. Order 0: it solves nothing. With a network that was distilled to map any
+    noisy item to the end of its trajectory, x0 is distributed like the data after one step and stays so; with one that
+    says the mean of all that it may be, each step forgets the rest, and more steps do not bring it back.
+
+    Source: Song et al. 2023, arXiv 2303.01469, algorithm 1; Luo et al. 2023, arXiv 2310.04378.
+    """
+
+    order = 0
+    stochastic = True
+    nfe_per_step = 1
+
+    def init(self, x: Tensor) -> None:
+        return None
+
+    def step(
+        self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
+    ) -> tuple[Tensor, None]:
+        clean = denoise(x, here) * next.alpha
+        return (torch.add(clean, noise(), alpha=next.sigma) if next.sigma else clean), None

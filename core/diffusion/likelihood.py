@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import ConfigError, NumericError, nearest
 from .bound import chain_bound, continuous_bound
 from .flow_likelihood import Trace, flow_log_density
+from .level import Level
 from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .sampling import Denoise, Grid, levels_from, part_of
@@ -176,7 +177,7 @@ class _Counted:
     def __init__(self, denoise: Denoise) -> None:
         self.denoise, self.calls = denoise, 0
 
-    def __call__(self, x: Tensor, level):  # type: ignore[no-untyped-def]
+    def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
         self.calls += 1
         return self.denoise(x, level)
 

@@ -121,6 +121,7 @@ def integrated(
     A row's steps follow its own error and nothing else, so that it does not depend on the batch. Yet the slope is asked
     at one place for the whole batch, of which a row that is not there takes no notice: steps are halves of halves of
     the stretch, so that rows of about the same error meet, and a batch costs little more than the worst of its rows.
+    A row that is not finite whatever its steps ends as NaN.
 
     Args:
         slope: the equation.
@@ -141,12 +142,19 @@ def integrated(
     count = len(walk.state[0])
     place = [0] * count
     state, first, strides = walk.state, walk.slope, list(walk.strides)
-    tries = 0
+    tries, excesses = 0, [0.0] * count
     while (at := min(place, default=WHOLE)) < WHOLE:
         most = longest(start + length * at / WHOLE)
         sizes = {row: _size(at, min(strides[row], most) / abs(length)) for row in range(count) if place[row] == at}
         size = max(sizes.values())
         tries += 1
+        lost = [row for row in sizes if not sizes[row] and not math.isfinite(excesses[row])]
+        if lost:  # whatever its steps, a row is not finite: it ends so, and whoever called tells what was being done
+            gone = [row in lost for row in range(count)]
+            state = _chosen(gone, tuple(torch.full_like(one, math.nan) for one in state), state)
+            for row in lost:
+                place[row] = WHOLE
+            continue
         if not size or tries > TRIES:
             raise NumericError(
                 f"integration: the error cannot be brought down to its tolerance at {start + length * at / WHOLE:.4g} "
@@ -156,9 +164,10 @@ def integrated(
             end if at + node * size == WHOLE else start + length * (at + node * size) / WHOLE for node in pair.nodes
         ]
         after, last, wrong = pair.step(slope, places, length * size / WHOLE, state, first)
-        excesses = error(state, after, wrong).tolist()
+        measured = error(state, after, wrong).tolist()
         there = [False] * count
         for row in (row for row in sizes if sizes[row] == size):
+            excesses[row] = measured[row]
             there[row] = excesses[row] <= 1  # which NaN is not
             growth = _growth(excesses[row], pair.order)
             if there[row]:

@@ -107,7 +107,20 @@ def test_tensors_side_by_side_go_together(normal):
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf])
-def test_what_cannot_be_met_ends_with_an_error(nonsense):
+def test_what_is_not_finite_ends_so_and_leaves_the_others_alone(nonsense):
+    def slope(t, state):
+        factor = torch.tensor([1.0, 1.0 if t < 0.5 else nonsense], dtype=torch.float64)
+        return (state[0] * factor[: len(state[0]), None],)
+
     y = torch.ones(2, 1, dtype=torch.float64)
-    with pytest.raises(NumericError, match=r"cannot be brought down to its tolerance at 0\.5"):
-        run(lambda t, state: (state[0] * (1.0 if t < 0.5 else nonsense),), y, 0.0, 1.0)
+    together = run(slope, y, 0.0, 1.0).state[0]
+    assert torch.isnan(together[1]).all()
+    assert torch.equal(together[:1], run(slope, y[:1], 0.0, 1.0).state[0])
+
+
+def test_what_cannot_be_met_ends_with_an_error():
+    def noise(t, state):
+        return (torch.full_like(state[0], math.sin(1e12 * t)),)
+
+    with pytest.raises(NumericError, match="cannot be brought down to its tolerance"):
+        run(noise, torch.ones(1, 1, dtype=torch.float64), 0.0, 1.0, tolerance=1e-12)

@@ -95,7 +95,8 @@ def test_what_is_not_finite_is_told_with_its_step(run, sampler, value, step):
             x0[1, 0] = value
         return x0
 
-    with pytest.raises(NumericError, match=rf"step {step + 1} of 6 .*{type(sampler).__name__}"):
+    told = r"\d" if getattr(sampler, "nfe_varies", False) else step + 1  # whose steps take as many calls as they need
+    with pytest.raises(NumericError, match=rf"step {told} of 6 .*{type(sampler).__name__}"):
         sample(denoise, **run | {"sampler": sampler, "process": build("process", "vp-linear")})
 
 

@@ -20,6 +20,7 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 if TYPE_CHECKING:
     from .core.diffusion.level import Level as Level
+    from .core.diffusion.likelihood import log_likelihood as log_likelihood
     from .core.diffusion.mixture import GaussianMixture as GaussianMixture
     from .core.diffusion.sampling import sample as sample
     from .core.errors import CheckpointError as CheckpointError
@@ -54,6 +55,7 @@ _LAZY = {
     "build": ".core.registration.build:build",
     "hookimpl": ".core.hookspecs:hookimpl",
     "image": ".modalities.image",
+    "log_likelihood": ".core.diffusion.likelihood:log_likelihood",
     "sample": ".core.diffusion.sampling:sample",
     "video": ".modalities.video",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "build",
     "hookimpl",
     "image",
+    "log_likelihood",
     "sample",
     "video",
 ]

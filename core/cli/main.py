@@ -35,6 +35,7 @@ COMMANDS = {
         ("edit", "edit:edit", "Change an item: a part of it, its ends, or the whole."),
         ("upscale", "upscale:upscale", "Make an item larger."),
         ("train", "train:train", "Train a model as a recipe says."),
+        ("evaluate", "evaluate:evaluate", "Measure a pipeline on real media."),
         ("replay", "replay:replay", "Make a file again from the record inside it, and compare."),
         ("convert", "convert:convert", "Make a model folder of a model in another layout."),
         ("list", "listing:list_parts", "List the parts that plugins provide."),

@@ -21,7 +21,18 @@ from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .transition import Variance
 
-__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "StepNoise", "levels_from", "sample"]
+__all__ = [
+    "Denoise",
+    "Grid",
+    "Noise",
+    "Observer",
+    "Sampler",
+    "SamplingStep",
+    "StepNoise",
+    "levels_from",
+    "part_of",
+    "sample",
+]
 
 Denoise = Callable[[Tensor, Level[float]], Tensor]
 """``(x_t, level) -> x0``. One of a model that learns the variance has ``variance(here, next)`` as well: that of x at
@@ -149,9 +160,9 @@ def sample(
         >>> x0 = sample(mixture, process="vp-linear", sampler=build("sampler", "ddim", eta=0.5), grid="log-snr",
         ...             steps=20, shape=(1,), seeds=[0, 1, 2])
     """
-    levels = levels_from(_part("process", process), _part("grid", grid), steps, start)
+    levels = levels_from(part_of("process", process), part_of("grid", grid), steps, start)
     steps = len(levels) - 1
-    method: Sampler = _part("sampler", sampler)
+    method: Sampler = part_of("sampler", sampler)
     draws = Draws()
     if x is None:
         if shape is None or seeds is None:
@@ -195,7 +206,7 @@ def sample(
     return x
 
 
-def _part(kind: str, given: Any) -> Any:
+def part_of(kind: str, given: Any) -> Any:
     """Return a part that is given as itself or by its name."""
     if isinstance(given, str):
         from ..registration.build import build  # the loop itself needs no registry

@@ -34,7 +34,7 @@ from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
 from .stage import Stage, build_stage
 from .trained import of_owners, refuse_untrained
 
-__all__ = ["load_pipeline"]
+__all__ = ["described", "load_pipeline"]
 
 
 def load_pipeline(
@@ -125,6 +125,23 @@ def load_pipeline(
     if compiler is not None:
         stages = [replace(stage, compiled=compiler.of(stage.model.network)) for stage in stages]
     return Pipeline(name, config, kind, tuple(stages), digests, device, dtype, compiler)
+
+
+def described(wanted: str, settings: Sequence[str] = ()) -> tuple[str, dict[str, object]]:
+    """Return what a pipeline makes, and the ``[data]`` table that its first stage was trained with, as far as is known.
+
+    Args:
+        wanted: its name in the registry, or the path of a model folder.
+        settings: laid over its configuration.
+
+    Raises:
+        ConfigError: there is no such pipeline.
+        CheckpointError: its model folder is damaged.
+    """
+    _, config, folders, _ = _found(wanted, "", Changes(settings=tuple(settings)), upscale=False)
+    facts = read_model_folder(folders[config.stages[0].name]).facts
+    data = facts.get("data")
+    return config.modality, dict(data) if isinstance(data, Mapping) else {}
 
 
 @dataclass(frozen=True)

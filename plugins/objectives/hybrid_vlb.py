@@ -11,13 +11,13 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from ...core.diffusion import prediction
+from ...core.diffusion.gaussian import divergence, log_density, log_probability
 from ...core.diffusion.level import expand
 from ...core.diffusion.objective import EDGE, Answer, PredictionObjective
 from ...core.diffusion.process import CompleteProcess, level_at
 from ...core.diffusion.transition import share_of, transition
 from .densities import DensityName
 from .densities import density as density_named
-from .likelihood import log_density, log_probability
 from .weightings import WeightingName
 from .weightings import weighting as weighting_named
 
@@ -80,7 +80,7 @@ class HybridObjective(PredictionObjective):
         step = transition(level_at(process, t), level_at(process, t - 1 / self.length))
         log_ratio = share * expand(torch.log(step.large / step.small), x0)  # of the two variances
         off = expand(step.of_x0 / step.small.sqrt(), x0) * (x0 - predicted)
-        return (0.5 * (log_ratio + torch.expm1(-log_ratio) + off**2 * torch.exp(-log_ratio))).flatten(1).mean(1)
+        return divergence(off, log_ratio).flatten(1).mean(1)
 
     def _decoded(self, process: CompleteProcess, x0: Tensor, predicted: Tensor, share: Tensor, t: Tensor) -> Tensor:
         """Return -log p(x0 | x_t) of the step to the data, in nats a number (batch,).

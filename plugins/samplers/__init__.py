@@ -9,6 +9,7 @@ from ...core.hookspecs import hookimpl
 def noiseform_samplers() -> dict[str, str]:
     here = __name__
     return {
+        "adaptive": f"{here}.adaptive:Adaptive",
         "ddpm": f"{here}.ddpm:DDPM",
         "ddim": f"{here}.ddim:DDIM",
         "euler": f"{here}.euler:Euler",

@@ -128,6 +128,7 @@ def test_a_modality_from_outside_is_edited_and_made_larger(own, tmp_path, monkey
     (tmp_path / "large.toml").write_text(large)
     for name in ("plain", "large"):
         assert main(["train", f"{name}.toml", "--data", "waves", "-o", name, "--quiet"]) == 0
+    assert main(["evaluate", "./plain", "--data", "waves", "--metric", "spectrum", "-n", "2"]) == 0
     source = "waves/slow_sine_0.csv"
     assert main(["edit", "series", source, "--pipeline", "./plain", "--mask", "0.2:0.4", "-o", "x.csv"]) == 0
     given, made = (modality.read(path).values[0] for path in (source, "x.csv"))

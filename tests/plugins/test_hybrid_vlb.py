@@ -11,6 +11,7 @@ import pytest
 import torch
 from noiseform import GaussianMixture, audio, build, image
 from noiseform.core.cli.main import main
+from noiseform.core.diffusion.gaussian import log_density, log_probability
 from noiseform.core.diffusion.noise import Draws, Key
 from noiseform.core.diffusion.process import complete, level_at
 from noiseform.core.diffusion.transition import transition
@@ -18,7 +19,6 @@ from noiseform.core.media import MediaSpec
 from noiseform.core.registration.registry import current
 from noiseform.core.storage.checkpoint import latest_checkpoint
 from noiseform.core.storage.model_folder import read_model_folder
-from noiseform.plugins.objectives.likelihood import log_density, log_probability
 from scipy import stats
 from torch import nn
 from torch.testing import assert_close

@@ -22,6 +22,9 @@ COMMAND_LINE = {
     "upscale": None,
     "train": None,
     "convert": ["SOURCE", "OUT", "--overwrite", "--allow-pickle", "--quiet"],
+    "evaluate": [
+        *("PIPELINE", "--data", "--metric", "-n", "--seed", "--batch-size", "--device", "--set", "--json"),
+    ],
     "replay": None,
     "list": ["KIND", "--json"],
     "show": ["KIND/NAME", "--json"],

@@ -12,6 +12,8 @@ from .modality import Series
 class Spectrum:
     """How far the mean power spectrum of what was made is from that of real series, in decibels (root mean square)."""
 
+    modality = "series"
+
     def compare(self, made: Sequence[Series], real: Sequence[Series]) -> Mapping[str, float]:
         level = [10 * torch.log10(self._power(items) + 1e-12) for items in (made, real)]
         return {"decibels": (level[0] - level[1]).square().mean().sqrt().item()}

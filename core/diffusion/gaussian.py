@@ -1,4 +1,7 @@
-"""How likely numbers are under a Gaussian: their density, or the probability of the value that they were rounded to."""
+"""How likely numbers are under a Gaussian: their density, or the probability of the value that they were rounded to.
+
+What bounds of the likelihood are made of.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.special import log_ndtr
 
-__all__ = ["log_density", "log_probability"]
+__all__ = ["divergence", "log_density", "log_probability"]
 
 _FAR = 40.0  # deviations: beyond lies less than 1e-349, less than float64 knows
 
@@ -41,3 +44,14 @@ def log_probability(x: Tensor, mean: Tensor, log_deviation: Tensor, values: int,
     low, high = torch.where(low + high > 0, -high, low), torch.where(low + high > 0, -low, high)
     log_low, log_high = log_ndtr(low), log_ndtr(high)
     return log_high + torch.log(-torch.expm1(log_low - log_high))
+
+
+def divergence(off: Tensor, log_ratio: Tensor | float) -> Tensor:
+    """Return KL(N(m, s**2) || N(m + off * s, ratio * s**2)) in nats, like ``off``.
+
+    Args:
+        off: difference of the means in deviations of the first Gaussian.
+        log_ratio: log of the ratio of the variances, of the second to the first.
+    """
+    log_ratio = torch.as_tensor(log_ratio, dtype=off.dtype, device=off.device)
+    return 0.5 * (log_ratio + torch.expm1(-log_ratio) + off.square() * torch.exp(-log_ratio))

@@ -15,8 +15,8 @@ from ..errors import ConfigError
 from ..media import MediaSpec
 from ..pipeline.modality import Media
 from ..registration.build import build
-from .editing import Edit
 from .regions import grown, margins_of, mask_of
+from .stage_edit import Edit
 
 __all__ = ["Given", "given", "to_edit"]
 

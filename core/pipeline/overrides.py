@@ -13,11 +13,11 @@ from ..registration.settings import parse_setting
 from .modality import Modality
 from .source import SOURCE
 
-__all__ = ["Changes"]
+__all__ = ["Overrides"]
 
 
 @dataclass(frozen=True)
-class Changes:
+class Overrides:
     """What a user wants otherwise than the pipeline has it.
 
     Attributes:

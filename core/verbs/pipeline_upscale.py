@@ -1,4 +1,4 @@
-"""Items that are there, made larger by a pipeline."""
+"""Items that are there, made larger by the stages of a pipeline that can."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..pipeline.made import Made, Planned, told_of_sources
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.running import Result
 
-__all__ = ["enlarge", "enlarging"]
+__all__ = ["planned_upscale", "refuse_wishes", "upscale"]
 
 
-def enlarging(pipeline: Pipeline, spec: MediaSpec, factor: int | None = None) -> tuple[Planned, ...]:
+def planned_upscale(pipeline: Pipeline, spec: MediaSpec, factor: int | None = None) -> tuple[Planned, ...]:
     """Return which stages make an item larger, one after the other, and what they make of it.
 
     Args:
@@ -69,9 +69,10 @@ def _acceptable(pipeline: Pipeline, spec: MediaSpec) -> MediaSpec:
     return spec
 
 
-def _refuse_wishes(pipeline: Pipeline, planned: Sequence[Planned], condition: Mapping[str, object]) -> None:
-    """Raise ConfigError for a wish that none of the stages that run takes."""
-    conditioners = [one for plan in planned for one in pipeline.stages[plan.number].model.conditioners]
+def refuse_wishes(pipeline: Pipeline, condition: Mapping[str, object]) -> None:
+    """Raise ConfigError for a wish that none of the stages takes which make something larger."""
+    larger = [stage for stage in pipeline.stages if source_of(stage) is not None]
+    conditioners = [one for stage in larger for one in stage.model.conditioners]
     known = {name for one in conditioners for name in getattr(one, "names", ())}
     taken = {key for one in conditioners for key in getattr(one, "takes", ())}
     for key, value in condition.items():
@@ -82,7 +83,7 @@ def _refuse_wishes(pipeline: Pipeline, planned: Sequence[Planned], condition: Ma
             raise ConfigError(f"{wish}: what makes larger here takes no such {wish}; leave it out")
 
 
-def enlarge(
+def upscale(
     pipeline: Pipeline,
     media: Tensor,
     spec: MediaSpec,
@@ -99,13 +100,12 @@ def enlarge(
         spec: its shape and rates.
         condition: what the item is, as for ``Pipeline.make``.
         seed: of what is new.
-        factor: see :func:`enlarging`.
+        factor: see :func:`planned_upscale`.
         observers: as for ``Pipeline.make``.
 
     Raises: what ``Pipeline.make`` raises, and ConfigError where no stage takes such an item.
     """
-    planned = enlarging(pipeline, spec, factor)
-    _refuse_wishes(pipeline, planned, condition)
+    planned = planned_upscale(pipeline, spec, factor)
     for had, taken in zip(spec.rates, pipeline.takes.rates, strict=True):
         if had and taken and had > taken:
             warnings.warn(

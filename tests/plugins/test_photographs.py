@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from noiseform import image
+from noiseform.core.cli.main import main
 from noiseform.core.pipeline.enlarging import tiles_of
 from noiseform.core.raster.resampling import resampled
 from torch import Tensor
@@ -60,3 +61,11 @@ def test_no_seam_between_tiles_is_seen(made):
     beside = torch.tensor([place + by for place in ends for by in (-5, -4, -3, 2, 3, 4)])
     rises = [gradients(one)[across].mean() / gradients(one)[beside].mean() for one in (large, original)]
     assert rises[0] < 1.1 * rises[1], rises
+
+
+def test_a_grey_picture_becomes_coloured_and_that_is_told(tmp_path, capsys):
+    image.Image(torch.rand(1, 9, 12)).save(tmp_path / "grey.png")
+    assert main(["upscale", "image", str(tmp_path / "grey.png"), "-o", str(tmp_path / "large.png")]) == 0
+    told = "warning: upscale: the item is brought from 1 channel to 3, as the model makes them\n"
+    assert capsys.readouterr().err == told
+    assert image.read(tmp_path / "large.png").pixels.shape == (3, 18, 24)

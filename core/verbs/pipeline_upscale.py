@@ -54,7 +54,8 @@ def planned_upscale(pipeline: Pipeline, spec: MediaSpec, factor: int | None = No
     for again in range(rounds):
         for number, spec in zip(numbers, pipeline.specs_from(spec, stages), strict=True):  # noqa: B020
             windows = len(tiles_of(pipeline.stages[number], spec))
-            planned.append(Planned(number, number + again * len(pipeline.stages), windows, spec))
+            turn = again + 1 if rounds > 1 else 0
+            planned.append(Planned(number, number + again * len(pipeline.stages), windows, spec, turn))
     return tuple(planned)
 
 

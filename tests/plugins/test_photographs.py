@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,3 +70,18 @@ def test_a_grey_picture_becomes_coloured_and_that_is_told(tmp_path, capsys):
     told = "warning: upscale: the item is brought from 1 channel to 3, as the model makes them\n"
     assert capsys.readouterr().err == told
     assert image.read(tmp_path / "large.png").pixels.shape == (3, 18, 24)
+
+
+def test_rounds_of_one_stage_are_told_apart(tmp_path, capsys):
+    image.Image(torch.rand(3, 10, 10)).save(tmp_path / "small.png")
+    command = ["upscale", "image", str(tmp_path / "small.png"), "--factor", "4", "--previews", str(tmp_path / "seen")]
+    assert main([*command, "--set", "stages.large.steps=2", "--json", "-o", str(tmp_path / "large.png")]) == 0
+    told = json.loads(capsys.readouterr().out)["stages"]
+    assert [one["name"] for one in told] == ["large round 1", "large round 2"]
+    assert [one["nfe"] for one in told] == [2, 2]
+    assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == [
+        f"item-0000-large-round-{number}-step-00{step}.png" for number in (1, 2) for step in (1, 2)
+    ]
+    once = [*command[:3], "-o", str(tmp_path / "once.png"), "--json"]
+    assert main(once) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["stages"]] == ["large"]

@@ -61,8 +61,9 @@ def planned_upscale(pipeline: Pipeline, spec: MediaSpec, factor: int | None = No
 
 def _acceptable(pipeline: Pipeline, spec: MediaSpec) -> MediaSpec:
     """Return what is to be made larger, refused where it is larger already than what is made."""
-    for had, made in zip(spec.rates, pipeline.stages[-1].media.rates, strict=True):
-        if had and made and had > made:
+    takens = [taken for taken in map(source_of, pipeline.stages) if taken is not None]
+    for axis, (had, made) in enumerate(zip(spec.rates, pipeline.stages[-1].media.rates, strict=True)):
+        if had and made and had > made and not all(taken.free[axis] for taken in takens):
             raise ConfigError(
                 f"{pipeline.where}: it makes {made:g} a second, and the item has {had:g} already; use another pipeline"
             )
@@ -107,7 +108,9 @@ def upscale(
     Raises: what ``Pipeline.make`` raises, and ConfigError where no stage takes such an item.
     """
     planned = planned_upscale(pipeline, spec, factor)
-    for had, taken in zip(spec.rates, pipeline.takes.rates, strict=True):
+    first = source_of(pipeline.stages[planned[0].number])
+    assert first is not None, "what makes something larger has a source"
+    for had, taken in zip(spec.rates, first.rates(spec), strict=True):
         if had and taken and had > taken:
             warnings.warn(
                 f"upscale: the item is brought from {had:g} to {taken:g} a second first; the rest is made anew",

@@ -27,9 +27,10 @@ class LowRes:
     """Lays what the stage before it made beside an item, resampled to its size, with a channel of how far it is right.
 
     Pictures get more rows and columns, sounds a higher sample rate, films more of either or more frames: the modality
-    resamples. In training the items themselves are made smaller and larger again. What is shown is disturbed by noise,
-    more or less, and the network is told how much; so it does not lean on faults of the stage before it, and in
-    sampling ``level`` says how much it may make anew (noise-conditioning augmentation).
+    resamples. An axis that stays as it is while others grow has the rate of the source, so that films of any number of
+    frames a second get larger frames. In training the items themselves are made smaller and larger again. What is
+    shown is disturbed by noise, more or less, and the network is told how much; so it does not lean on faults of the
+    stage before it, and in sampling ``level`` says how much it may make anew (noise-conditioning augmentation).
 
     Args:
         factor: how many times as many positions the item has, along every axis of space or for each:
@@ -47,6 +48,7 @@ class LowRes:
     Attributes:
         outputs: ``{"channels": channels of the latent + 1}``, and twice the channels of the latent with neighbours.
         factors: of each axis.
+        free: of each axis, whether its rate is that of the source.
         source: shape and rates of what it is made from.
 
     Source: Ho et al. 2021, arXiv 2106.15282; Saharia et al. 2022, arXiv 2205.11487, section 2.3.
@@ -70,6 +72,7 @@ class LowRes:
     ) -> None:
         of = "conditioner low-res"
         self.factors = factors_of(factor, len(media.shape) - 1, of=of)
+        self.free = tuple(by == 1 and max(self.factors) > 1 for by in self.factors)
         self.source = reduced(media, self.factors, of=of)
         self._augmentation = Augmentation(noise, level, of)
         self._residual, self._consistent = residual, consistent

@@ -64,29 +64,23 @@ def edit(
     from ..machine.memory import keep_large_blocks, uncollected
 
     with uncollected():
-        from ..diffusion.noise import Key
         from ..registration.build import build
-        from ..verbs.asked import conditions_of
-        from ..verbs.changing import Change
+        from ..verbs.requests import EditRequest, wishes_of
         from ..verbs.verbs import Verbs
         from .making import Delivery
 
-    Key(seed)  # refuses a seed out of bounds before anything is loaded
-    count = max(count, len(at))
-    wishes = conditions_of(**asked, count=count)
-    change = Change(masks or None, extend, strength, None if between is None else Path(between), at or None, resample)
-    change.check()
-    kind = build("modality", modality)
-    delivery = Delivery("edit", kind, f"{Path(file).stem}-edited", count, out)
-    keep_large_blocks()
-    loaded = Verbs(modality).load(pipeline, **sampled)
-    job = change.job(loaded, Path(file), wishes)
-    kind.check_output(delivery.targets[0], job.spec)
-    delivery.deliver(
-        loaded,
-        job.steps,
-        lambda observers: job.make(seed, 0, observers),
+    request = EditRequest(
+        wishes=wishes_of(asked, seed=seed, count=count),
         seed=seed,
-        captions=[f"#{number}" for number in range(job.count)],
-        kept=job.kept,
+        mask=masks or None,
+        extend=extend,
+        strength=strength,
+        between=None if between is None else Path(between),
+        at=at or None,
+        resample=resample,
+        sampled=sampled,
     )
+    delivery = Delivery("edit", build("modality", modality), f"{Path(file).stem}-edited", request.count, out)
+    keep_large_blocks()
+    job = request.job(Verbs(modality), pipeline, Path(file))
+    delivery.deliver(job, seed=seed, captions=[f"#{number}" for number in range(job.count)])

@@ -49,26 +49,22 @@ def generate(
     from ..machine.memory import keep_large_blocks, uncollected
 
     with uncollected():
-        from ..diffusion.noise import Key
         from ..registration.build import build
-        from ..verbs.asked import conditions_of
+        from ..verbs.requests import GenerateRequest, wishes_of
         from ..verbs.verbs import Verbs
         from .making import Delivery
 
-    Key(seed)  # refuses a seed out of bounds before anything is loaded
-    wishes = conditions_of(**asked, count=count, batch_size=batch_size)
-    kind = build("modality", modality)
+    request = GenerateRequest(
+        wishes=wishes_of(asked, seed=seed, count=count, batch_size=batch_size),
+        seed=seed,
+        batch_size=batch_size,
+        sampled={**sampled, "seconds": seconds, "extend": extend},
+    )
     labels = asked["labels"]
     default = "-".join((Path(pipeline or modality).name or "item", *labels, str(seed)))
-    delivery = Delivery("generate", kind, default, count, out)
+    delivery = Delivery("generate", build("modality", modality), default, count, out)
     keep_large_blocks()
-    loaded = Verbs(modality).load(pipeline, seconds=seconds, extend=extend, **sampled)
-    kind.check_output(delivery.targets[0], loaded.spec)
+    job = request.job(Verbs(modality), pipeline)
     words = (*labels, asked["prompt"]) if asked["prompt"] else labels
-    delivery.deliver(
-        loaded,
-        loaded.steps * count,
-        lambda observers: loaded.make(wishes, seed=seed, batch_size=batch_size, observers=observers),
-        seed=seed,
-        captions=[" ".join((*words, f"#{number}")) for number in range(count)],
-    )
+    captions = [" ".join((*words, f"#{number}")) for number in range(count)]
+    delivery.deliver(job, seed=seed, captions=captions)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..pipeline.made import Made, StageMade
     from ..pipeline.modality import Media, Modality
     from ..pipeline.pipeline import Pipeline
+    from ..verbs.requests import Job
 
 __all__ = ["Delivery", "stages_told"]
 
@@ -52,35 +53,28 @@ class Delivery:
             raise ConfigError(f"{doing}: --sheet {printable(sheet)}: the picture is a PNG file; end the name in .png")
         check_writable(*self.targets, *([sheet] if sheet else []), overwrite=overwrite, folders=folders)
 
-    def deliver(
-        self,
-        pipeline: Pipeline,
-        steps: int,
-        make: Callable[[Sequence[Observer]], Iterable[Made]],
-        *,
-        seed: int,
-        captions: Sequence[str] = (),
-        kept: Callable[[Any], Media] | None = None,
-    ) -> None:
-        """Write each item as soon as it is made, and tell of it.
+    def deliver(self, job: Job, *, seed: int, captions: Sequence[str]) -> None:
+        """Have a job done; write each item as soon as it is made, and tell of it.
 
         Args:
-            pipeline: makes them.
-            steps: how many there are in all.
-            make: gives the items, given who watches the steps.
+            job: makes them.
             seed: of the items.
             captions: of the sheet.
-            kept: puts to an item what it keeps of what it was made from.
+
+        Raises:
+            ConfigError: such items do not go into such files.
+            NumericError: an item looks wrong, and the user is strict.
         """
-        modality, out = self._modality, self._out
+        modality, out, pipeline = self._modality, self._out, job.pipeline
+        modality.check_output(self.targets[0], job.spec)
         observers = [_previewing(pipeline, Path(out["previews"]))] if out["previews"] else []
         shown: list[Media] = []
-        with _progress(pipeline, len(self.targets), steps, quiet=out["quiet"] or out["as_json"]) as progress:
+        with _progress(pipeline, len(self.targets), job.steps, quiet=out["quiet"] or out["as_json"]) as progress:
             if pipeline.compiler is not None:
                 pipeline.compiler.tell = progress.say
-            items = make([*observers, *progress.observers])
+            items = job.make([*observers, *progress.observers])
             for made, target in zip(items, self.targets, strict=True):
-                media = made.media if kept is None else kept(made.media)
+                media = job.kept(made.media)
                 for complaint in modality.warnings(media):
                     if out["strict"]:
                         raise NumericError(

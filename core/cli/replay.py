@@ -77,8 +77,9 @@ def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], sho
             raise ConfigError(f"replay: {shown}: it was made from noise alone; leave --source out")
         (made,) = pipeline.make([record.conditions], seed=record.seed, first=record.item)
         return made
-    from ..verbs.changing import Change, enlargement
     from ..verbs.regions import is_text_of_region
+    from ..verbs.requests import EditRequest, UpscaleRequest
+    from ..verbs.verbs import Verbs
 
     wish = record.made_from
     if wish["verb"] not in ("edit", "upscale"):
@@ -88,15 +89,18 @@ def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], sho
     if len(sources) != len(wish["sources"]):
         count = {1: "another item; name its file", 2: "two items; name their files"}[len(wish["sources"])]
         raise ConfigError(f"replay: {shown}: it was made from {count} by --source")
+    verbs, wishes = Verbs(record.config.modality), [record.conditions]
     if wish["verb"] == "upscale":
-        job = enlargement(pipeline, sources[0], record.conditions, wish["factor"])
+        upscaling = UpscaleRequest(wishes=wishes, seed=record.seed, factor=wish["factor"])
+        job = upscaling.job(verbs, pipeline, sources[0])
     else:
         if any(not is_text_of_region(one) for one in wish["mask"] or ()):
             raise ConfigError(f"replay: {shown}: its mask was a file or an array, which the record does not hold")
         between = sources[1] if len(sources) > 1 else None
-        change = Change(wish["mask"], wish["extend"], wish["strength"], between, wish["at"], wish["resample"])
-        job = change.job(pipeline, sources[0], [record.conditions])
-    (made,) = job.make(record.seed, record.item, ())
+        given = {name: wish[name] for name in ("mask", "extend", "strength", "at", "resample")}
+        editing = EditRequest(wishes=wishes, seed=record.seed, first=record.item, between=between, **given)
+        job = editing.job(verbs, pipeline, sources[0])
+    (made,) = job.make(())
     told: Any = made.media.record
     if told["made_from"]["sources"] != wish["sources"]:
         raise ConfigError(

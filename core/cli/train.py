@@ -57,6 +57,7 @@ def train(
     from ..machine.interrupts import Interrupted
     from ..machine.memory import keep_large_blocks
     from ..naming import printable
+    from ..pipeline.overrides import takes_source
     from ..registration.build import build
     from ..registration.registry import current
     from ..training.recipe import ClassifierRecipe, CodecRecipe, read_recipe
@@ -105,6 +106,8 @@ def train(
             use = f'in a recipe: codec = {{ use = "{wanted.codec.use}", weights = "{shown}" }}'
         elif isinstance(wanted, ClassifierRecipe):
             use = f'in a pipeline: guidance = {{ use = "classifier", weights = "{shown}" }}'
+        elif takes_source(wanted.stage):
+            use = f"noiseform upscale {wanted.modality} INPUT --pipeline {shown}"
         click.echo(f"model folder: {shown}  ({use})")
 
 

@@ -45,26 +45,13 @@ def upscale(
     from ..machine.memory import keep_large_blocks, uncollected
 
     with uncollected():
-        from ..diffusion.noise import Key
         from ..registration.build import build
-        from ..verbs.asked import conditions_of
-        from ..verbs.changing import enlargement
+        from ..verbs.requests import UpscaleRequest, wishes_of
         from ..verbs.verbs import Verbs
         from .making import Delivery
 
-    Key(seed)  # refuses a seed out of bounds before anything is loaded
-    (wish,) = conditions_of(**asked, count=1)
-    kind = build("modality", modality)
-    delivery = Delivery("upscale", kind, f"{Path(file).stem}-large", 1, out)
+    request = UpscaleRequest(wishes=wishes_of(asked, seed=seed), seed=seed, factor=factor, sampled=sampled)
+    delivery = Delivery("upscale", build("modality", modality), f"{Path(file).stem}-large", 1, out)
     keep_large_blocks()
-    loaded = Verbs(modality).load(pipeline, upscale=True, **sampled)
-    job = enlargement(loaded, Path(file), wish, factor)
-    kind.check_output(delivery.targets[0], job.spec)
-    delivery.deliver(
-        loaded,
-        job.steps,
-        lambda observers: job.make(seed, 0, observers),
-        seed=seed,
-        captions=[f"#{number}" for number in range(job.count)],
-        kept=job.kept,
-    )
+    job = request.job(Verbs(modality), pipeline, Path(file))
+    delivery.deliver(job, seed=seed, captions=["#0"])

@@ -43,7 +43,9 @@ def source_of(stage: Stage, *, where: str = "") -> Taken | None:
     units = [
         math.lcm(*each) for each in zip(*(getattr(one, "units", one.factors) for one in placed or takers), strict=True)
     ]
-    return Taken(first.source, tuple(first.factors), tuple(units), whole=not placed)
+    rank = len(first.factors)
+    free = zip(*(getattr(one, "free", (False,) * rank) for one in placed or takers), strict=True)
+    return Taken(first.source, tuple(first.factors), tuple(units), whole=not placed, free=tuple(map(all, free)))
 
 
 def made_from(stage: Stage, given: MediaSpec, *, where: str) -> MediaSpec:
@@ -51,7 +53,7 @@ def made_from(stage: Stage, given: MediaSpec, *, where: str) -> MediaSpec:
 
     Args:
         stage: has a source.
-        given: what it is made from; another rate than the stage's own source is resampled first.
+        given: what it is made from; another rate than the stage's own source is resampled first, unless it is free.
         where: pipeline, for messages.
 
     Raises:
@@ -66,9 +68,9 @@ def made_from(stage: Stage, given: MediaSpec, *, where: str) -> MediaSpec:
         )
     if taken.whole:
         return stage.media
-    source = given.at_rates(taken.spec.rates)
-    sizes = (size * factor for size, factor in zip(source.shape[1:], taken.factors, strict=True))
-    return replace(stage.media, shape=(given.shape[0], *sizes))
+    made = given.at_rates(taken.rates(given)).times(taken.factors)
+    rates = (have if free else own for free, have, own in zip(taken.free, made.rates, stage.media.rates, strict=True))
+    return replace(stage.media, shape=made.shape, rates=tuple(rates))
 
 
 def tiles_of(stage: Stage, whole: MediaSpec) -> Tiles:

@@ -1,4 +1,4 @@
-"""Pipelines found, laid over with a user's changes, built and filled with their weights."""
+"""Pipelines found, laid over with a user's overrides, built and filled with their weights."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from ..storage.manifest import MANIFEST
 from ..storage.model_folder import ModelFolder, load_model_folder, read_model_folder
 from ..storage.model_parts import RequiredPart, check_parts
 from ..storage.weights import assign_frozen
-from .changes import Changes
 from .classifier import CLASSIFIER
 from .compiled import Compiler
 from .guide_loading import guide_entry, load_guide
+from .overrides import Overrides
 from .pipeline import Pipeline
 from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
 from .stage import Stage, build_stage
@@ -41,7 +41,7 @@ def load_pipeline(
     wanted: str | None,
     modality: str,
     *,
-    changes: Changes | None = None,
+    overrides: Overrides | None = None,
     config: PipelineConfig | None = None,
     parts: Sequence[RequiredPart] = (),
     device: str = "cpu",
@@ -55,7 +55,7 @@ def load_pipeline(
     Args:
         wanted: its name in the registry, or the path of a model folder; the modality's default where None.
         modality: what it must make.
-        changes: laid over its configuration.
+        overrides: laid over its configuration.
         config: in the place of its own configuration, as when a file is made again.
         parts: what that configuration was made with.
         device: where the networks run.
@@ -69,8 +69,8 @@ def load_pipeline(
         CheckpointError: the weights are damaged, or do not fit the configuration.
         PluginError: it needs a plugin that is not there.
     """
-    changes = changes or Changes()
-    name, own, folders, owners = _found(wanted, modality, changes, upscale)
+    overrides = overrides or Overrides()
+    name, own, folders, owners = _found(wanted, modality, overrides, upscale)
     config = config or own
     if config.modality != modality:
         raise ConfigError(
@@ -80,15 +80,15 @@ def load_pipeline(
     where = f"pipeline {name!r}"
     trained = _trained(config, folders, where)
     parts_trained = [part for one in trained.values() for part in one.model.parts]
-    config = of_owners(config, (*parts_trained, *parts), otherwise=owners, explicit=changes.named)
-    config = changes.of_stages(config, enlarging=upscale)
+    config = of_owners(config, (*parts_trained, *parts), otherwise=owners, explicit=overrides.named)
+    config = overrides.of_stages(config, enlarging=upscale)
     config = with_defaults_named(config)
     known = current().plugins
     check = dict.fromkeys(parts_trained)
     for warning in check_parts(tuple(check), lambda part: known.version_of(part.kind, part.name, part.distribution)):
         warnings.warn(warning, stacklevel=2)
     kind = build("modality", modality)
-    config = changes.of_length(config, kind)
+    config = overrides.of_length(config, kind)
     with torch.random.fork_rng(devices=[]), plugins_named(where):  # initial weights are drawn
         stages = [
             build_stage(
@@ -199,7 +199,7 @@ def _fill(
 
 
 def _found(
-    wanted: str | None, modality: str, changes: Changes, upscale: bool
+    wanted: str | None, modality: str, overrides: Overrides, upscale: bool
 ) -> tuple[str, PipelineConfig, dict[str, Path], tuple[str, ...]]:
     """Return name, configuration and the stages' model folders of a pipeline, and whose parts its short names mean."""
     registry = current()
@@ -211,7 +211,7 @@ def _found(
         )
     path = Path(os.path.expanduser(name))
     if ("/" in name or name.startswith(".")) and os.path.isfile(path / MANIFEST):
-        table = apply_settings(read_model_folder(path).pipeline, changes.settings)
+        table = apply_settings(read_model_folder(path).pipeline, overrides.settings)
         if CODEC in table and "stages" not in table:
             raise ConfigError(
                 f"model {printable(path)}: a codec, which makes nothing by itself; "
@@ -225,7 +225,7 @@ def _found(
         config = checked(PipelineConfig, table, what=f"model {printable(path)}")
         return path.resolve().name, config, {stage.name: path for stage in config.stages}, ()
     try:
-        config = registry.pipeline(name, settings=changes.settings)
+        config = registry.pipeline(name, settings=overrides.settings)
     except ConfigError:
         if os.path.isfile(path / MANIFEST):
             raise ConfigError(

@@ -19,7 +19,7 @@ class StageMade:
     """What one stage took for one item.
 
     Attributes:
-        name: of the stage.
+        name: of the stage, and of its round where it runs more than once.
         nfe: network forward passes.
         seconds: the item's share of the time.
     """
@@ -38,12 +38,18 @@ class Planned:
         key: of the stage in the keys of what it draws; another one where it runs again.
         windows: how many it makes of an item.
         spec: of what it makes.
+        turn: which time it is that it runs, where it runs more than once; else 0.
     """
 
     number: int
     key: int
     windows: int
     spec: MediaSpec
+    turn: int = 0
+
+    def name(self, stage: str) -> str:
+        """Return what a stage is called when it runs, so that its rounds can be told apart."""
+        return f"{stage} round {self.turn}" if self.turn else stage
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ class Pipeline:
         with plugins_named(f"{doing}: {self.name}"), memory_told(too_much), torch.no_grad():
             for one in planned:
                 mine = tuple(replace(key, stage=one.key) for key in keys)
-                running = self._running(self.stages[one.number], mine, observers, one.windows)
+                running = self._running(self.stages[one.number], mine, observers, one)
                 if result is None:
                     assert not isinstance(begun, Result), "something makes the first result"
                     result = begun(running)
@@ -216,7 +216,7 @@ class Pipeline:
                 if one is planned[-1]:  # what comes before is decoded only where it is wanted
                     media = result.media if finished is None else finished(result.media)
                 seconds = (time.perf_counter() - running.begun) / len(keys)
-                took.append(StageMade(running.stage.config.name, running.rows // len(keys), seconds))
+                took.append(StageMade(running.called, running.rows // len(keys), seconds))
         assert result is not None, "there is a stage"
         seconds, nfe = (time.perf_counter() - at) / len(keys), sum(one.nfe for one in took)
         for key, condition, tensor in zip(keys, conditions, media, strict=True):
@@ -225,9 +225,9 @@ class Pipeline:
                 item = self.modality.wrap(tensor, result.spec, record)
             yield Made(item, key.item, nfe, seconds, tuple(took))
 
-    def _running(self, stage: Stage, keys: tuple[Key, ...], observers: Sequence[Observer], windows: int) -> Running:
-        resample = getattr(self.modality, "resampled", None)
-        return Running(self.name, stage, keys, self.device, self.dtype, observers, resample, windows)
+    def _running(self, stage: Stage, keys: tuple[Key, ...], observers: Sequence[Observer], plan: Planned) -> Running:
+        resample, called = getattr(self.modality, "resampled", None), plan.name(stage.config.name)
+        return Running(self.name, stage, keys, self.device, self.dtype, observers, resample, plan.windows, called)
 
     @property
     def _compiled_calls(self) -> int:

@@ -51,7 +51,8 @@ class Previews:
         if not decodes(stage.codec):  # there is nothing to see of an embedding; the stage after it shows it
             return
         decoded = stage.codec.decode(step.x0, media.shape)
-        of_stage = f"-{stage.config.name}" if len(pipeline.stages) > 1 else ""
+        several = len(pipeline.stages) > 1 or run.called != stage.config.name
+        of_stage = f"-{run.called.replace(' ', '-')}" if several else ""
         for key, tensor in zip(run.keys, decoded, strict=True):
             item = pipeline.modality.wrap(tensor, media, None)
             caption = f"step {step.index + 1} of {step.steps}"

@@ -39,6 +39,7 @@ class SamplingRun:
         keys: whose items are made.
         steps: number of steps.
         windows: how many windows it makes of each, one after the other, each in so many steps.
+        called: what the stage is called: its name, with the number of its round where it runs more than once.
     """
 
     pipeline: str
@@ -46,6 +47,7 @@ class SamplingRun:
     keys: tuple[Key, ...]
     steps: int
     windows: int = 1
+    called: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Running:
         observers: watch the steps; those of plugins are asked too.
         resample: of the modality; None where it has none.
         count: windows that it will make.
+        called: what messages call the stage; its name if empty.
         rows: network forward passes so far, one for each row of each call.
         begun: when it began, by the clock of ``time.perf_counter``.
     """
@@ -95,11 +98,13 @@ class Running:
     observers: Sequence[Observer] = ()
     resample: Resample | None = None
     count: int = 1
+    called: str = ""
     rows: int = 0
     begun: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        run = SamplingRun(self.pipeline, self.stage, self.keys, self.stage.config.steps, self.count)
+        self.called = self.called or self.stage.config.name
+        run = SamplingRun(self.pipeline, self.stage, self.keys, self.stage.config.steps, self.count, self.called)
         for one in self.observers:
             begin: Callable[[SamplingRun], None] | None = getattr(one, "begin", None)
             if begin is not None:

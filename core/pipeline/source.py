@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..media import MediaSpec
 from ..registration.config import PartConfig
 
-__all__ = ["SOURCE", "Items", "Resample", "Source", "disturbed", "factors_of", "reduced", "shrunk"]
+__all__ = ["SOURCE", "Items", "Resample", "Source", "factors_of", "reduced", "shrunk"]
 
 SOURCE = "source"
 """The key under which conditions hold a :class:`Source`, and which a conditioner that takes one names in ``takes``."""
@@ -44,6 +44,21 @@ class Source:
     whole: Callable[[], Tensor] | None = None
     part: Callable[[], Tensor] | None = None
     resample: Resample | None = None
+
+    def latent_of(self, codec: PartConfig, free: Sequence[str] = ()) -> Tensor | None:
+        """Return the latent that the stage before made, if it is what a codec would make of the media; else None.
+
+        Args:
+            codec: its table.
+            free: parameters of such codecs that change only how they decode.
+        """
+
+        def told(table: PartConfig) -> tuple[object, ...]:
+            return table.use, {name: value for name, value in table.params.items() if name not in free}
+
+        if self.latent is None or self.codec is None or told(self.codec) != told(codec):
+            return None
+        return self.latent.to("cpu", torch.float32)
 
 
 @dataclass(frozen=True)
@@ -105,21 +120,3 @@ def shrunk(media: Tensor, spec: MediaSpec, factors: Sequence[int], resample: Res
     if resample is None:
         raise ConfigError(f"{of}: this modality cannot resample its media; use factor = 1")
     return resample(media, spec, reduced(spec, factors, of=of)).clamp(spec.low, spec.high)
-
-
-def disturbed(latent: Tensor, eps: Tensor, noise: Tensor) -> Tensor:
-    """Return latents with noise, and a channel that says how much they can be trusted: noise-conditioning augmentation.
-
-    Args:
-        latent: (items, channels, \\*space).
-        eps: standard normal numbers like them.
-        noise: share of those, from 0 to 1, broadcast to (items, 1, \\*space).
-
-    Returns:
-        ``sqrt(1 - noise**2) * latent + noise * eps`` and ``1 - noise`` (items, channels + 1, \\*space).
-
-    Source: Ho et al. 2021, arXiv 2106.15282, section 4.2; Saharia et al. 2022, arXiv 2205.11487, section 2.3.
-    """
-    noise = noise.to(latent)
-    trust = (1 - noise).expand(len(latent), 1, *latent.shape[2:])
-    return torch.cat([torch.sqrt(1 - noise**2) * latent + noise * eps.to(latent), trust], 1)

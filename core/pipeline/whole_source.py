@@ -28,12 +28,20 @@ class Taken:
         factors: how many times as many positions the stage makes of it along each axis.
         units: tiles begin at multiples of these.
         whole: whether it takes the source as one, as an embedding, and makes an item of its own shape of it.
+        free: for each axis of space whether the source may have any rate along it, which is then that of what is made.
     """
 
     spec: MediaSpec
     factors: tuple[int, ...]
     units: tuple[int, ...]
     whole: bool = False
+    free: tuple[bool, ...] = ()
+
+    def rates(self, given: MediaSpec) -> tuple[float | None, ...]:
+        """Return the rates to which a source is brought first."""
+        free = self.free or (False,) * len(given.rates)
+        along = zip(free, given.rates, self.spec.rates, strict=True)
+        return tuple(have if is_free else wanted for is_free, have, wanted in along)
 
 
 class WholeSource:
@@ -52,7 +60,7 @@ class WholeSource:
         """The source (items, channels, \\*space) at its own resolution, large enough for the tiles."""
         if self._media is None:
             given, media = self._before.spec, self._before.media
-            wanted = given.at_rates(self.taken.spec.rates)
+            wanted = given.at_rates(self.taken.rates(given))
             if wanted != given:
                 media = self._resampled(media, given, wanted)
             short = [size - have for size, have in zip(self._sizes, media.shape[2:], strict=True)]

@@ -26,7 +26,7 @@ from ..pipeline.pretrained import codec_entry, decodes, has_weights, pretrained_
 from ..pipeline.running import Running
 from ..pipeline.source import Items
 from ..pipeline.stage import build_stage
-from ..verbs.enlarging import enlarge
+from ..verbs.pipeline_upscale import upscale
 from .batches import Batch
 from .latents import Latents
 from .neighbours import middle, nearest, spread_over
@@ -179,7 +179,7 @@ class DenoisingTask:
             item, condition = middle(data, number), data.conditions(number)
             given = item if taken == self._media or resample is None else resample(item, self._media, taken)
             seed = (self._recipe.training.seed + place) % (MAX_SEED + 1)  # each of noise of its own
-            made = enlarge(pipeline, given[0].clamp(taken.low, taken.high), taken, condition, seed=seed)
+            made = upscale(pipeline, given[0].clamp(taken.low, taken.high), taken, condition, seed=seed)
             shown += [self._modality.wrap(item[0], self._media, None), made.media]
             captions += [_caption(condition, place), "made from it"]
         return shown, captions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +14,8 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..media import MediaSpec
 from ..pipeline.modality import Media
-from ..registration.build import build
-from .editing import Edit
 from .regions import grown, margins_of, mask_of
+from .stage_edit import Edit
 
 __all__ = ["Given", "given", "to_edit"]
 
@@ -46,6 +45,8 @@ def given(modality: Any, item: object, spec: MediaSpec, *, fit: bool, doing: str
         fit: bring it to the model's size and rates.
         doing: the verb, for messages.
 
+    A warning says so where its channels become others.
+
     Raises:
         ConfigError: it is no such item, or the modality reads none.
         MediaError: the file cannot be read, or the item is damaged.
@@ -54,7 +55,16 @@ def given(modality: Any, item: object, spec: MediaSpec, *, fit: bool, doing: str
         raise ConfigError(f"{doing}: {modality.name} items cannot be read; their modality has no read and no take")
     read: Any = modality.read(item) if isinstance(item, str | os.PathLike) else item
     tensor, found = modality.take(read, spec, fit=fit)
+    had, has = getattr(read, "channels", None), found.shape[0]
+    if had not in (None, has):
+        warnings.warn(
+            f"{doing}: the item is brought from {_counted(had)} to {has}, as the model makes them", stacklevel=3
+        )
     return Given(read, tensor, found)
+
+
+def _counted(channels: int) -> str:
+    return f"{channels} channel{'s' if channels > 1 else ''}"
 
 
 def to_edit(
@@ -82,23 +92,15 @@ def to_edit(
         The item, what becomes of it, and whether its beginning stays where it was.
 
     Raises:
-        ConfigError: an argument is out of bounds.
+        ConfigError: the item, the mask or what is added is none of this modality.
         MediaError: a file cannot be read.
     """
-    if strength is not None and (isinstance(strength, bool) or not isinstance(strength, int | float)):
-        raise ConfigError(f"strength: expected a number above 0, up to 1, got {strength!r:.80}")
-    if strength is not None and not 0 < strength <= 1:
-        raise ConfigError(f"strength: expected a number above 0, up to 1, got {strength!r}")
-    if isinstance(resample, bool) or not isinstance(resample, int) or not 1 <= resample <= 100:
-        raise ConfigError(f"resample: expected a whole number from 1 to 100, got {resample!r:.80}")
     whole = given(modality, item, spec, fit=False, doing="edit")
-    taken = given(modality, whole.item, spec, fit=True, doing="edit")
+    taken = Given(whole.item, *modality.take(whole.item, spec, fit=True))
     _tell_of_fitting(whole, taken)
-    new = (
-        None
-        if mask is None
-        else _fitted(modality, mask_of(mask, whole.spec, _reader(modality, whole.spec)), whole, taken)
-    )
+    new = None
+    if mask is not None:
+        new = _fitted(modality, mask_of(mask, whole.spec, _reader(modality, whole.spec)), whole, taken)
     margins = margins_of(extend, taken.spec) if extend is not None else ((0, 0),) * len(spec.rates)
     if mask is None and extend is None:
         new = torch.ones(taken.spec.shape[1:], dtype=torch.bool)
@@ -136,17 +138,14 @@ def _fitted(modality: Any, mask: Tensor, whole: Given, taken: Given) -> Tensor:
     return fitted
 
 
-def _reader(modality: Any, spec: MediaSpec) -> Any:
-    """Return what reads the mask in a file: an item of the same kind, or a picture that counts for all of a film."""
+def _reader(modality: Any, spec: MediaSpec) -> Callable[[str], Tensor]:
+    """Return what reads the mask in a file: as the modality does it, or else as one of its items."""
 
     def read(path: str) -> Tensor:
-        kind = modality
-        pictures = build("modality", "image")
-        if Path(path).suffix.lower() not in modality.endings and Path(path).suffix.lower() in pictures.endings:
-            kind = pictures
-        shape = (1, *spec.shape[1:]) if kind is modality else (1, *spec.shape[-2:])
-        wanted = replace(spec, shape=shape, rates=spec.rates[-len(shape) + 1 :])
-        mask: Tensor = kind.take(kind.read(path), wanted, fit=False)[0][0]
+        if hasattr(modality, "read_mask"):
+            mask: Tensor = modality.read_mask(path, spec)
+        else:
+            mask = modality.take(modality.read(path), replace(spec, shape=(1, *spec.shape[1:])), fit=False)[0][0]
         return mask > 0.5
 
     return read

@@ -46,9 +46,9 @@ class Loader:
         that does.
         """
         from ..machine.devices import checked_device, checked_dtype
-        from ..pipeline.changes import Changes
         from ..pipeline.compiled import Compiler
         from ..pipeline.loading import load_pipeline
+        from ..pipeline.overrides import Overrides
 
         if isinstance(settings, str):
             raise ConfigError(
@@ -59,7 +59,7 @@ class Loader:
         return load_pipeline(
             pipeline,
             self.modality,
-            changes=Changes(steps, sampler, grid, guidance, seconds, extend, tuple(settings)),
+            overrides=Overrides(steps, sampler, grid, guidance, seconds, extend, tuple(settings)),
             device=checked_device(device),
             dtype=checked_dtype(dtype),
             compiler=Compiler() if compile else None,

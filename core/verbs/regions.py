@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -37,7 +38,7 @@ def mask_of(given: object, spec: MediaSpec, read: Callable[[str], Tensor]) -> Te
     Args:
         given: a tensor or an array (\\*space), above one half where it is to be made anew; a text: a range in seconds
             such as ``0.2:0.4``, ``:0.4`` or ``0.2:``, a box ``left,top,right,bottom`` in pixels, or a file; or several
-            of these, which count together.
+            of these, which count together. What of a range or a box lies beyond the item's end is told of.
         spec: of the item.
         read: returns the mask in a file (\\*space).
 
@@ -88,6 +89,8 @@ def _range(text: str, spec: MediaSpec) -> Tensor:
     last = length if match[2] is None else round(float(match[2]) * rate)
     if not 0 <= first < min(last, length):
         raise ConfigError(f"mask: {text}: no part of an item of {length / rate:g} s; give a range inside it")
+    if last > length:
+        _tell_of_end(text, f"{match[2]} s", f"{length / rate:g} s")
     line = torch.zeros(length, dtype=torch.bool)
     line[first:last] = True
     return line.reshape([length if other == axis else 1 for other in range(len(spec.rates))]).expand(spec.shape[1:])
@@ -103,9 +106,16 @@ def _box(text: str, spec: MediaSpec) -> Tensor:
         raise ConfigError(
             f"mask: {text}: no part of {width} x {height} pixels; give left,top,right,bottom of a box inside it"
         )
+    if right > width or bottom > height:
+        _tell_of_end(text, f"{right}, {bottom}", f"{width}, {height}")
     mask = torch.zeros(spec.shape[1:], dtype=torch.bool)
     mask[..., top:bottom, left:right] = True
     return mask
+
+
+def _tell_of_end(text: str, end: str, most: str) -> None:
+    """Warn that a part of a mask lies beyond the item."""
+    warnings.warn(f"mask: {text}: it ends at {end}, the item at {most}; what lies beyond is left out", stacklevel=2)
 
 
 def margins_of(given: object, spec: MediaSpec) -> Margins:

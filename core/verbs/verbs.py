@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .asked import conditions_of, labels_of
 from .loader import Loader
 
 if TYPE_CHECKING:
@@ -94,29 +93,28 @@ class Verbs(Loader):
             >>> from noiseform import audio
             >>> clips = audio.generate("spoken-digits", label="seven", count=4, seed=0)
         """
-        from ..diffusion.noise import Key
+        from .requests import GenerateRequest, wishes_of
 
-        Key(seed)  # refuses a seed out of bounds before anything is loaded
-        wanted = (*labels_of(label), *labels_of(labels))
-        unwanted = labels_of(negative_label)
-        wishes = conditions_of(
-            wanted, prompt, unwanted, negative_prompt, count=count, first=first, batch_size=batch_size
+        asked = _asked(label, labels, prompt, negative_label, negative_prompt)
+        request = GenerateRequest(
+            wishes=wishes_of(asked, seed=seed, count=count, first=first, batch_size=batch_size),
+            seed=seed,
+            first=first,
+            batch_size=batch_size,
+            sampled={
+                "steps": steps,
+                "sampler": sampler,
+                "grid": grid,
+                "guidance": guidance,
+                "seconds": seconds,
+                "extend": extend,
+                "settings": settings,
+                "device": device,
+                "dtype": dtype,
+                "compile": compile,
+            },
         )
-        loaded = self.loaded(
-            pipeline,
-            steps=steps,
-            sampler=sampler,
-            grid=grid,
-            guidance=guidance,
-            seconds=seconds,
-            extend=extend,
-            settings=settings,
-            device=device,
-            dtype=dtype,
-            compile=compile,
-        )
-        made = loaded.make(wishes, seed=seed, first=first, batch_size=batch_size, observers=observers)
-        return [one.media for one in made]
+        return request.job(self, pipeline).items(observers)
 
     def edit(
         self,
@@ -193,31 +191,31 @@ class Verbs(Loader):
             >>> from noiseform import audio
             >>> clips = audio.edit("seven.wav", mask="0.2:0.4", label="seven")
         """
-        from .changing import Change
+        from .requests import EditRequest, wishes_of
 
-        wishes = conditions_of(
-            (*labels_of(label), *labels_of(labels)),
-            prompt,
-            labels_of(negative_label),
-            negative_prompt,
-            count=count,
+        asked = _asked(label, labels, prompt, negative_label, negative_prompt)
+        request = EditRequest(
+            wishes=wishes_of(asked, seed=seed, count=count, first=first),
+            seed=seed,
             first=first,
+            mask=mask,
+            extend=extend,
+            strength=strength,
+            between=between,
+            at=at,
+            resample=resample,
+            sampled={
+                "steps": steps,
+                "sampler": sampler,
+                "grid": grid,
+                "guidance": guidance,
+                "settings": settings,
+                "device": device,
+                "dtype": dtype,
+                "compile": compile,
+            },
         )
-        change = Change(mask, extend, strength, between, at, resample)
-        change.check()
-        loaded = self.loaded(
-            pipeline,
-            steps=steps,
-            sampler=sampler,
-            grid=grid,
-            guidance=guidance,
-            settings=settings,
-            device=device,
-            dtype=dtype,
-            compile=compile,
-        )
-        job = change.job(loaded, item, wishes)
-        return [job.kept(one.media) for one in job.make(seed, first, observers)]
+        return request.job(self, pipeline, item).items(observers)
 
     def upscale(
         self,
@@ -275,23 +273,39 @@ class Verbs(Loader):
             >>> from noiseform import image
             >>> large = image.upscale("photo.png")
         """
-        from .changing import enlargement
+        from .requests import UpscaleRequest, wishes_of
 
-        (wish,) = conditions_of(
-            (*labels_of(label), *labels_of(labels)), prompt, labels_of(negative_label), negative_prompt, count=1
+        request = UpscaleRequest(
+            wishes=wishes_of(_asked(label, labels, prompt, negative_label, negative_prompt), seed=seed),
+            seed=seed,
+            factor=factor,
+            sampled={
+                "steps": steps,
+                "sampler": sampler,
+                "grid": grid,
+                "guidance": guidance,
+                "settings": settings,
+                "device": device,
+                "dtype": dtype,
+                "compile": compile,
+            },
         )
-        loaded = self.loaded(
-            pipeline,
-            upscale=True,
-            steps=steps,
-            sampler=sampler,
-            grid=grid,
-            guidance=guidance,
-            settings=settings,
-            device=device,
-            dtype=dtype,
-            compile=compile,
-        )
-        job = enlargement(loaded, item, wish, factor)
-        (made,) = job.make(seed, 0, observers)
-        return job.kept(made.media)
+        (item,) = request.job(self, pipeline, item).items(observers)
+        return item
+
+
+def _asked(
+    label: str | Sequence[str] | None,
+    labels: str | Sequence[str] | None,
+    prompt: str | None,
+    negative_label: str | Sequence[str] | None,
+    negative_prompt: str | None,
+) -> dict[str, object]:
+    """Return what is asked for, as the options of the command line say it."""
+    return {
+        "label": label,
+        "labels": labels,
+        "prompt": prompt,
+        "negative_labels": negative_label,
+        "negative_prompt": negative_prompt,
+    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
+from ...core.registration.build import build
 from ...core.registration.config import checked
 from .dataset import VideoDataset
 from .film import Video
@@ -92,6 +94,15 @@ class VideoModality:
 
     def take(self, item: object, spec: MediaSpec, *, fit: bool) -> tuple[Tensor, MediaSpec]:
         return taken(item, spec, fit=fit)
+
+    def read_mask(self, path: str | os.PathLike[str], spec: MediaSpec) -> Tensor:
+        """Return the mask in a film (time, height, width), or in a picture, for all frames (height, width)."""
+        pictures: Any = build("modality", "image")
+        if Path(path).suffix.lower() not in pictures.endings:
+            return taken(read(path), replace(spec, shape=(1, *spec.shape[1:])), fit=False)[0][0]
+        drawn = replace(spec, shape=(1, *spec.shape[2:]), rates=spec.rates[1:])
+        mask: Tensor = pictures.take(pictures.read(path), drawn, fit=False)[0][0]
+        return mask
 
     def kept(self, made: Video, given: Video) -> Video:
         return replace(made, audio=given.audio)

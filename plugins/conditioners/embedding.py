@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from ...core.errors import ConfigError
 from ...core.media import MediaSpec
-from ...core.pipeline.source import SOURCE, Items, Source, disturbed
+from ...core.pipeline.augmentation import Augmentation
+from ...core.pipeline.source import SOURCE, Items, Source
 from ...core.registration.build import build_part
 from ...core.registration.config import PartConfig
 
@@ -59,7 +60,7 @@ class Embedding(nn.Module):
         media: MediaSpec,
     ) -> None:
         super().__init__()
-        self._table, self._noise, self._level = codec, noise, level
+        self._table, self._augmentation = codec, Augmentation(noise, level, "conditioner embedding")
         self.encoder: Any = build_part(codec, "codec", where="conditioner embedding", media=media)
         shape = tuple(self.encoder.shape(media.shape))
         if not isinstance(self.encoder, nn.Module) or len(shape) != 1:
@@ -84,14 +85,7 @@ class Embedding(nn.Module):
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Return {"embedding": (items, features + 1)}, the last of which is how far it is right; zeros for none."""
-        rows = torch.zeros(len(conditions), self._width + 1)
-        for row, condition in zip(rows, conditions, strict=True):
-            source = condition.get(SOURCE)
-            if isinstance(source, Source):
-                latent = self._latent(source)[None]
-                eps = source.normal((self._width,))[None] if self._level else torch.zeros_like(latent)
-                row.copy_(disturbed(latent, eps, torch.full((1, 1), self._level))[0])
-        return {"embedding": rows}
+        return {"embedding": self._augmentation.encoded(conditions, (self._width,), self._latent)}
 
     def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return "vector" (items, width) and, if there are tokens, "sequence" (items, tokens, width)."""
@@ -107,16 +101,12 @@ class Embedding(nn.Module):
 
     def shown(self, items: Items) -> dict[str, Tensor]:
         """Return what is shown of items in training, as :meth:`encode` does."""
-        noise = (self._noise * items.u[:, 0]).reshape(-1, 1)
-        return {"embedding": disturbed(self._encoded(items.media), items.normal((self._width,)), noise)}
+        return {"embedding": self._augmentation.shown(self._encoded(items.media), items)}
 
     def _latent(self, source: Source) -> Tensor:
         """Return the embedding (features,) that the stage before made, or that of the media."""
-        of = source.codec
-        same = of is not None and (of.use, of.params) == (self._table.use, self._table.params)
-        if same and source.latent is not None:
-            return source.latent.to("cpu", torch.float32)
-        return self._encoded((source.whole or source.media)()[None])[0]
+        made = source.latent_of(self._table, getattr(type(self.encoder), "settable", ()))
+        return self._encoded((source.whole or source.media)()[None])[0] if made is None else made
 
     def _encoded(self, media: Tensor) -> Tensor:
         encoded: Tensor = self.encoder.encode(media.to(self.first.weight.device, torch.float32))

@@ -13,7 +13,8 @@ from torch import Tensor
 from ...core.contract import check_tensor
 from ...core.errors import ConfigError
 from ...core.media import MediaSpec
-from ...core.pipeline.source import SOURCE, Items, Source, disturbed, factors_of, reduced, shrunk
+from ...core.pipeline.augmentation import Augmentation
+from ...core.pipeline.source import SOURCE, Items, Source, factors_of, reduced, shrunk
 
 __all__ = ["LowRes"]
 
@@ -26,9 +27,10 @@ class LowRes:
     """Lays what the stage before it made beside an item, resampled to its size, with a channel of how far it is right.
 
     Pictures get more rows and columns, sounds a higher sample rate, films more of either or more frames: the modality
-    resamples. In training the items themselves are made smaller and larger again. What is shown is disturbed by noise,
-    more or less, and the network is told how much; so it does not lean on faults of the stage before it, and in
-    sampling ``level`` says how much it may make anew (noise-conditioning augmentation).
+    resamples. An axis that stays as it is while others grow has the rate of the source, so that films of any number of
+    frames a second get larger frames. In training the items themselves are made smaller and larger again. What is
+    shown is disturbed by noise, more or less, and the network is told how much; so it does not lean on faults of the
+    stage before it, and in sampling ``level`` says how much it may make anew (noise-conditioning augmentation).
 
     Args:
         factor: how many times as many positions the item has, along every axis of space or for each:
@@ -46,6 +48,7 @@ class LowRes:
     Attributes:
         outputs: ``{"channels": channels of the latent + 1}``, and twice the channels of the latent with neighbours.
         factors: of each axis.
+        free: of each axis, whether its rate is that of the source.
         source: shape and rates of what it is made from.
 
     Source: Ho et al. 2021, arXiv 2106.15282; Saharia et al. 2022, arXiv 2205.11487, section 2.3.
@@ -69,8 +72,10 @@ class LowRes:
     ) -> None:
         of = "conditioner low-res"
         self.factors = factors_of(factor, len(media.shape) - 1, of=of)
+        self.free = tuple(by == 1 and max(self.factors) > 1 for by in self.factors)
         self.source = reduced(media, self.factors, of=of)
-        self._noise, self._level, self._residual, self._consistent = noise, level, residual, consistent
+        self._augmentation = Augmentation(noise, level, of)
+        self._residual, self._consistent = residual, consistent
         self._media, self._shape, self._codec = media, latent_shape, codec
         larger = [axis for axis, by in enumerate(self.factors, start=1) if by > 1]  # after the channels
         if neighbours and len(larger) != 1:
@@ -83,15 +88,13 @@ class LowRes:
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Return {"channels": (items, channels + 1, \\*space)}: zeros for items that are made from nothing."""
-        rows = torch.zeros(len(conditions), self.outputs["channels"], *self._shape[1:])
-        for row, condition in zip(rows, conditions, strict=True):
-            source = condition.get(SOURCE)
-            if isinstance(source, Source):
-                part = source.part()[None] if source.part is not None else None
-                latent = self._latent(source.media()[None], part)
-                eps = source.normal(latent.shape[1:])[None] if self._level else torch.zeros_like(latent)
-                row.copy_(disturbed(latent, eps, torch.full((1,) * latent.ndim, self._level))[0])
-        return {"channels": rows}
+
+        def latent(source: Source) -> Tensor:
+            part = source.part()[None] if source.part is not None else None
+            return self._latent(source.media()[None], part)[0]
+
+        shape = (self.outputs["channels"] - 1, *self._shape[1:])
+        return {"channels": self._augmentation.encoded(conditions, shape, latent)}
 
     def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return it as it is."""
@@ -110,9 +113,7 @@ class LowRes:
         media = part
         if items.resample is not None:
             media = items.resample(part, self.source, items.spec).clamp(items.spec.low, items.spec.high)
-        latent = self._latent(media, part)
-        noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (items.x0.ndim - 1))
-        return {"channels": disturbed(latent, items.normal(tuple(latent.shape[1:])), noise)}
+        return {"channels": self._augmentation.shown(self._latent(media, part), items)}
 
     def offset(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
         """Return what is there already (items, channels, \\*space), and the scale (items, 1, …) of what is to be added.

@@ -10,8 +10,9 @@ from annotated_types import Ge, Le, Lt, MinLen
 from torch import Tensor
 
 from ...core.errors import ConfigError
+from ...core.pipeline.augmentation import disturbed
 from ...core.pipeline.context import CONTEXT, Context
-from ...core.pipeline.source import Items, disturbed
+from ...core.pipeline.source import Items
 
 __all__ = ["Mask"]
 

@@ -15,7 +15,8 @@ from ...core.errors import ConfigError
 from ...core.media import MediaSpec
 from ...core.networks.layers import Convolution
 from ...core.networks.patches import unfold
-from ...core.pipeline.source import SOURCE, Items, Source, disturbed
+from ...core.pipeline.augmentation import Augmentation
+from ...core.pipeline.source import SOURCE, Items, Source
 from ...core.registration.build import build_part
 from ...core.registration.config import PartConfig
 
@@ -70,8 +71,8 @@ class Media(nn.Module):
         latent_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
-        self._table, self._noise, self._level, self._envelope = codec, noise, level, envelope
-        self._corrections = corrections
+        self._augmentation = Augmentation(noise, level, "conditioner media")
+        self._table, self._envelope, self._corrections = codec, envelope, corrections
         self._space = tuple(latent_shape[1:])
         self._codec: Any = build_part(codec, "codec", where="conditioner media", media=media)
         if isinstance(self._codec, nn.Module):
@@ -112,14 +113,11 @@ class Media(nn.Module):
 
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Return {"latent": (items, channels + 1, \\*positions)}: zeros for items that are made from nothing."""
-        rows = torch.zeros(len(conditions), self._channels + 1, *self._beside[1:])
-        for row, condition in zip(rows, conditions, strict=True):
-            source = condition.get(SOURCE)
-            if isinstance(source, Source):
-                latent = self._latent(source).reshape(1, *self._beside)
-                eps = source.normal(self._beside)[None] if self._level else torch.zeros_like(latent)
-                row.copy_(disturbed(latent, eps, torch.full((1,) * latent.ndim, self._level))[0])
-        return {"latent": rows}
+
+        def latent(source: Source) -> Tensor:
+            return self._latent(source).reshape(self._beside)
+
+        return {"latent": self._augmentation.encoded(conditions, self._beside, latent)}
 
     def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return {"channels": (items, width, \\*space)} beside every position of the item."""
@@ -146,8 +144,7 @@ class Media(nn.Module):
     def shown(self, items: Items) -> dict[str, Tensor]:
         """Return what is shown of items in training, as :meth:`encode` does."""
         latent = self._codec.encode(items.media).reshape(-1, *self._beside)
-        noise = (self._noise * items.u[:, 0]).reshape(-1, *(1,) * (latent.ndim - 1))
-        return {"latent": disturbed(latent, items.normal(self._beside), noise)}
+        return {"latent": self._augmentation.shown(latent, items)}
 
     def corrected(self, made: Tensor, source: Source) -> Tensor:
         """Return what was made (channels, \\*space) corrected so that the codec sees more of the source in it."""
@@ -158,15 +155,8 @@ class Media(nn.Module):
 
     def _latent(self, source: Source) -> Tensor:
         """Return what the stage before made, or what the codec makes of the media."""
-        if source.latent is not None and source.codec is not None and self._same(source.codec):
-            return source.latent.to("cpu", torch.float32)
+        made = source.latent_of(self._table, getattr(type(self._codec), "settable", ()))
+        if made is not None:
+            return made
         encoded: Tensor = self._codec.encode(source.media()[None].to(torch.float32))
         return encoded[0]
-
-    def _same(self, codec: PartConfig) -> bool:
-        """Return whether a codec gives the same latents: it may decode them otherwise."""
-        free = getattr(type(self._codec), "settable", ())
-        mine, others = (
-            {name: value for name, value in one.params.items() if name not in free} for one in (self._table, codec)
-        )
-        return self._table.use == codec.use and mine == others

@@ -143,6 +143,30 @@ def test_a_modality_from_outside_is_edited_and_made_larger(own, tmp_path, monkey
     assert (modality.read("z.csv").values.shape, modality.read("z.csv").rate) == ((1, 48), 50.0)
 
 
+def test_a_stage_with_a_source_keeps_its_means(own, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    modality = build("modality", "series")
+    assert main(["make-waves", "waves", "-n", "2"]) == 0
+    recipe = str(ROOT / "docs/examples/outsider/rough.toml")
+    few = ["--set", "training.steps=2", "--set", "training.batch_size=2", "--set", "training.sample_every=0"]
+    few += ["--set", "stages.base.codec.scale=30.0"]  # a network that has learnt nothing makes quiet noise then
+    assert main(["train", recipe, "--data", "waves", "-o", "rough", "--quiet", *few]) == 0
+    steps = torch.linspace(-0.5, 0.5, 13).repeat_interleave(16)[None]  # two windows, whose blocks meet
+    spec = modality.spec({"channels": 1, "steps": 208, "rate": 64})
+    modality.write(modality.wrap(steps, spec, None), "steps.csv", record=False, overwrite=False)
+    command = ["upscale", "series", "steps.csv", "--pipeline", "./rough", "--prompt", "quick sine"]
+    assert main([*command, "-o", "x.csv"]) == 0
+    made = modality.read("x.csv").values
+    assert made.shape == steps.shape
+    assert (made - steps).abs().max() > 0.01
+    torch.testing.assert_close(made.unflatten(1, (13, 16)).mean(2), steps[:, ::16], atol=2e-6, rtol=0)
+    assert main(["replay", "x.csv", "--source", "steps.csv", "--pipeline", "./rough"]) == 0
+    assert main([*command, "--set", "stages.base.conditioners.0.level=0.2", "-o", "y.csv"]) == 0
+    assert not torch.equal(modality.read("y.csv").values, made)
+    assert main([*command, "--set", "stages.base.conditioners.0.level=0.3", "-o", "z.csv"]) == 2
+    assert main([*command, "--set", "stages.base.conditioners.0.every=8", "-o", "z.csv"]) == 2
+
+
 @pytest.mark.usefixtures("stand_ins", "place")
 def test_digits(tmp_path, capsys):
     script("examples/digits.py").main(str(tmp_path / "out"))

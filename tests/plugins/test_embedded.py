@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = (
     "garments",
     "photographs-x2",
+    "films-x2",
     "pictograms",
     "speech-vocoder",
     "speech-x2",

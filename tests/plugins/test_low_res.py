@@ -214,3 +214,16 @@ def test_a_stage_learns_what_its_source_lacks(stripes, residual, tmp_path):
         low, MediaSpec((1, 12, 12), (None, None), 0.0, 1.0), MediaSpec((1, 24, 24), (None, None), 0.0, 1.0)
     )
     assert difference > 2 * (plain[0, 0, 1:] - plain[0, 0, :-1]).abs().mean()
+
+
+def test_a_level_that_training_has_not_shown_is_refused(tmp_path, capsys):
+    assert low_res(noise=0.2, level=0.2).encode([{}])["channels"].shape == (1, 4, 8, 8)
+    for conditioner in (low_res, media):
+        with pytest.raises(ConfigError, match=r"level: 0\.21 is more noise than training has shown; give 0 to 0\.2$"):
+            conditioner(noise=0.2, level=0.21)
+    Image(torch.rand(3, 8, 8)).save(tmp_path / "small.png")
+    command = ["upscale", "image", str(tmp_path / "small.png"), "-o", str(tmp_path / "large.png")]
+    assert main([*command, "--set", "stages.large.conditioners.0.level=0.2"]) == 2
+    assert "conditioner low-res: level: 0.2 is more noise than training has shown; give 0 to 0.1" in (
+        capsys.readouterr().err
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from noiseform import image
+from noiseform.core.cli.main import main
 from noiseform.core.pipeline.enlarging import tiles_of
 from noiseform.core.raster.resampling import resampled
 from torch import Tensor
@@ -60,3 +62,26 @@ def test_no_seam_between_tiles_is_seen(made):
     beside = torch.tensor([place + by for place in ends for by in (-5, -4, -3, 2, 3, 4)])
     rises = [gradients(one)[across].mean() / gradients(one)[beside].mean() for one in (large, original)]
     assert rises[0] < 1.1 * rises[1], rises
+
+
+def test_a_grey_picture_becomes_coloured_and_that_is_told(tmp_path, capsys):
+    image.Image(torch.rand(1, 9, 12)).save(tmp_path / "grey.png")
+    assert main(["upscale", "image", str(tmp_path / "grey.png"), "-o", str(tmp_path / "large.png")]) == 0
+    told = "warning: upscale: the item is brought from 1 channel to 3, as the model makes them\n"
+    assert capsys.readouterr().err == told
+    assert image.read(tmp_path / "large.png").pixels.shape == (3, 18, 24)
+
+
+def test_rounds_of_one_stage_are_told_apart(tmp_path, capsys):
+    image.Image(torch.rand(3, 10, 10)).save(tmp_path / "small.png")
+    command = ["upscale", "image", str(tmp_path / "small.png"), "--factor", "4", "--previews", str(tmp_path / "seen")]
+    assert main([*command, "--set", "stages.large.steps=2", "--json", "-o", str(tmp_path / "large.png")]) == 0
+    told = json.loads(capsys.readouterr().out)["stages"]
+    assert [one["name"] for one in told] == ["large round 1", "large round 2"]
+    assert [one["nfe"] for one in told] == [2, 2]
+    assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == [
+        f"item-0000-large-round-{number}-step-00{step}.png" for number in (1, 2) for step in (1, 2)
+    ]
+    once = [*command[:3], "-o", str(tmp_path / "once.png"), "--json"]
+    assert main(once) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["stages"]] == ["large"]

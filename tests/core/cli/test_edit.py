@@ -136,6 +136,45 @@ def test_an_item_of_another_size_is_brought_to_the_model_and_told_of(tiny_image_
     assert "the item (24, 20); give one of the item's size" in capsys.readouterr().err
 
 
+def test_other_channels_are_told_of(tiny_image_model, tiny_model, tiny_video_model, capsys):
+    """By a warning for each change, in every modality, and by none where there is no change."""
+    colours, grey = Image(torch.rand(3, 8, 8)), Image(torch.rand(1, 8, 8))
+    stereo = Audio(0.1 * torch.rand(2, 60), 1000)
+    film = Video(torch.rand(4, 1, 16, 16), 8.0)
+    cases = [
+        (image, Image(torch.rand(4, 8, 8)), tiny_image_model, "rows", "from 4 channels to 3"),
+        (image, grey, tiny_image_model, "rows", "from 1 channel to 3"),
+        (audio, stereo, tiny_model, "low", "from 2 channels to 1"),
+        (video, film, tiny_video_model, "down", "from 1 channel to 3"),
+    ]
+    for verbs, item, model, label, told in cases:
+        with pytest.warns(UserWarning, match=f"^edit: the item is brought {told}, as the model makes them$") as warned:
+            (made,) = verbs.edit(item, str(model), strength=0.5, label=label)
+        assert len(warned) == 1
+        assert f"{made.channels}" == told[-1]
+    image.edit(colours, str(tiny_image_model), strength=0.5, label="rows")  # where a warning would be an error
+    with pytest.warns(UserWarning, match="from 1 channel to 3"):
+        image.edit(colours, str(tiny_image_model), between=grey)
+
+
+def test_masks_in_files_are_items_or_pictures_for_all_frames(tiny_video_model, film, tmp_path):
+    drawn = torch.zeros(1, 16, 16)
+    drawn[:, 4:9, 2:7] = 1
+    Image(drawn).save("mask.png")
+    Video(drawn.expand(6, 1, 16, 16) * torch.tensor([0, 0, 1, 1, 0, 0.0]).reshape(6, 1, 1, 1), 8.0).save("mask.frames")
+    for mask, frames in (("mask.png", range(6)), ("mask.frames", (2, 3))):
+        (made,) = video.edit(film, str(tiny_video_model), mask=mask, label="down")
+        inside = torch.zeros(6, 1, 16, 16, dtype=torch.bool)
+        for number in frames:
+            inside[number] = drawn > 0
+        inside = inside.expand(-1, 3, -1, -1)
+        assert torch.equal(made.frames[~inside], film.frames[~inside])
+        assert (made.frames[inside] != film.frames[inside]).float().mean() > 0.9
+    Path("mask.wav").write_bytes(b"RIFF and so on")
+    with pytest.raises(MediaError, match=r"mask\.wav"):
+        video.edit(film, str(tiny_video_model), mask="mask.wav", label="down")
+
+
 def test_more_chances_cost_more(tiny_model, tone):
     plain, often = (
         audio.edit(tone, str(tiny_model), mask="0.02:0.04", label="low", resample=times)[0] for times in (1, 3)

@@ -53,6 +53,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+def test_training_says_what_the_stage_is_for(large, tmp_path, capsys):
+    data, recipe = str(large.parent / "tones"), str(large.parent / "recipe.toml")
+    assert main(["train", recipe, "--data", data, "-o", str(tmp_path / "run"), "--set", "training.steps=1"]) == 0
+    told = capsys.readouterr().out
+    assert told == f"model folder: {tmp_path / 'run'}  (noiseform upscale audio INPUT --pipeline {tmp_path / 'run'})\n"
+
+
 @pytest.fixture
 def registry(tmp_path: Path, tiny_model: Path, large: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a registry file with a cascade of three stages, which is that of this process, and the current folder."""

@@ -139,6 +139,20 @@ def test_another_rate_is_resampled_first():
     torch.testing.assert_close(made.media[0, 0, 50:-50], expected[50:-50], atol=0.02, rtol=0)
 
 
+def test_a_film_whose_frames_become_larger_keeps_their_rate():
+    low = replace(FILM, shape=(3, 9, 6, 7), rates=(25.0, None, None))
+    given = torch.rand(2, *low.shape)
+    larger = stage(FILM, factor=[1, 2, 2], consistent=False)
+    assert made_from(larger, low, where="test") == replace(FILM, shape=(3, 9, 12, 14), rates=(25.0, None, None))
+    running = Showing(larger, "video")
+    made = enlarged(running, Result(low, lambda: given), [{}] * 2)
+    assert made.spec.rates[0] == 25
+    expected = torch.stack([resampled(one.transpose(0, 1), 12, 14).transpose(0, 1) for one in given]).clamp(0, 1)
+    torch.testing.assert_close(made.media, expected, atol=2e-5, rtol=0)
+    quicker = stage(FILM, factor=[2, 1, 1])
+    assert made_from(quicker, low, where="test").rates[0] == FILM.rates[0]  # it has learnt what lies between at that
+
+
 @pytest.mark.parametrize("layout", ["channels", "axis"])
 def test_a_vocoder_is_handed_the_latent_and_nothing_is_decoded(layout):
     mel = {"use": "mel", "bins": 8, "hop": 16, "window": 64, "layout": layout}

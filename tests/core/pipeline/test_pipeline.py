@@ -12,8 +12,8 @@ import pytest
 import torch
 from noiseform import audio
 from noiseform.core.errors import CheckpointError, ConfigError, NoiseformError, PluginError, ResourceError
-from noiseform.core.pipeline.changes import Changes
 from noiseform.core.pipeline.loading import load_pipeline
+from noiseform.core.pipeline.overrides import Overrides
 from noiseform.core.registration.registry import current, load_registry, using_registry
 from noiseform.modalities.audio.clip import Audio
 
@@ -303,7 +303,7 @@ def test_part_that_is_not_installed_is_told(tiny_model, tmp_path):
     manifest["parts"][0] = {**manifest["parts"][1], "version": "0.0.1"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.warns(UserWarning, match="made with noiseform 0.0.1, installed is"):
-        load_pipeline(str(folder), "audio", changes=Changes(steps=2))
+        load_pipeline(str(folder), "audio", overrides=Overrides(steps=2))
 
 
 def test_model_of_another_modality_is_told(tiny_model):

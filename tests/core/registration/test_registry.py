@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from pathlib import Path
 
@@ -295,6 +296,30 @@ def test_settings_apply_to_copies():
         apply_settings(table, ["stages.bsae.steps=2"])
     with pytest.raises(ConfigError, match="lies in 1"):
         apply_settings(table, ["x.y=2"])
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (
+            "stages.0.conditioners.low-res.level",
+            "conditioners has no element 'low-res'; name one by its number: 0 (text), 1 (low-res)",
+        ),
+        ("stages.0.network.channels.two", "channels has no element 'two'; name one by its number: 0, 1$"),
+        ("stages.0.network.channels.2", "channels has no element '2'; name one by its number: 0, 1$"),
+        ("stages.1.conditioners.0.level", "conditioners has no element '0'; there is none; set all of them, as a list"),
+        ("stages.large.steps", "stages has no element 'large'; known: base, twice$"),
+        ("stages.7.steps", "stages has no element '7'; known: base, twice$"),
+    ],
+)
+def test_a_wrong_element_of_a_list_is_told_with_what_can_be_written(path, told):
+    conditioners = [{"use": "text"}, {"use": "low-res"}]
+    stages = [
+        {"network": {"channels": [8, 16]}, "conditioners": conditioners},
+        {"name": "twice", "conditioners": []},
+    ]
+    with pytest.raises(ConfigError, match=re.escape(told.removesuffix("$")) + ("$" if told.endswith("$") else "")):
+        apply_settings({"stages": stages}, [f"{path}=0.1"])
 
 
 def test_registry_of_the_process_can_be_chosen(file):

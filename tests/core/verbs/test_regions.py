@@ -20,7 +20,7 @@ def nothing_to_read(path: str) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("text", "first", "last"),
-    [("0.2:0.4", 20, 40), (":0.05", 0, 5), ("0.95:", 95, 100), ("0.5:9", 50, 100), (".1:1.", 10, 100)],
+    [("0.2:0.4", 20, 40), (":0.05", 0, 5), ("0.95:", 95, 100), (".1:1.", 10, 100), ("0.5:1.004", 50, 100)],
 )
 def test_range_of_sound(text, first, last):
     mask = mask_of(text, SOUND, nothing_to_read)
@@ -34,10 +34,26 @@ def test_range_of_film_is_of_whole_frames():
 
 @pytest.mark.parametrize("spec", [PICTURE, FILM])
 def test_box_is_left_top_right_bottom(spec):
-    mask = mask_of("1,2,4,99", spec, nothing_to_read)
+    mask = mask_of("1,2,4,6", spec, nothing_to_read)
     expected = torch.zeros(6, 8, dtype=torch.bool)
     expected[2:6, 1:4] = True
     assert torch.equal(mask, expected.expand(spec.shape[1:]))
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "inside", "told"),
+    [
+        ("0.5:9", SOUND, "0.5:", "mask: 0.5:9: it ends at 9 s, the item at 1 s; what lies beyond is left out"),
+        ("1:2.5", FILM, "1:", "it ends at 2.5 s, the item at 2 s"),
+        ("1,2,4,99", PICTURE, "1,2,4,6", "it ends at 4, 99, the item at 8, 6"),
+        ("1,2,9,6", FILM, "1,2,8,6", "it ends at 9, 6, the item at 8, 6"),
+    ],
+)
+def test_what_reaches_beyond_the_end_is_told_of(text, spec, inside, told):
+    with pytest.warns(UserWarning, match=told) as warned:
+        mask = mask_of(text, spec, nothing_to_read)
+    assert len(warned) == 1
+    assert torch.equal(mask, mask_of(inside, spec, nothing_to_read))
 
 
 def test_several_count_together():

@@ -44,7 +44,7 @@ def noiseform_codecs():
 
 @hookimpl
 def noiseform_conditioners():
-    return {"words": "noiseform_outsider.conditioner:Words"}
+    return {"words": "noiseform_outsider.conditioner:Words", "rough": "noiseform_outsider.rough:Rough"}
 
 
 @hookimpl

@@ -15,7 +15,7 @@ from noiseform.core.pipeline.context import CONTEXT
 from noiseform.core.pipeline.running import Running
 from noiseform.core.pipeline.stage import Stage, build_stage
 from noiseform.core.registration.config import ExtendConfig, StageConfig, checked
-from noiseform.core.verbs.editing import Edit, blended, edited, windows_of
+from noiseform.core.verbs.stage_edit import Edit, blended, edited, windows_of
 from torch import Tensor
 
 SOUND = MediaSpec((1, 64), (64.0,), -1.0, 1.0)

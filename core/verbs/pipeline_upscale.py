@@ -1,4 +1,4 @@
-"""Items that are there, made larger by a pipeline."""
+"""Items that are there, made larger by the stages of a pipeline that can."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..pipeline.made import Made, Planned, told_of_sources
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.running import Result
 
-__all__ = ["enlarge", "enlarging"]
+__all__ = ["planned_upscale", "refuse_wishes", "upscale"]
 
 
-def enlarging(pipeline: Pipeline, spec: MediaSpec, factor: int | None = None) -> tuple[Planned, ...]:
+def planned_upscale(pipeline: Pipeline, spec: MediaSpec, factor: int | None = None) -> tuple[Planned, ...]:
     """Return which stages make an item larger, one after the other, and what they make of it.
 
     Args:
@@ -54,14 +54,16 @@ def enlarging(pipeline: Pipeline, spec: MediaSpec, factor: int | None = None) ->
     for again in range(rounds):
         for number, spec in zip(numbers, pipeline.specs_from(spec, stages), strict=True):  # noqa: B020
             windows = len(tiles_of(pipeline.stages[number], spec))
-            planned.append(Planned(number, number + again * len(pipeline.stages), windows, spec))
+            turn = again + 1 if rounds > 1 else 0
+            planned.append(Planned(number, number + again * len(pipeline.stages), windows, spec, turn))
     return tuple(planned)
 
 
 def _acceptable(pipeline: Pipeline, spec: MediaSpec) -> MediaSpec:
     """Return what is to be made larger, refused where it is larger already than what is made."""
-    for had, made in zip(spec.rates, pipeline.stages[-1].media.rates, strict=True):
-        if had and made and had > made:
+    takens = [taken for taken in map(source_of, pipeline.stages) if taken is not None]
+    for axis, (had, made) in enumerate(zip(spec.rates, pipeline.stages[-1].media.rates, strict=True)):
+        if had and made and had > made and not all(taken.free[axis] for taken in takens):
             raise ConfigError(
                 f"{pipeline.where}: it makes {made:g} a second, and the item has {had:g} already; use another pipeline"
             )
@@ -69,9 +71,10 @@ def _acceptable(pipeline: Pipeline, spec: MediaSpec) -> MediaSpec:
     return spec
 
 
-def _refuse_wishes(pipeline: Pipeline, planned: Sequence[Planned], condition: Mapping[str, object]) -> None:
-    """Raise ConfigError for a wish that none of the stages that run takes."""
-    conditioners = [one for plan in planned for one in pipeline.stages[plan.number].model.conditioners]
+def refuse_wishes(pipeline: Pipeline, condition: Mapping[str, object]) -> None:
+    """Raise ConfigError for a wish that none of the stages takes which make something larger."""
+    larger = [stage for stage in pipeline.stages if source_of(stage) is not None]
+    conditioners = [one for stage in larger for one in stage.model.conditioners]
     known = {name for one in conditioners for name in getattr(one, "names", ())}
     taken = {key for one in conditioners for key in getattr(one, "takes", ())}
     for key, value in condition.items():
@@ -82,7 +85,7 @@ def _refuse_wishes(pipeline: Pipeline, planned: Sequence[Planned], condition: Ma
             raise ConfigError(f"{wish}: what makes larger here takes no such {wish}; leave it out")
 
 
-def enlarge(
+def upscale(
     pipeline: Pipeline,
     media: Tensor,
     spec: MediaSpec,
@@ -99,14 +102,15 @@ def enlarge(
         spec: its shape and rates.
         condition: what the item is, as for ``Pipeline.make``.
         seed: of what is new.
-        factor: see :func:`enlarging`.
+        factor: see :func:`planned_upscale`.
         observers: as for ``Pipeline.make``.
 
     Raises: what ``Pipeline.make`` raises, and ConfigError where no stage takes such an item.
     """
-    planned = enlarging(pipeline, spec, factor)
-    _refuse_wishes(pipeline, planned, condition)
-    for had, taken in zip(spec.rates, pipeline.takes.rates, strict=True):
+    planned = planned_upscale(pipeline, spec, factor)
+    first = source_of(pipeline.stages[planned[0].number])
+    assert first is not None, "what makes something larger has a source"
+    for had, taken in zip(spec.rates, first.rates(spec), strict=True):
         if had and taken and had > taken:
             warnings.warn(
                 f"upscale: the item is brought from {had:g} to {taken:g} a second first; the rest is made anew",

@@ -1,4 +1,4 @@
-"""Items that are there, edited by a pipeline, and what lies between two of them."""
+"""Items that are there, edited by all stages of a pipeline, and what lies between two of them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..pipeline.made import Made, Planned, digest, told_of_sources
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.running import Conditions, Result, Running
 from ..pipeline.stage import Stage
-from .editing import Edit, blended, edited, windows_of
 from .mixing import mixture
+from .stage_edit import Edit, blended, edited, windows_of
 
-__all__ = ["edit", "editing", "mix"]
+__all__ = ["edit", "mix", "planned_edit"]
 
 
 def edit(
@@ -48,7 +48,7 @@ def edit(
 
     Raises: what ``Pipeline.make`` raises.
     """
-    stage, planned = editing(pipeline, spec, change)
+    stage, planned = planned_edit(pipeline, spec, change)
     refuse_too_much(planned[-1].spec.shape, stage.latent_shape, 1, "edit")
     last = planned[-1].spec
     wish = {"mask": digest(change.mask), "strength": change.strength, "resample": change.times}
@@ -74,7 +74,7 @@ def edit(
         yield from pipeline.run([condition], (key,), observers, begun, planned, "edit", told, finished)
 
 
-def editing(pipeline: Pipeline, spec: MediaSpec, change: Edit) -> tuple[Stage, tuple[Planned, ...]]:
+def planned_edit(pipeline: Pipeline, spec: MediaSpec, change: Edit) -> tuple[Stage, tuple[Planned, ...]]:
     """Return the stage that edits, and which stages run for an item."""
     stage = pipeline.stages[0]
     begun = Planned(0, 0, windows_of(stage, change, pipeline.config.extend, spec, where=pipeline.where), spec)

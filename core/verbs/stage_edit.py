@@ -1,4 +1,4 @@
-"""Items changed by a model: made anew where a mask says so, or as a whole from a noisy form of themselves."""
+"""Items edited by one stage: made anew where a mask says so, or as a whole from a noisy form of themselves."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from ..registration.settings import parse_setting
 from .modality import Modality
 from .source import SOURCE
 
-__all__ = ["Changes"]
+__all__ = ["Overrides", "takes_source"]
 
 
 @dataclass(frozen=True)
-class Changes:
+class Overrides:
     """What a user wants otherwise than the pipeline has it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Changes:
         """
         first = 0
         if enlarging:
-            sources = [_takes_source(stage) for stage in config.stages]
+            sources = [takes_source(stage) for stage in config.stages]
             first = sources.index(True) if True in sources else 0
         stages = [self.of_stage(one) if number == first else one for number, one in enumerate(config.stages)]
         return config.model_copy(update={"stages": stages})
@@ -97,7 +97,7 @@ class Changes:
         return {path[-2] if path[-1] == "use" and len(path) > 1 else path[-1] for path in paths}
 
 
-def _takes_source(stage: StageConfig) -> bool:
+def takes_source(stage: StageConfig) -> bool:
     """Return whether a stage goes on from what is there."""
     parts = (find("conditioner", one.use, owners=one.owners) for one in stage.conditioners)
     return any(SOURCE in getattr(part.load(), "takes", ()) for part in parts)

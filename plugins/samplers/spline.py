@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
@@ -36,13 +36,13 @@ class _Known(NamedTuple):
     def joined_by(self, angle: float, x0: Tensor) -> _Known:
         return _Known(self.start, (*self.angles, angle), (*self.x0, x0), (*self.settled, 0.0), (*self.applied, 0.0))
 
-    def integrated(self, end: float, memory: int) -> tuple[_Known, tuple[float, ...]]:
+    def integrated(self, end: float, memory: int, integrations: int) -> tuple[_Known, tuple[float, ...]]:
         """Return this with the integral up to ``end``, and by how much the weight of each x0 changes for it."""
         start, angles, settled = self.start, self.angles, self.settled
         if len(angles) > memory:  # the oldest goes: the first piece stays as it was known before the newest came
-            share = weights(angles[:-1], start, angles[1])
+            share = weights(angles[:-1], start, angles[1], integrations)
             start, settled = angles[1], tuple(map(sum, zip(settled, (*share, 0.0), strict=True)))
-        curve = weights(angles[-memory:], start, end)
+        curve = weights(angles[-memory:], start, end, integrations)
         open_part = (0.0,) * (len(angles) - len(curve)) + curve
         applied = tuple(map(sum, zip(settled, open_part, strict=True)))
         changes = tuple(now - before for now, before in zip(applied, self.applied, strict=True))
@@ -66,16 +66,22 @@ class Spline:
         late: where the first x is nothing but noise, the share of the first step by which the network is asked late.
             At t = 1 it can but say the mean of the data; a little later it sees what x will become, while x, but for
             its scale, has hardly moved.
+        integrations: how smooth x0 is taken to be: 2 for a quintic spline, 1 for a cubic one, of order 2, which suits
+            rough networks better.
         sigma_data: standard deviation of the data, which the angle ``atan(sigma / (sigma_data * alpha))`` is about.
     """
 
     memory: Annotated[int, Ge(1), Le(64)] = 4
     late: Annotated[float, Ge(0), Lt(1)] = 0.3
+    integrations: Literal[1, 2] = 2
     sigma_data: Annotated[float, Gt(0)] = 1.0
 
-    order = 3
     stochastic = False
     nfe_per_step = 1
+
+    @property
+    def order(self) -> int:
+        return self.integrations + 1
 
     def init(self, x: Tensor) -> None:
         return None
@@ -93,12 +99,12 @@ class Spline:
             asked, x0 = begun, denoise(x, here)
         known = known.joined_by(asked, x0)
         if next.sigma == 0:
-            *others, newest = weights(known.angles[-self.memory :], known.start, end)
+            *others, newest = weights(known.angles[-self.memory :], known.start, end, self.integrations)
             there = x0 * (next.alpha * newest)
             for weight, one in zip(others, known.x0[-len(others) - 1 : -1], strict=True):
                 there.add_(one, alpha=next.alpha * weight)
             return there, known
-        known, changes = known.integrated(end, self.memory)
+        known, changes = known.integrated(end, self.memory, self.integrations)
         there = x * (next.sigma / here.sigma)
         for change, one in zip(changes, known.x0, strict=True):
             there.add_(one, alpha=next.sigma * change / self.sigma_data)

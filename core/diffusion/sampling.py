@@ -21,7 +21,7 @@ from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .transition import Variance
 
-__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "StepNoise", "levels_from", "sample"]
+__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "StepNoise", "levels_from", "part", "sample"]
 
 Denoise = Callable[[Tensor, Level[float]], Tensor]
 """``(x_t, level) -> x0``. One of a model that learns the variance has ``variance(here, next)`` as well: that of x at
@@ -149,9 +149,9 @@ def sample(
         >>> x0 = sample(mixture, process="vp-linear", sampler=build("sampler", "ddim", eta=0.5), grid="log-snr",
         ...             steps=20, shape=(1,), seeds=[0, 1, 2])
     """
-    levels = levels_from(_part("process", process), _part("grid", grid), steps, start)
+    levels = levels_from(part("process", process), part("grid", grid), steps, start)
     steps = len(levels) - 1
-    method: Sampler = _part("sampler", sampler)
+    method: Sampler = part("sampler", sampler)
     draws = Draws()
     if x is None:
         if shape is None or seeds is None:
@@ -195,12 +195,12 @@ def sample(
     return x
 
 
-def _part(kind: str, given: Any) -> Any:
-    """Return a part that is given as itself or by its name."""
+def part(kind: str, given: Any, **params: object) -> Any:
+    """Return a part that is given as itself, or by its name with its parameters."""
     if isinstance(given, str):
         from ..registration.build import build  # the loop itself needs no registry
 
-        return build(kind, given)
+        return build(kind, given, **params)
     missing = [name for name in kind_of(kind).contract if not hasattr(given, name)]
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")

@@ -21,6 +21,7 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 if TYPE_CHECKING:
     from .core.diffusion.level import Level as Level
     from .core.diffusion.mixture import GaussianMixture as GaussianMixture
+    from .core.diffusion.optimal import optimal_grid as optimal_grid
     from .core.diffusion.sampling import sample as sample
     from .core.errors import CheckpointError as CheckpointError
     from .core.errors import ConfigError as ConfigError
@@ -54,6 +55,7 @@ _LAZY = {
     "build": ".core.registration.build:build",
     "hookimpl": ".core.hookspecs:hookimpl",
     "image": ".modalities.image",
+    "optimal_grid": ".core.diffusion.optimal:optimal_grid",
     "sample": ".core.diffusion.sampling:sample",
     "video": ".modalities.video",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "build",
     "hookimpl",
     "image",
+    "optimal_grid",
     "sample",
     "video",
 ]

@@ -37,6 +37,7 @@ COMMANDS = {
         ("train", "train:train", "Train a model as a recipe says."),
         ("replay", "replay:replay", "Make a file again from the record inside it, and compare."),
         ("convert", "convert:convert", "Make a model folder of a model in another layout."),
+        ("grid", "grid:grid", "Compute the best times of few steps for a model."),
         ("list", "listing:list_parts", "List the parts that plugins provide."),
         ("show", "show:show", "Show a part: its parameters, its source, an example."),
         ("compat", "compat:compat", "Say which parts work together."),

@@ -7,29 +7,35 @@ from collections.abc import Callable, Sequence
 
 __all__ = ["descended"]
 
-_ROUNDS = 6  # by taste: by then steps are a sixteenth of the first
 _WIDEST = 2.0  # a parabola is trusted this many steps beyond its points
 
 
 def descended(
-    value: Callable[[tuple[float, ...]], float], start: Sequence[float], best: float, step: float, *, gain: float = 1e-3
+    value: Callable[[tuple[float, ...]], float],
+    start: Sequence[float],
+    best: float,
+    step: float,
+    *,
+    rounds: int = 4,
+    gain: float = 1e-3,
 ) -> tuple[tuple[float, ...], float]:
     """Return a point of small value, and its value: coordinate by coordinate to the bottom of a parabola.
 
     Each coordinate is tried a step forth and a step back, and where the parabola through the three values has its
-    bottom; its step is halved where that lies within. It ends after six rounds, or with one that gained next to nothing
-    at steps that were halved already.
+    bottom; its step is halved where that lies within. It ends after some rounds, or with one that gained next to
+    nothing at steps that are a quarter of the first.
 
     Args:
         value: of a point; infinite where it is none.
         start: the first point.
         best: its value.
         step: the first step, of every coordinate.
+        rounds: most rounds over all coordinates.
         gain: smallest gain that is worth a move, well above what rounding does to a value.
     """
     here = tuple(start)
     steps = [step] * len(here)
-    for number in range(_ROUNDS):
+    for _ in range(rounds):
         before = best
         for axis, width in enumerate(steps):
 
@@ -50,7 +56,7 @@ def descended(
                 by = 0.0
             if abs(by) <= width:
                 steps[axis] = width / 2
-        if number and best > before - gain:
+        if best > before - gain and max(steps) <= step / 4:
             break
     return here, best
 

@@ -25,10 +25,11 @@ _GRIDS: tuple[tuple[str, dict[str, float]], ...] = (
 )
 """Where the search may begin."""
 
-_WAVES = (4, 11)
-"""How many cosines bend the gaps: first few, which learn little by heart; then up to 12 steps each by itself."""
+_WAVES = ((4, 0.5), (11, 0.1))
+"""How many cosines bend the gaps, and by how much at first: few, which learn little by heart; then, of up to 12 steps,
+each by itself."""
 
-_RUNS = 80  # by taste: nine to begin with, and five or six rounds over four cosines
+_RUNS = 120  # by taste: nine to begin with, three rounds over 4 cosines, two or three over 11
 _FINE, _FINER = 100, 6  # steps of a fine run: at least, and for each of the candidates'; of order 3, 6 is 1/200
 
 
@@ -78,7 +79,7 @@ def optimal_grid(
         dtype: of the items.
         device: likewise.
         power: by what power of their distance the runs count, see :class:`Trial`.
-        calls: most calls of the denoiser for each number of steps, beside the fine runs'; those of 80 runs if omitted.
+        calls: most calls of the denoiser for each number of steps, beside the fine runs'; those of 120 runs if omitted.
 
     Raises:
         ConfigError: the sampler adds noise, or an argument is out of bounds.
@@ -159,9 +160,7 @@ class Trial:
         self._keys, self._power, self.calls = keys_of(seeds), power, 0
         if len(self._keys) < 2:
             raise ConfigError("optimal times: seeds: expected at least two, one to choose by and one to check by")
-        (first,) = levels_at(self._process, torch.ones(1, dtype=torch.float64))
-        drawn = Draws().normal(self._keys, shape, purpose="prior", dtype=dtype, device=device)
-        self._start = drawn * first.sigma
+        self._noise = Draws().normal(self._keys, shape, purpose="prior", dtype=dtype, device=device)
         fine = part("grid", "angle", power=1.5).times(self._process, max(_FINE, _FINER * steps))
         self._end = self._run(part("sampler", "spline"), fine)
         self.spread = self._end.double().square().mean().sqrt().item()
@@ -172,29 +171,46 @@ class Trial:
         Args:
             steps: how many, at least 2.
             than: the grid that they are to replace; its own are returned where nothing better is found.
-            calls: most calls of the denoiser; those of 80 runs if omitted.
+            calls: most calls of the denoiser; those of 120 runs if omitted.
         """
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
             raise ConfigError(f"optimal times: steps: expected a whole number from 2, got {steps!r}")
         return _Search(self, steps, part("grid", than), calls).found()
 
-    def angles(self, grid: Grid, steps: int) -> Tensor:
-        """Return ``atan(sigma / alpha)`` at the times of a grid (steps + 1,)."""
-        times = grid.times(self._process, steps)
+    def distance(self, grid: Grid, steps: int, sampler: Sampler) -> float:
+        """Return the mean distance, on some grid by some sampler, of the runs that have no part in choosing."""
+        return self.checked(self.errors(self.times(grid, steps), sampler))
+
+    def times(self, grid: Grid, steps: int) -> Tensor:
+        """Return the times of a grid (steps + 1,)."""
+        return grid.times(self._process, steps)
+
+    def angles(self, times: Tensor) -> Tensor:
+        """Return ``atan(sigma / alpha)`` at times (steps + 1,)."""
         return torch.atan2(self._process.sigma(times), self._process.alpha(times))
 
-    def errors(self, theta: Tensor) -> Tensor:
-        """Return how far from its fine run each run ends on a grid of these angles (runs,); infinity where it fails."""
-        times = self._process.t_of_log_snr(-2 * torch.log(torch.tan(theta)))
-        times[0], times[-1] = 1.0, 0.0
+    def times_at(self, theta: Tensor) -> Tensor:
+        """Return the times of angles (steps + 1,), the first of them 1 and the last 0."""
+        times = self._process.t_of_log_snr(-2 * torch.log(torch.tan(theta[1:-1])))
+        return torch.cat([times.new_ones(1), times, times.new_zeros(1)])
+
+    def errors(self, times: Tensor, sampler: Sampler | None = None) -> Tensor:
+        """Return how far from its fine run each run ends on a grid of these times (runs,); infinity where it fails."""
         try:
-            reached = self._run(self._sampler, times)
+            reached = self._run(sampler or self._sampler, times)
         except NumericError:
             return torch.full((len(self._keys),), math.inf, dtype=torch.float64)
         return (reached - self._end).double().flatten(1).square().mean(1).sqrt()
 
-    def mean(self, errors: Tensor) -> float:
-        """Return the mean by which grids are compared."""
+    def chosen(self, errors: Tensor) -> float:
+        """Return the mean of the runs that choose."""
+        return self._mean(errors[::2])
+
+    def checked(self, errors: Tensor) -> float:
+        """Return the mean of the runs that check."""
+        return self._mean(errors[1::2])
+
+    def _mean(self, errors: Tensor) -> float:
         return float(errors.pow(self._power).mean() ** (1 / self._power))
 
     @property
@@ -205,16 +221,18 @@ class Trial:
 
     @property
     def nfe_per_step(self) -> int:
+        """Most calls of the denoiser in a step."""
         return self._sampler.nfe_per_step
 
     def _run(self, sampler: Sampler, times: Tensor) -> Tensor:
+        (first,) = levels_at(self._process, times[:1])
         return sample(
             self._counted,
             process=self._process,
             sampler=sampler,
             grid=_Times(times),
             steps=len(times) - 1,
-            x=self._start,
+            x=first.sigma * self._noise,
             seeds=self._keys,
         )
 
@@ -234,43 +252,59 @@ class _Search:
 
     def found(self) -> Found:
         trial, steps = self._trial, self._steps
-        before = trial.angles(self._than, steps)
-        replaced = trial.errors(before)
-        bases = [(self._chosen(replaced), before)]
+        usual = trial.times(self._than, steps)
+        replaced = trial.errors(usual)
+        before = trial.checked(replaced)
+        bases, checked = list[tuple[float, Tensor]](), list[tuple[float, Tensor]]()
+        if usual[0] == 1 and usual[-1] == 0:  # as all grids do but some that thin out a table
+            theta = trial.angles(usual)
+            bases.append((self._log(replaced), theta))
+            checked.append((before, theta))
         for name, params in _GRIDS:
-            theta = trial.angles(part("grid", name, **params), steps)
+            theta = trial.angles(trial.times(part("grid", name, **params), steps))
             bases.append((self._value(theta), theta))
-        value, base = min(bases, key=lambda one: one[0])
-        candidates, bend = [base], tuple[float, ...]()
-        for waves in _WAVES:
-            more = min(waves, steps - 1) - len(bend)
-            if more > 0 and math.isfinite(value):
-                start = (*bend, *(0.0,) * more)
-                bend, value = descended(lambda these: self._value(self._bent(base, these)), start, value, 0.5)
-                candidates.append(self._bent(base, bend))
-        checked = [(self._checked(replaced), before)]
-        checked += [(self._checked(trial.errors(theta)), theta) for theta in candidates]
-        after, theta = min(checked, key=lambda one: one[0])
-        nsr = tuple(torch.tan(theta[1:-1]).tolist())
-        return Found(steps, nsr, checked[0][0], after, trial.calls - self._begun)
+        value, base = min(bases, key=_first)
+        bend = tuple[float, ...]()
+        for waves, width in ((0, 0.0), *_WAVES):
+            if waves and math.isfinite(value):
+                start = (*bend, *(0.0,) * (min(waves, steps - 1) - len(bend)))
+                bend, value = descended(lambda these: self._value(self._bent(base, these)), start, value, width)
+            theta = self._bent(base, bend)
+            checked.append((trial.checked(trial.errors(trial.times_at(theta))), theta))
+        after, theta = min(checked, key=_first)
+        return Found(steps, tuple(torch.tan(theta[1:-1]).tolist()), before, after, trial.calls - self._begun)
 
     def _value(self, theta: Tensor) -> float:
         """Return the logarithm of the error of a candidate; infinity once the calls are used up."""
-        if self._trial.calls - self._begun + (1 + len(_WAVES)) * self._run >= self._most:
+        kept = (1 + len(_WAVES)) * self._run  # for the check at the end
+        if self._trial.calls - self._begun + self._run + kept > self._most:
             return math.inf
-        return self._chosen(self._trial.errors(theta))
+        return self._log(self._trial.errors(self._trial.times_at(theta)))
 
-    def _chosen(self, errors: Tensor) -> float:
-        return math.log(max(self._trial.mean(errors[::2]), 1e-300))
-
-    def _checked(self, errors: Tensor) -> float:
-        return self._trial.mean(errors[1::2])
+    def _log(self, errors: Tensor) -> float:
+        return math.log(max(self._trial.chosen(errors), 1e-300))
 
     def _bent(self, theta: Tensor, bend: tuple[float, ...]) -> Tensor:
         """Return angles whose gaps are ``exp(sum_k bend_k cos(pi k u))`` times as wide, made to fill what they did."""
+        if not bend:
+            return theta
         u = (torch.arange(self._steps, dtype=torch.float64) + 0.5) / self._steps
         waves = torch.stack([torch.cos(math.pi * k * u) for k in range(1, 1 + len(bend))])
         gaps = -theta.diff() * torch.exp(torch.tensor(bend, dtype=torch.float64) @ waves)
         whole, last = theta[0], max(gaps[-1] / gaps.sum(), self._trial.lowest / theta[0])
         share = torch.cumsum(gaps[:-1], 0) * ((1 - last) / gaps[:-1].sum())
         return torch.cat([theta[:1], whole * (1 - share), theta[-1:]])
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Times as a grid."""
+
+    given: Tensor
+
+    def times(self, process: Process, steps: int) -> Tensor:
+        return self.given
+
+
+def _first(one: tuple[float, Tensor]) -> float:
+    return one[0]

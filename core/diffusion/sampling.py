@@ -21,7 +21,18 @@ from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .transition import Variance
 
-__all__ = ["Denoise", "Grid", "Noise", "Observer", "Sampler", "SamplingStep", "StepNoise", "levels_from", "part", "sample"]
+__all__ = [
+    "Denoise",
+    "Grid",
+    "Noise",
+    "Observer",
+    "Sampler",
+    "SamplingStep",
+    "StepNoise",
+    "levels_from",
+    "part",
+    "sample",
+]
 
 Denoise = Callable[[Tensor, Level[float]], Tensor]
 """``(x_t, level) -> x0``. One of a model that learns the variance has ``variance(here, next)`` as well: that of x at

@@ -34,7 +34,7 @@ from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
 from .stage import Stage, build_stage
 from .trained import of_owners, refuse_untrained
 
-__all__ = ["load_pipeline"]
+__all__ = ["described", "load_pipeline"]
 
 
 def load_pipeline(
@@ -125,6 +125,20 @@ def load_pipeline(
     if compiler is not None:
         stages = [replace(stage, compiled=compiler.of(stage.model.network)) for stage in stages]
     return Pipeline(name, config, kind, tuple(stages), digests, device, dtype, compiler)
+
+
+def described(wanted: str) -> tuple[PipelineConfig, dict[str, Path]]:
+    """Return the configuration of a pipeline and the model folder of each of its stages, without loading any weights.
+
+    Args:
+        wanted: its name in the registry, or the path of a model folder.
+
+    Raises:
+        ConfigError: there is no such pipeline.
+        CheckpointError: the folder is damaged.
+    """
+    _, config, folders, _ = _found(wanted, "", Changes(), False)
+    return config, folders
 
 
 @dataclass(frozen=True)

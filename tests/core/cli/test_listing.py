@@ -22,6 +22,11 @@ COMMAND_LINE = {
     "upscale": None,
     "train": None,
     "convert": ["SOURCE", "OUT", "--overwrite", "--allow-pickle", "--quiet"],
+    "grid": [
+        *("PIPELINE", "OUT", "--steps", "--sampler", "--stage"),
+        *("--label", "--prompt", "--negative-label", "--negative-prompt"),
+        *("--trials", "--seed", "--batch-size", "--device", "--overwrite", "--quiet"),
+    ],
     "replay": None,
     "list": ["KIND", "--json"],
     "show": ["KIND/NAME", "--json"],

@@ -171,7 +171,7 @@ class Trial:
         Args:
             steps: how many, at least 2.
             than: the grid that they are to replace; its own are returned where nothing better is found.
-            calls: most calls of the denoiser; those of 120 runs if omitted.
+            calls: most calls of the denoiser, of which four runs are made in any case; those of 120 runs if omitted.
         """
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
             raise ConfigError(f"optimal times: steps: expected a whole number from 2, got {steps!r}")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -162,10 +163,9 @@ def _trial(
 
 
 def _cycled(pipeline: Pipeline, item: int) -> dict[str, object]:
-    """Return labels for an item: of each conditioner that knows some the next one."""
-    names = [
-        tuple(one.names) for stage in pipeline.stages for one in stage.model.conditioners if getattr(one, "names", ())
-    ]
+    """Return labels for an item: of each conditioner of the first stage that knows some the next one."""
+    conditioners = pipeline.stages[0].model.conditioners
+    names = [tuple(one.names) for one in conditioners if getattr(one, "names", ())]
     return {"labels": tuple(dict.fromkeys(known[item % len(known)] for known in names))}
 
 
@@ -202,7 +202,7 @@ def _write(
     replaced: bool,
 ) -> None:
     """Write a model folder with the weights of all stages, wherever they were."""
-    away = {"weights": True, "stages": {"__all__": {"weights"}}}
+    away: Any = {"weights": True, "stages": {"__all__": {"weights"}}}
     table = config.model_dump(exclude_none=True, exclude=away)
     weights: dict[str, Mapping[str, Tensor]] = {}
     trained: dict[str, object] = {}

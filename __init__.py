@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .core.diffusion.level import Level as Level
     from .core.diffusion.likelihood import log_likelihood as log_likelihood
     from .core.diffusion.mixture import GaussianMixture as GaussianMixture
+    from .core.diffusion.optimal import optimal_grid as optimal_grid
     from .core.diffusion.sampling import sample as sample
     from .core.errors import CheckpointError as CheckpointError
     from .core.errors import ConfigError as ConfigError
@@ -56,6 +57,7 @@ _LAZY = {
     "hookimpl": ".core.hookspecs:hookimpl",
     "image": ".modalities.image",
     "log_likelihood": ".core.diffusion.likelihood:log_likelihood",
+    "optimal_grid": ".core.diffusion.optimal:optimal_grid",
     "sample": ".core.diffusion.sampling:sample",
     "video": ".modalities.video",
 }
@@ -77,6 +79,7 @@ __all__ = [
     "hookimpl",
     "image",
     "log_likelihood",
+    "optimal_grid",
     "sample",
     "video",
 ]

@@ -58,6 +58,7 @@ def evaluate(
     from ..pipeline.evaluation import evaluated, real_items
     from ..pipeline.loading import described
     from ..registration.config import checked
+    from ..storage.model_folder import read_model_folder
     from ..verbs.loader import Loader
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
@@ -65,7 +66,9 @@ def evaluate(
         if not 1 <= number <= MAX_COUNT:
             raise ConfigError(f"{name}: expected a whole number from 1 to {MAX_COUNT}, got {number}")
     own, of_data, of_metrics = _sorted(settings)
-    modality, trained_on = described(pipeline, own)
+    described_config, folders = described(pipeline, own)
+    modality = described_config.modality
+    trained_on = read_model_folder(folders[described_config.stages[0].name]).facts.get("data", {})
     chosen = _metrics(metrics, modality, of_metrics)
     config = checked(DataConfig, {**trained_on, "flip": False, **of_data}, what="data")
     keep_large_blocks()

@@ -38,6 +38,7 @@ COMMANDS = {
         ("evaluate", "evaluate:evaluate", "Measure a pipeline on real media."),
         ("replay", "replay:replay", "Make a file again from the record inside it, and compare."),
         ("convert", "convert:convert", "Make a model folder of a model in another layout."),
+        ("grid", "grid:grid", "Compute the best times of few steps for a model."),
         ("list", "listing:list_parts", "List the parts that plugins provide."),
         ("show", "show:show", "Show a part: its parameters, its source, an example."),
         ("compat", "compat:compat", "Say which parts work together."),

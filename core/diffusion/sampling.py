@@ -206,12 +206,12 @@ def sample(
     return x
 
 
-def part_of(kind: str, given: Any) -> Any:
-    """Return a part that is given as itself or by its name."""
+def part_of(kind: str, given: Any, **params: object) -> Any:
+    """Return a part that is given as itself, or by its name with its parameters."""
     if isinstance(given, str):
         from ..registration.build import build  # the loop itself needs no registry
 
-        return build(kind, given)
+        return build(kind, given, **params)
     missing = [name for name in kind_of(kind).contract if not hasattr(given, name)]
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")

@@ -29,7 +29,7 @@ from ..storage.weights import check_fit, save_tensors
 from .pretrained import codec_entry, has_weights
 from .stage import Stage, build_stage
 
-__all__ = ["Converted", "Converter", "content_name", "convert"]
+__all__ = ["Converted", "Converter", "content_name", "convert", "folders_named_in", "is_replaced", "make_parents"]
 
 _FOLDER = re.compile(r"[a-z][a-z0-9]*-[0-9a-f]{8}")
 _OF_TORCH = {"format": "pt"}  # what transformers asks of a file before it reads it
@@ -95,19 +95,19 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
         PluginError: a part that it needs is not there.
         ResourceError: the disk is full, or memory runs out.
     """
-    replaced = _is_replaced(out, overwrite)
+    replaced = is_replaced(out, overwrite, "convert")
     doing = f"convert: {printable(source)}"
     with plugins_named(doing):
         found = _converter_of(source).convert(source, pickles=pickles)
     config = with_defaults_named(checked(PipelineConfig, found.pipeline, what=doing))
-    _make_parents(out)
+    make_parents(out, "convert")
     with temporary_folder(out) as room:
         for folder, files in found.folders.items():
             _write_folder(room / folder, files)
         weights, parts = _translated(config, found.weights, room, printable(source))
         model = (config.model_dump(exclude_none=True), weights, parts, found.facts)
         if replaced:
-            before = _folders_named_in(out)
+            before = folders_named_in(out)
             for folder in found.folders:
                 if not (out / folder).exists():
                     os.rename(room / folder, out / folder)
@@ -119,13 +119,14 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
     return found
 
 
-def _make_parents(out: Path) -> None:
+def make_parents(out: Path, doing: str) -> None:
+    """Make the folders that a model folder will stand in; ``doing`` is what messages call it."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         why = (error.strerror or "failed").lower()
         raise ConfigError(
-            f"convert: {printable(out.parent)}: this folder cannot be made ({why}); choose another"
+            f"{doing}: {printable(out.parent)}: this folder cannot be made ({why}); choose another"
         ) from error
 
 
@@ -151,16 +152,16 @@ def _translated(
     return weights, sorted(parts, key=str)
 
 
-def _is_replaced(out: Path, overwrite: bool) -> bool:
-    """Tell whether a model folder is to be replaced, and refuse whatever else is there."""
+def is_replaced(out: Path, overwrite: bool, doing: str) -> bool:
+    """Tell whether a model folder is to be replaced, and refuse whatever else is there; ``doing`` is for messages."""
     if not out.name or "\0" in str(out):
-        raise ConfigError(f"convert: {printable(out)}: no name for a model folder; choose another")
+        raise ConfigError(f"{doing}: {printable(out)}: no name for a model folder; choose another")
     if not os.path.lexists(out) or _is_empty(out):
         return False
     if not is_model_folder(out):
-        raise ConfigError(f"convert: {printable(out)}: it exists and is no model folder; choose another name")
+        raise ConfigError(f"{doing}: {printable(out)}: it exists and is no model folder; choose another name")
     if not overwrite:
-        raise ConfigError(f"convert: {printable(out)}: it exists; choose another name, or replace it with --overwrite")
+        raise ConfigError(f"{doing}: {printable(out)}: it exists; choose another name, or replace it with --overwrite")
     return True
 
 
@@ -216,7 +217,7 @@ def _fitted(
         yield name, given
 
 
-def _folders_named_in(out: Path) -> set[str]:
+def folders_named_in(out: Path) -> set[str]:
     """Return the folders that the tables of a model name, as :func:`content_name` calls them."""
     try:
         tables = read_model_folder(out).pipeline

@@ -22,7 +22,7 @@ from .stage import Stage
 from .tiles import Tiles
 from .whole_source import Taken, WholeSource
 
-__all__ = ["enlarged", "made_from", "source_of", "tiles_of"]
+__all__ = ["asked_first", "enlarged", "made_from", "source_of", "tiles_of"]
 
 
 def source_of(stage: Stage, *, where: str = "") -> Taken | None:
@@ -96,12 +96,8 @@ def enlarged(running: Running, before: Result, conditions: Conditions) -> Result
 
     Source: Ho et al. 2021, arXiv 2106.15282 (cascades).
     """
-    stage, where = running.stage, running.where
-    taken = source_of(stage, where=where)
-    assert taken is not None, "the stage has a source"
-    whole = made_from(stage, before.spec, where=where)
-    tiles = tiles_of(stage, whole)
-    source = WholeSource(before, taken, tiles.whole, running.resample, where)
+    stage = running.stage
+    whole, tiles, source = _source(running, before)
     if len(tiles) == 1:
         keys = running.windows(0)
         told = _told(conditions, keys, source, next(iter(tiles)), tiles, stage)
@@ -127,6 +123,22 @@ def enlarged(running: Running, before: Result, conditions: Conditions) -> Result
         canvas[box(place)] += made * tiles.weights(start)
     made = _cut(canvas, whole.shape[1:])
     return Result(whole, lambda: made)
+
+
+def asked_first(running: Running, before: Result, conditions: Conditions) -> Conditions:
+    """Return the conditions of the first tile that :func:`enlarged` would make, with what it is made from."""
+    _, tiles, source = _source(running, before)
+    return _told(conditions, running.windows(0), source, next(iter(tiles)), tiles, running.stage)
+
+
+def _source(running: Running, before: Result) -> tuple[MediaSpec, Tiles, WholeSource]:
+    """Return what a stage makes of a result, in which tiles, and what these see of it."""
+    stage, where = running.stage, running.where
+    taken = source_of(stage, where=where)
+    assert taken is not None, "the stage has a source"
+    whole = made_from(stage, before.spec, where=where)
+    tiles = tiles_of(stage, whole)
+    return whole, tiles, WholeSource(before, taken, tiles.whole, running.resample, where)
 
 
 def _told(

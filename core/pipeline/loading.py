@@ -127,8 +127,8 @@ def load_pipeline(
     return Pipeline(name, config, kind, tuple(stages), digests, device, dtype, compiler)
 
 
-def described(wanted: str, settings: Sequence[str] = ()) -> tuple[str, dict[str, object]]:
-    """Return what a pipeline makes, and the ``[data]`` table that its first stage was trained with, as far as is known.
+def described(wanted: str, settings: Sequence[str] = ()) -> tuple[PipelineConfig, dict[str, Path]]:
+    """Return the configuration of a pipeline and the model folder of each of its stages, without loading any weights.
 
     Args:
         wanted: its name in the registry, or the path of a model folder.
@@ -136,12 +136,10 @@ def described(wanted: str, settings: Sequence[str] = ()) -> tuple[str, dict[str,
 
     Raises:
         ConfigError: there is no such pipeline.
-        CheckpointError: its model folder is damaged.
+        CheckpointError: the folder is damaged.
     """
-    _, config, folders, _ = _found(wanted, "", Changes(settings=tuple(settings)), upscale=False)
-    facts = read_model_folder(folders[config.stages[0].name]).facts
-    data = facts.get("data")
-    return config.modality, dict(data) if isinstance(data, Mapping) else {}
+    _, config, folders, _ = _found(wanted, "", Overrides(settings=tuple(settings)), upscale=False)
+    return config, folders
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from ..registration.registry import current
 from .context import held
 from .source import Resample
 from .stage import Stage
-from .wishes import heard
+from .wishes import Heard, heard
 
-__all__ = ["Result", "Running", "SamplingRun"]
+__all__ = ["Asked", "Result", "Running", "SamplingRun"]
 
 Conditions = Sequence[Mapping[str, object]]
 
@@ -70,6 +70,26 @@ class Result:
     def media(self) -> Tensor:
         """The media, decoded at the first use: a stage that goes on from the latent has no need of them."""
         return self.decode()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A stage's denoiser, under its guidance, for items that are asked for.
+
+    Attributes:
+        denoise: ``(x_t, level) -> x0``, one row for each item.
+        told: what its networks hear.
+        model: the denoiser without guidance.
+    """
+
+    denoise: Denoise
+    told: Heard
+    model: Denoiser
+
+    @property
+    def rows(self) -> int:
+        """Network forward passes so far, one for each row of each call."""
+        return self.model.rows + (0 if self.told.guide is None else self.told.guide.rows)
 
 
 @dataclass
@@ -139,13 +159,7 @@ class Running:
             around: puts something around the denoiser.
             sampler: in the place of the stage's own.
         """
-        stage = self.stage
-        told = heard(stage, conditions, self.device)
-        denoise = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
-        given = {} if told.guide is None else {"guide": told.guide}
-        of = f"guidance {stage.config.guidance.use!r}"
-        guided = Guided(stage.guidance, denoise, told.cond, told.null, of=of, given=given)
-        holding: Denoise = held(guided, conditions, self.device)
+        stage, asked = self.stage, self.asked(conditions)
         x = None
         if signal is not None or noise is not None:
             first = levels_from(stage.process, stage.grid, stage.config.steps, start)[0]
@@ -154,7 +168,7 @@ class Running:
             x = first.sigma * noise.to(self.device)
             x = x if signal is None else x + first.alpha * signal.to(x)
         latent = sample(
-            holding if around is None else around(holding),
+            asked.denoise if around is None else around(asked.denoise),
             process=stage.process,
             sampler=sampler or stage.sampler,
             grid=stage.grid,
@@ -166,8 +180,18 @@ class Running:
             device=self.device,
             observers=self.observers,
         )
-        self.rows += denoise.rows + (0 if told.guide is None else told.guide.rows)
-        return latent if told.offset is None else told.offset[0] + told.offset[1] * latent
+        self.rows += asked.rows
+        return latent if asked.told.offset is None else asked.told.offset[0] + asked.told.offset[1] * latent
+
+    def asked(self, conditions: Conditions) -> Asked:
+        """Return the stage's denoiser, as sampling calls it for items of these conditions."""
+        stage = self.stage
+        told = heard(stage, conditions, self.device)
+        model = Denoiser(stage.network, stage.objective.prediction, dtype=self.dtype)
+        given = {} if told.guide is None else {"guide": told.guide}
+        of = f"guidance {stage.config.guidance.use!r}"
+        guided = Guided(stage.guidance, model, told.cond, told.null, of=of, given=given)
+        return Asked(held(guided, conditions, self.device), told, model)
 
     def decoded(self, latent: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return media (items, \\*shape) for latents (items, channels, \\*space).

@@ -27,7 +27,7 @@ from .model import Model, told_of
 if TYPE_CHECKING:
     from .guide import Guide
 
-__all__ = ["MAX_PARAMETERS", "Stage", "build_stage"]
+__all__ = ["MAX_PARAMETERS", "Stage", "build_stage", "parts_of"]
 
 MAX_PARAMETERS = 20_000_000_000
 """Largest number of parameters that is allocated; more is taken for a mistake in the configuration."""
@@ -67,7 +67,7 @@ class Stage:
     @property
     def parts(self) -> list[RequiredPart]:
         """Return what the stage needs of the installed plugins."""
-        return list(_parts(self.config))
+        return list(parts_of(self.config))
 
 
 def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folder: Path | None = None) -> Stage:
@@ -195,7 +195,8 @@ def _heard(network: Any, table: PartConfig) -> Iterable[str]:
     return [kind for kind, parameter in KINDS.items() if _takes(table, parameter)]
 
 
-def _parts(config: StageConfig) -> Iterable[RequiredPart]:
+def parts_of(config: StageConfig) -> Iterable[RequiredPart]:
+    """Return what the parts of a stage are, and where they are from."""
     tables: list[tuple[str, PartConfig]] = [
         ("process", config.process),
         ("objective", config.objective),

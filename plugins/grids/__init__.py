@@ -13,6 +13,7 @@ def noiseform_grids() -> dict[str, str]:
         "quadratic": f"{here}.quadratic:Quadratic",
         "log-snr": f"{here}.log_snr:LogSNR",
         "angle": f"{here}.angle:Angle",
+        "optimal": f"{here}.optimal:Optimal",
         "karras": f"{here}.karras:Karras",
         "exponential": f"{here}.exponential:Exponential",
         "shifted": f"{here}.shifted:Shifted",

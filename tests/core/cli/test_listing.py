@@ -25,6 +25,11 @@ COMMAND_LINE = {
     "evaluate": [
         *("PIPELINE", "--data", "--metric", "-n", "--seed", "--batch-size", "--device", "--set", "--json"),
     ],
+    "grid": [
+        *("PIPELINE", "OUT", "--steps", "--sampler", "--stage"),
+        *("--label", "--prompt", "--negative-label", "--negative-prompt"),
+        *("--trials", "--seed", "--batch-size", "--device", "--overwrite", "--quiet"),
+    ],
     "replay": None,
     "list": ["KIND", "--json"],
     "show": ["KIND/NAME", "--json"],

@@ -199,3 +199,73 @@ def test_a_table_is_not_left_at_its_data_end(name):
 def test_wrong_parameters_are_refused(name, settings):
     with pytest.raises(ConfigError):
         build("grid", name, **settings)
+
+
+LISTS = [[20.0, 3.0, 0.4], [30.0, 8.0, 3.0, 1.5, 0.6, 0.2, 0.05]]
+"""Of four steps and of eight."""
+
+
+def angle_of(process, times):
+    return torch.atan2(process.sigma(times), process.alpha(times))
+
+
+@pytest.mark.parametrize("nsr", LISTS, ids=len)
+def test_optimal_visits_its_lists(process, nsr):
+    times = build("grid", "optimal", nsr=LISTS).times(process, len(nsr) + 1)
+    first = torch.exp(-process.log_snr(torch.ones(1, dtype=torch.float64)) / 2).item()
+    last = 1 / process.length if hasattr(process, "length") else 0.0
+    lowest = torch.exp(-process.log_snr(torch.tensor(last, dtype=torch.float64)) / 2).item()
+    assert first > nsr[0]  # of all built-in processes
+    assert lowest < nsr[-1]
+    visited = torch.exp(-process.log_snr(times[1:-1]) / 2)
+    assert_close(visited, torch.tensor(nsr, dtype=torch.float64), rtol=1e-7, atol=0)
+
+
+def test_optimal_reads_the_nearest_list_as_a_curve():
+    process = complete(build("process", "vp-cosine"))
+    grid = build("grid", "optimal", nsr=LISTS)
+    for steps, near in ((2, 4), (5, 4), (6, 8), (16, 8), (40, 8)):
+        of_list, theta = (angle_of(process, grid.times(process, n)) for n in (near, steps))
+        common = math.gcd(near, steps)  # both visit these shares of the way
+        assert_close(theta[:: steps // common], of_list[:: near // common], rtol=1e-9, atol=1e-9)
+        assert (theta.diff() < 0).all()
+    fine = angle_of(process, grid.times(process, 800))
+    points = angle_of(process, grid.times(process, 8))
+    for number in range(8):
+        piece = fine[100 * number : 100 * number + 101]
+        assert (piece <= points[number] + 1e-12).all()
+        assert (piece >= points[number + 1] - 1e-12).all()
+    jumps = fine.diff()  # without a kink: the slope changes little by little
+    assert ((jumps[1:] / jumps[:-1]).log().abs() < 0.2).all()
+
+
+def test_optimal_without_lists_has_equal_angles(process):
+    theta = angle_of(process, build("grid", "optimal").times(process, 12))
+    assert_close(theta.diff(), theta.diff()[:1].expand(12), rtol=1e-6, atol=0)
+
+
+def test_optimal_keeps_to_what_a_process_has():
+    """One that begins with less noise than the list's first time, and ends at a table's first entry above its last."""
+    process = complete(build("process", "discrete-vp", length=10))
+    times = build("grid", "optimal", nsr=[[1e6, 2.0, 1e-6]]).times(process, 4)
+    assert times[0].item() == 1
+    assert (times.diff() < 0).all()
+    assert times[-2].item() == pytest.approx(1 / 10)
+
+
+@pytest.mark.parametrize(
+    ("nsr", "said"),
+    [
+        ([[2.0, 2.0]], "list for 3 steps does not fall"),
+        ([[1.0, 2.0]], "does not fall"),
+        ([[1.0, float("nan")]], "nsr"),
+        ([[float("inf"), 1.0]], "nsr"),
+        ([[3.0, 1.0], [2.0, 1.0]], r"lists for \[3, 3\] steps; give one list for each"),
+        ([[1.0, 0.0]], "nsr"),
+        ([[]], "nsr"),
+        ([1.0], "nsr"),
+    ],
+)
+def test_optimal_refuses_what_is_no_list_of_ratios(nsr, said):
+    with pytest.raises(ConfigError, match=said):
+        build("grid", "optimal", nsr=nsr)

@@ -43,12 +43,10 @@ class Arc:
         level = self.level(theta)
         return self._denoise(y * math.hypot(level.alpha, level.sigma), level)
 
-    def slope(self, theta: float, y: Tensor) -> Tensor:
-        """Return ``cos(theta) eps - sin(theta) x0`` (batch, \\*item), eps written out."""
-        level = self.level(theta)
-        norm = math.hypot(level.alpha, level.sigma)
-        x0 = self._denoise(y * norm, level)
-        return torch.add(y * (level.alpha / level.sigma), x0, alpha=-norm / level.sigma)
+    def slope(self, theta: float, y: Tensor, x0: Tensor | None = None) -> Tensor:
+        """Return ``cos(theta) eps - sin(theta) x0`` (batch, \\*item), eps written out; x0 where it is known already."""
+        x0 = self.x0(theta, y) if x0 is None else x0
+        return torch.add(y / math.tan(theta), x0, alpha=-1 / math.sin(theta))
 
 
 def angle(level: Level[float]) -> float:

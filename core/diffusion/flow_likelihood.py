@@ -66,7 +66,7 @@ def flow_log_density(
         if exact:
             inside = inside.sum(1, keepdim=True)
         cos, sin = math.cos(theta), math.sin(theta)
-        return torch.add(cos * y, clean.detach(), alpha=-1) / sin, (size * cos - inside) / sin
+        return arc.slope(theta, y, clean.detach()), (size * cos - inside) / sin
 
     def error(before: State, after: State, wrong: State) -> Tensor:
         of_items = excess(before[0], after[0], wrong[0], rtol=rtol, atol=atol).double()

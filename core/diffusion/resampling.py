@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .level import Level
 from .sampling import Denoise, Noise, Sampler
-from .transition import forward
+from .sde import forward
 
 __all__ = ["Resampling"]
 
@@ -42,9 +42,9 @@ class Resampling:
         made, after = self._sampler.step(x, here, next, denoise, noise, state)
         if next.sigma == 0:  # an end is an end
             return made, after
-        kept, fresh = forward(next, here)
+        back = forward(next, here)
         for number in range(1, self._times):
-            again = kept * made + fresh * noise(f"resampling-{number}")
+            again = back.of_x * made + back.deviation * noise(f"resampling-{number}")
             # The history of a multistep sampler belongs to the way that was left: each repetition begins anew.
             made, after = self._sampler.step(again, here, next, denoise, _Again(noise, number), self.init(again))
         return made, after

@@ -7,6 +7,7 @@ Forward in time an item is an Ornstein-Uhlenbeck process, ``dx = f(t) x dt + g(t
 
 from __future__ import annotations
 
+import math
 from typing import Generic, NamedTuple
 
 import torch
@@ -49,6 +50,11 @@ class Step(NamedTuple, Generic[Scalar]):
 
     of_x: Scalar
     variance: Scalar
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of that noise, of a step of floats; 0 where it leads to a level that is no noisier."""
+        return math.sqrt(max(0.0, float(self.variance)))
 
 
 def forward(here: Level[Scalar], there: Level[Scalar]) -> Step[Scalar]:

@@ -5,7 +5,6 @@ For Gaussian transitions between any two levels of any process; a step of a tabl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Generic, NamedTuple
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from .level import Level, Scalar
 from .sde import forward
 
-__all__ = ["Transition", "Variance", "forward", "fresh_deviation", "learnt_variance", "share_of", "transition"]
+__all__ = ["Transition", "Variance", "fresh_deviation", "learnt_variance", "share_of", "transition"]
 
 Variance = Callable[[Level[float], Level[float]], Tensor]
 """``(here, next) -> variance`` (batch, \\*item) of x at ``next`` for items at ``here``."""
@@ -50,22 +49,12 @@ def transition(here: Level[Scalar], next: Level[Scalar]) -> Transition[Scalar]:
     return Transition(kept * share, next.alpha * added / here.sigma**2, added * share, added * of_unit)
 
 
-def forward(here: Level[float], there: Level[float]) -> tuple[float, float]:
-    """Return kept and deviation of ``x_there = kept * x_here + deviation * z``, to the noisier level ``there``.
-
-    The deviation is 0 where ``there`` is no noisier. alpha at ``here`` is not 0.
-    """
-    kept = there.alpha / here.alpha
-    return kept, math.sqrt(max(0.0, there.sigma**2 - (kept * here.sigma) ** 2))
-
-
 def fresh_deviation(here: Level[float], next: Level[float], eta: float) -> float:
     """Return the deviation of the fresh noise in a step back: eta times the posterior's, at most all that ``next`` has.
 
     Source: Song et al. 2021, arXiv 2010.02502, equation 16.
     """
-    added = here.sigma**2 - (here.alpha / next.alpha * next.sigma) ** 2
-    return next.sigma * min(eta / here.sigma * max(added, 0.0) ** 0.5, 1.0)
+    return next.sigma * min(eta / here.sigma * forward(next, here).deviation, 1.0)
 
 
 def share_of(output: Tensor) -> Tensor:

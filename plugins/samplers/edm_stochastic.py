@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
-from ...core.diffusion.transition import forward
+from ...core.diffusion.sde import forward
 from .euler import Euler
 from .heun import Heun
 
@@ -69,7 +69,8 @@ class EDMStochastic:
         if not self.churn or not self.nsr_min * here.alpha <= here.sigma <= self.nsr_max * here.alpha:
             return ode.step(x, here, next, denoise, noise, None)
         raised = here.at_log_snr(here.log_snr - 2 * math.log1p(min(self.churn, MOST)))
-        kept, deviation = forward(here, raised)
-        if deviation:
-            x = kept * x + self.noise * deviation * noise()
-        return ode.step(x, raised if deviation else here, next, denoise, noise, None)
+        up = forward(here, raised)
+        if not up.deviation:
+            return ode.step(x, here, next, denoise, noise, None)
+        x = up.of_x * x + self.noise * up.deviation * noise()
+        return ode.step(x, raised, next, denoise, noise, None)

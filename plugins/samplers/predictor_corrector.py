@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...core.diffusion.level import Level, expand
 from ...core.diffusion.sampling import Denoise, Noise
+from ...core.diffusion.sde import forward
 from ...core.diffusion.transition import transition
 from ...core.errors import ConfigError
 
@@ -67,7 +68,8 @@ class PredictorCorrector:
             back = transition(here, next)
             variance = back.small
             if self.predictor == "reverse-diffusion" and here.alpha:
-                variance = (next.alpha * here.sigma / here.alpha) ** 2 - next.sigma**2
+                kept, added = forward(next, here)
+                variance = added / kept**2
             x = torch.add(x * back.of_x, denoise(x, here), alpha=back.of_x0).add_(noise(), alpha=variance**0.5)
         for number in range(1, self.corrections + 1):
             x = self._corrected(x, next, denoise(x, next), noise(f"correction-{number}"))

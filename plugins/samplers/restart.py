@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
-from ...core.diffusion.transition import forward
+from ...core.diffusion.sde import forward
 from ...core.errors import ConfigError
 from .heun import Heun
 
@@ -77,9 +77,9 @@ class Restart:
             if end.log_snr > reached.log_snr + CLOSE:
                 x, _ = ode.step(x, reached, end, denoise, noise, None)
             way = tuple(_way(max(_log_snr(high), first.log_snr), end, steps))
-            kept, deviation = forward(end, way[0])
+            up = forward(end, way[0])
             for number in range(1, times + 1):
-                x = kept * x + deviation * noise(f"restart-{index}-{number}")
+                x = up.of_x * x + up.deviation * noise(f"restart-{index}-{number}")
                 for one, other in pairwise(way):
                     x, _ = ode.step(x, one, other, denoise, noise, None)
             reached = end

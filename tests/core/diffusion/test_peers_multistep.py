@@ -51,7 +51,7 @@ def scheduled(scheduler, kind, steps=12, **options):
     for sigma in scheduler.sigmas.tolist():
         alpha, sigma = (1 - sigma, sigma) if flow else (1 / math.hypot(1, sigma), sigma / math.hypot(1, sigma))
         log_snr = 2 * math.log(alpha / sigma) if sigma else math.inf
-        levels.append(Level(0.5, alpha, sigma, *slopes, log_snr, end.moments))
+        levels.append(Level(0.5, alpha, sigma, *slopes, log_snr, moments=end.moments))
     use = "velocity" if flow else PREDICTIONS[options.get("prediction_type", "epsilon")]
     return scheduler, process, use, levels
 
@@ -156,7 +156,7 @@ def test_deis(diffusers, start, kind, points, prediction):
     agree(made, peer, tolerance=EXACT)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [name for name in TABLES if name != "sigmoid"])  # which PNDM does not know
 @pytest.mark.parametrize("steps", [2, 3, 4, 20, 50])
 def test_plms(diffusers, start, table, steps):
     """PNDM without its Runge-Kutta steps: the second time is shown twice, of which the first is no step of ours."""

@@ -12,7 +12,7 @@ import torch
 from noiseform import GaussianMixture, build, sample
 from noiseform.core.diffusion.noise import Draws, Key
 from noiseform.core.diffusion.process import complete, levels_at
-from noiseform.core.diffusion.transition import forward
+from noiseform.core.diffusion.sde import forward
 from noiseform.core.errors import ConfigError
 from torch.testing import assert_close
 
@@ -30,7 +30,7 @@ INSIDE = [
 ]
 """Settings under which a run that begins within (0, 1) stays there."""
 
-VARIANTS = [
+SETTINGS = [
     *INSIDE,
     ("euler-ancestral", {"brownian": True}),
     ("edm-stochastic", {"churn": 0.4, "nsr_min": 0.0, "nsr_max": 1e9, "noise": 1.01}),
@@ -77,7 +77,7 @@ def test_euler_ancestral_is_ddim_of_the_same_eta(process, mixture):
         assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(("name", "settings"), VARIANTS)
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
 def test_every_variant_is_finite(process, name, settings, mixture):
     sampler = build("sampler", name, **settings)
     for grid, (steps, dtype) in itertools.product(
@@ -383,10 +383,10 @@ def test_churn_is_within_its_bounds_and_not_beyond_the_first_level():
 def test_forward_noise_ends_in_the_marginal(process, times):
     levels = levels_at(process, times)
     for here, there in zip(levels, levels[7:], strict=False):
-        kept, deviation = forward(here, there)
-        assert_close(kept * here.alpha, there.alpha, rtol=1e-12, atol=0)
-        assert_close(math.hypot(kept * here.sigma, deviation), there.sigma, rtol=1e-9, atol=0)
-        assert forward(there, here)[1] == 0
+        step = forward(here, there)
+        assert_close(step.of_x * here.alpha, there.alpha, rtol=1e-12, atol=0)
+        assert_close(math.hypot(step.of_x * here.sigma, step.deviation), there.sigma, rtol=1e-9, atol=0)
+        assert forward(there, here).deviation == 0
 
 
 @pytest.mark.parametrize("steps", [7, 8])

@@ -10,10 +10,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .attention import attend, split
 from .convolution import Convolution, Pointwise
+from .norm import Norm
 from .products import Linear
 
 __all__ = [
@@ -27,24 +27,6 @@ __all__ = [
     "Upsample",
     "zeroed",
 ]
-
-
-class Norm(nn.GroupNorm):
-    """A group norm with groups of at least 8 channels, 32 groups at most."""
-
-    def __init__(self, channels: int) -> None:
-        groups = max(n for n in range(1, 33) if channels % n == 0 and (channels // n >= 8 or n == 1))
-        super().__init__(groups, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return like x (batch, \\*space, channels)."""
-        if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
-            # Torch's backward for channels last writes the gradient of x, wanted or not: without one it crashes (2.13).
-            x = x.detach().requires_grad_()
-        first = x.movedim(-1, 1)
-        if x.ndim == 3:
-            return super().forward(first.unsqueeze(2)).squeeze(2).movedim(1, -1)
-        return super().forward(first).movedim(1, -1)
 
 
 def zeroed(module: nn.Module) -> nn.Module:
@@ -114,13 +96,9 @@ class ResidualBlock(nn.Module):
 
         An embedding of fewer rows is that of as many items in a row each, such as the frames of a film.
         """
-        hidden = self.conv_in(functional.silu(self.norm_in(x)))
-        modulation = self.modulation(embedding)
-        if len(modulation) != len(x):
-            modulation = modulation.repeat_interleave(len(x) // len(modulation), 0)
-        scale, shift = modulation.reshape(len(x), *(1,) * (x.ndim - 2), -1).chunk(2, -1)
-        hidden = torch.addcmul(shift, self.norm_out(hidden), 1 + scale)
-        return self.skip(x) + self.conv_out(self.dropout(functional.silu(hidden)))
+        hidden = self.conv_in(self.norm_in(x, silu=True))
+        hidden = self.norm_out(hidden, self.modulation(embedding), silu=True)
+        return self.skip(x) + self.conv_out(self.dropout(hidden))
 
 
 class Attention(nn.Module):

@@ -1,8 +1,8 @@
 """Measurements, side by side with the peers that are installed: ``python tests/bench [GROUP]... [--json]``.
 
-Groups: loop bare start networks convert; all of them where none is named. --rounds N takes more or fewer. --processor takes
-time of the processor, which others on the machine disturb less than the clock's. Figures are medians over rounds in which
-everything that is compared takes its turn.
+Groups: loop bare start networks convert; all of them where none is named. --rounds N takes more or fewer. --processor
+takes time of the processor, which others on the machine disturb less than the clock's. Figures are medians over rounds
+in which everything that is compared takes its turn.
 """
 
 from __future__ import annotations

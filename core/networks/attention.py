@@ -20,6 +20,9 @@ gradients on, products by hand beat it: by three to five times in bfloat16, by a
 _SCORES = 2**20
 """Scores that are there at once: as many as a processor keeps near. By measurement, on one thread."""
 
+_QUERIES = 256
+"""Queries of a block at least: of fewer rows a product is slow."""
+
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return what each query reads (batch, position, width); all three are (batch, head, position, width of a head).
@@ -42,7 +45,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
         if keep is not None:
             read = read.masked_fill(~keep.any(-1, keepdim=True), 0.0)
     elif pairs > _FEW and keep is None and quick(queries, keys, pairs * queries.shape[-1]):
-        read = _ByProducts.apply(queries, keys, values)
+        read = _ByProducts.apply(queries, keys, values)  # type: ignore[no-untyped-call]
     else:
         read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=keep)
     return rearrange(read, "batch head position width -> batch position (head width)")
@@ -101,7 +104,7 @@ def _heads(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 def _blocks(keys: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Give so many positions at once that their scores for all keys are few."""
-    return zip(*(tensor.split(max(1, _SCORES // keys)) for tensor in tensors), strict=True)
+    return zip(*(tensor.split(max(_QUERIES, _SCORES // keys)) for tensor in tensors), strict=True)
 
 
 def _like(x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not quick(x, weight, x.numel() * len(weight)):
         return functional.linear(x, weight, bias)
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        made: Tensor = _Linear.apply(x, weight, bias)
+        made: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return made
     return product(x, weight, bias)
 

@@ -66,6 +66,7 @@ def test_sampling_and_long_sequences_take_torch_s_own(monkeypatch):
 @pytest.mark.parametrize("strided", [False, True])
 def test_many_positions_are_read_by_products_as_by_torch(scores, strided, monkeypatch):
     monkeypatch.setattr(attention, "_SCORES", scores)
+    monkeypatch.setattr(attention, "_QUERIES", 1)
     monkeypatch.setattr(attention, "_FEW", 0)
     monkeypatch.setattr(attention, "quick", lambda *given: True)
     taken = []

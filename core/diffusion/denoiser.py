@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..contract import check_tensor
+from .combination import combined
 from .level import Level
 from .prediction import Prediction
 from .transition import Variance, learnt_variance
@@ -86,7 +87,7 @@ class Denoiser:
         of_x, of_output = prediction.x0_factors(level)
         if output.dtype != x.dtype:
             output = output.to(x.dtype)
-        return torch.add(x * of_x, output, alpha=of_output)
+        return combined(x, of_x, output, of_output)
 
     @property
     def variance(self) -> Variance:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
+from .products import product, quick
+
 __all__ = ["attend", "split"]
 
 _FEW = 256 * 256
-"""Pairs of query and key up to which matrix products by hand, with gradients on, beat torch's fused attention on a CPU:
-by three to five times in bfloat16, and by a little in float32 (measured with torch 2.13 on one thread)."""
+"""Pairs of query and key up to which, on a CPU, torch's fused attention is as fast as products of oneDNN, and, with
+gradients on, products by hand beat it: by three to five times in bfloat16, by a little in float32 (torch 2.13)."""
+
+_SCORES = 2**20
+"""Scores that are there at once: as many as a processor keeps near. By measurement, on one thread."""
+
+_QUERIES = 256
+"""Queries of a block at least: of fewer rows a product is slow."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -26,14 +36,16 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
     Source: Vaswani et al. 2017, arXiv 1706.03762, equation 1.
     """
     keep = None if mask is None else rearrange(mask, "batch position -> batch 1 1 position")
-    few = queries.shape[-2] * keys.shape[-2] <= _FEW
-    if few and queries.device.type == "cpu" and torch.is_grad_enabled() and queries.requires_grad:
+    pairs, learns = queries.shape[-2] * keys.shape[-2], torch.is_grad_enabled() and queries.requires_grad
+    if pairs <= _FEW and learns and queries.device.type == "cpu":
         scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
         if keep is not None:
             scores = scores.masked_fill(~keep, torch.finfo(scores.dtype).min)
         read = scores.softmax(-1).to(values.dtype) @ values
         if keep is not None:
             read = read.masked_fill(~keep.any(-1, keepdim=True), 0.0)
+    elif pairs > _FEW and keep is None and quick(queries, keys, pairs * queries.shape[-1]):
+        read = _ByProducts.apply(queries, keys, values)  # type: ignore[no-untyped-call]
     else:
         read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=keep)
     return rearrange(read, "batch head position width -> batch position (head width)")
@@ -42,3 +54,59 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
 def split(tokens: Tensor, heads: int) -> Tensor:
     """Return tokens (batch, position, width) as (batch, head, position, width of a head)."""
     return rearrange(tokens, "batch position (head width) -> batch head position width", head=heads)
+
+
+class _ByProducts(torch.autograd.Function):
+    """Attention over many positions by oneDNN's products, head by head and in blocks of queries.
+
+    What the queries read of the keys is not kept but made again for the gradients.
+    """
+
+    @staticmethod
+    def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(queries, keys, values)
+        read = _like(queries)
+        for query, key, value, out in _heads(queries, keys, values, read):
+            for some, there in _blocks(len(key), query, out):
+                there.copy_(product(_shares(some, key), value.T))
+        return read
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+        saved = ctx.saved_tensors
+        of_queries, of_keys, of_values = made = tuple(_like(each) for each in saved)
+        scale = saved[0].shape[-1] ** -0.5
+        for query, key, value, out, of_query, of_key, of_value in _heads(*saved, gradient, *made):
+            # Transposed, since a product is quickest where its first factor has few rows and its second many.
+            key_sum, value_sum = key.new_zeros(key.T.shape), value.new_zeros(value.T.shape)
+            for some, after, there in _blocks(len(key), query, out, of_query):
+                shares = _shares(some, key)
+                of_scores = torch._softmax_backward_data(product(after, value), shares, -1, shares.dtype)
+                there.copy_(product(of_scores, key.T)).mul_(scale)
+                key_sum += product(some.T, of_scores.T)
+                value_sum += product(after.T, shares.T)
+            of_key.copy_(key_sum.T).mul_(scale)
+            of_value.copy_(value_sum.T)
+        return of_queries, of_keys, of_values
+
+
+def _shares(queries: Tensor, keys: Tensor) -> Tensor:
+    """Return how much each query (position, width) reads of each key's value (query, key)."""
+    return product(queries * queries.shape[-1] ** -0.5, keys).softmax(-1)
+
+
+def _heads(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Give each head of each item (position, width)."""
+    for item in zip(*tensors, strict=True):
+        yield from zip(*item, strict=True)
+
+
+def _blocks(keys: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Give so many positions at once that their scores for all keys are few."""
+    return zip(*(tensor.split(max(_QUERIES, _SCORES // keys)) for tensor in tensors), strict=True)
+
+
+def _like(x: Tensor) -> Tensor:
+    """Return a new tensor (batch, head, position, width) in which all heads of a position lie together."""
+    return rearrange(x.new_empty(x.transpose(1, 2).shape), "batch position head width -> batch head position width")

@@ -10,9 +10,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .attention import attend, split
+from .convolution import Convolution, Pointwise
+from .norm import Norm
+from .products import Linear
 
 __all__ = [
     "Attention",
@@ -25,60 +27,6 @@ __all__ = [
     "Upsample",
     "zeroed",
 ]
-
-_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-
-
-class Convolution(nn.Module):
-    """A convolution over all axes of space that keeps the size, or divides it by ``stride``.
-
-    Weights are named and shaped like those of torch's own. Along one axis it runs as one over two, the first of size 1:
-    torch has no channels-last layout for items of rank 1.
-
-    Args:
-        rank: axes of space.
-        channels_in: channels of the input.
-        channels_out: channels of the output.
-        width: of the kernel along each axis.
-        stride: positions from one output to the next along each axis.
-    """
-
-    def __init__(self, rank: int, channels_in: int, channels_out: int, width: int = 3, *, stride: int = 1) -> None:
-        super().__init__()
-        start = _CONVOLUTIONS[rank](channels_in, channels_out, width)
-        # Laid out as it is used, or every call would copy it.
-        self.weight = nn.Parameter(start.weight.detach().movedim(1, -1).contiguous().movedim(-1, 1))
-        self.bias = start.bias
-        self._stride, self._padding = stride, width // 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
-        first, weight, stride, padding = x.movedim(-1, 1), self.weight, self._stride, self._padding
-        if x.ndim == 3:
-            line, kernel = first.unsqueeze(2), weight.unsqueeze(2)
-            y = functional.conv2d(line, kernel, self.bias, (1, stride), (0, padding)).squeeze(2)
-        else:
-            convolve = functional.conv2d if x.ndim == 4 else functional.conv3d
-            y = convolve(first, weight, self.bias, stride, padding)
-        return y.movedim(1, -1)
-
-
-class Norm(nn.GroupNorm):
-    """A group norm with groups of at least 8 channels, 32 groups at most."""
-
-    def __init__(self, channels: int) -> None:
-        groups = max(n for n in range(1, 33) if channels % n == 0 and (channels // n >= 8 or n == 1))
-        super().__init__(groups, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return like x (batch, \\*space, channels)."""
-        if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
-            # Torch's backward for channels last writes the gradient of x, wanted or not: without one it crashes (2.13).
-            x = x.detach().requires_grad_()
-        first = x.movedim(-1, 1)
-        if x.ndim == 3:
-            return super().forward(first.unsqueeze(2)).squeeze(2).movedim(1, -1)
-        return super().forward(first).movedim(1, -1)
 
 
 def zeroed(module: nn.Module) -> nn.Module:
@@ -119,28 +67,6 @@ class TimeEmbedding(nn.Module):
         return self.mlp(waves.to(next(self.mlp.parameters()).dtype))
 
 
-class Pointwise(nn.Module):
-    """A convolution of width 1 as a matrix product; weights are named and shaped like a convolution's.
-
-    The convolutions of oneDNN split the sum over the channels of such a layer among threads, so that their last bit
-    depends on how many there are; a matrix product's does not, as the package tells MKL at its import.
-
-    Args:
-        rank: axes of space.
-        channels_in: channels of the input.
-        channels_out: channels of the output.
-    """
-
-    def __init__(self, rank: int, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        start = _CONVOLUTIONS[rank](channels_in, channels_out, 1)
-        self.weight, self.bias = start.weight, start.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
-        return functional.linear(x, self.weight.flatten(1), self.bias)
-
-
 class ResidualBlock(nn.Module):
     """norm, SiLU, convolution, twice; the embedding scales and shifts between the two; the second starts at zero.
 
@@ -170,13 +96,9 @@ class ResidualBlock(nn.Module):
 
         An embedding of fewer rows is that of as many items in a row each, such as the frames of a film.
         """
-        hidden = self.conv_in(functional.silu(self.norm_in(x)))
-        modulation = self.modulation(embedding)
-        if len(modulation) != len(x):
-            modulation = modulation.repeat_interleave(len(x) // len(modulation), 0)
-        scale, shift = modulation.reshape(len(x), *(1,) * (x.ndim - 2), -1).chunk(2, -1)
-        hidden = torch.addcmul(shift, self.norm_out(hidden), 1 + scale)
-        return self.skip(x) + self.conv_out(self.dropout(functional.silu(hidden)))
+        hidden = self.conv_in(self.norm_in(x, silu=True))
+        hidden = self.norm_out(hidden, self.modulation(embedding), silu=True)
+        return self.skip(x) + self.conv_out(self.dropout(hidden))
 
 
 class Attention(nn.Module):
@@ -196,14 +118,14 @@ class Attention(nn.Module):
             raise ValueError(f"attention needs a multiple of head_width ({head_width}) channels, got {channels}")
         self.head_width = head_width
         self.norm = Norm(channels)
-        self.queries_keys_values = nn.Linear(channels, 3 * channels)
-        self.out = zeroed(nn.Linear(channels, channels))
+        self.queries_keys_values = Linear(channels, 3 * channels)
+        self.out = zeroed(Linear(channels, channels))
         self.sequence_width = sequence_width
         if sequence_width:
             self.norm_cross = nn.LayerNorm(channels)
-            self.queries = nn.Linear(channels, channels)
-            self.keys_values = nn.Linear(sequence_width, 2 * channels)
-            self.out_cross = zeroed(nn.Linear(channels, channels))
+            self.queries = Linear(channels, channels)
+            self.keys_values = Linear(sequence_width, 2 * channels)
+            self.out_cross = zeroed(Linear(channels, channels))
 
     def forward(self, x: Tensor, sequence: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Return like x (batch, \\*space, channels).

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .attention import attend, split
-from .layers import Norm
+from .norm import Norm
+from .products import Linear
 from .transformer import waves
 
 __all__ = ["Mix", "TemporalAttention", "TemporalBlock", "TemporalConvolution", "TemporalLayer", "frame_places"]
@@ -102,10 +103,9 @@ class TemporalBlock(nn.Module):
 
     def forward(self, clip: Tensor, embedding: Tensor) -> Tensor:
         """Return like clip (batch, frames, position, channels), for an embedding (batch, width)."""
-        hidden = self.conv_in(functional.silu(self.norm_in(clip)))
-        scale, shift = self.modulation(embedding).reshape(len(embedding), 1, 1, -1).chunk(2, -1)
-        hidden = torch.addcmul(shift, self.norm_out(hidden), 1 + scale)
-        return self.mix(clip, self.conv_out(self.dropout(functional.silu(hidden))))
+        hidden = self.conv_in(self.norm_in(clip, silu=True))
+        hidden = self.norm_out(hidden, self.modulation(embedding), silu=True)
+        return self.mix(clip, self.conv_out(self.dropout(hidden)))
 
 
 class TemporalAttention(nn.Module):
@@ -128,8 +128,8 @@ class TemporalAttention(nn.Module):
         self.heads = channels // head_width
         self.norm = Norm(channels)
         self.place = nn.Linear(_FEATURES, channels)
-        self.queries_keys_values = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
+        self.queries_keys_values = Linear(channels, 3 * channels)
+        self.out = Linear(channels, channels)
         self.mix = Mix(channels)
 
     def forward(self, clip: Tensor, places: Tensor) -> Tensor:

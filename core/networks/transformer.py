@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .attention import attend, split
+from .products import Linear
 
 __all__ = [
     "Block",
@@ -66,8 +67,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         check_heads(width, heads)
         self.heads = heads
-        self.queries_keys_values = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.queries_keys_values = Linear(width, 3 * width)
+        self.out = Linear(width, width)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return like tokens (batch, position, width); mask as for :func:`attend`."""
@@ -88,9 +89,9 @@ class CrossAttention(nn.Module):
         super().__init__()
         check_heads(width, heads)
         self.heads = heads
-        self.queries = nn.Linear(width, width)
-        self.keys_values = nn.Linear(sequence_width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.queries = Linear(width, width)
+        self.keys_values = Linear(sequence_width, 2 * width)
+        self.out = Linear(width, width)
 
     def forward(self, tokens: Tensor, sequence: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return like tokens, for a sequence (batch, length, sequence_width) and its mask (batch, length)."""
@@ -108,7 +109,7 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, width: int, inner: int = 0) -> None:
         inner = inner or 4 * width
-        super().__init__(nn.Linear(width, inner), nn.GELU("tanh"), nn.Linear(inner, width))
+        super().__init__(Linear(width, inner), nn.GELU("tanh"), Linear(inner, width))
 
 
 class Block(nn.Module):

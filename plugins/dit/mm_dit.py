@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...core.networks.attention import attend, split
 from ...core.networks.layers import zeroed
+from ...core.networks.products import Linear
 from ...core.networks.transformer import FeedForward, RMSNorm, check_heads, spread
 from .frame import Edge, Frame, modulated, plain_norm
 
@@ -99,9 +100,9 @@ class _Stream(nn.Module):
         self.heads = heads
         self.modulation = nn.Linear(width, 6 * width)
         self.norm = plain_norm(width)
-        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.queries_keys_values = Linear(width, 3 * width)
         self.norm_queries, self.norm_keys = (RMSNorm(width // heads, eps=1e-6) for _ in range(2))
-        self.out = nn.Linear(width, width)
+        self.out = Linear(width, width)
         self.norm_feed = plain_norm(width)
         self.feed = FeedForward(width)
         spread(self)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import fresh_deviation
@@ -52,8 +52,8 @@ class DDIM:
         fresh = fresh_deviation(here, next, self.eta) if self.eta else 0.0
         kept = (next.sigma**2 - fresh**2) ** 0.5 / here.sigma  # factor of sigma * eps = x - alpha * x0
         if self.clip:
-            there = torch.add(x * kept, x0, alpha=-kept * here.alpha)
+            there = combined(x, kept, x0, -kept * here.alpha)
             there.add_(x0.clamp(-self.clip, self.clip), alpha=next.alpha)
         else:
-            there = torch.add(x * kept, x0, alpha=next.alpha - kept * here.alpha)
+            there = combined(x, kept, x0, next.alpha - kept * here.alpha)
         return (there.add_(step_noise(noise, here, next, self.brownian), alpha=fresh) if fresh else there), None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import torch
 from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import Variance, transition
@@ -57,7 +57,7 @@ class DDPM:
         x0 = denoise(x, here)
         if self.clip:
             x0 = x0.clamp(-self.clip, self.clip)
-        mean = torch.add(x * step.of_x, x0, alpha=step.of_x0)
+        mean = combined(x, step.of_x, x0, step.of_x0)
         if next.sigma == 0:
             return mean, None
         fresh = step_noise(noise, here, next, self.brownian)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -42,10 +42,10 @@ class DPMpp2M:
         ratio = next.sigma / here.sigma
         gain = next.alpha - ratio * here.alpha  # alpha_next (1 - exp(-h)), finite at both ends of a process
         if state is None or next.sigma == 0:
-            return torch.add(x * ratio, x0, alpha=gain), (x0, here)
+            return combined(x, ratio, x0, gain), (x0, here)
         x0_before, before = state
         half_inverse_r = (next.log_snr - here.log_snr) / (here.log_snr - before.log_snr) / 2
         if not math.isfinite(half_inverse_r):  # the step before came from alpha = 0
             half_inverse_r = 0.0
-        there = torch.add(x * ratio, x0, alpha=gain * (1 + half_inverse_r))
+        there = combined(x, ratio, x0, gain * (1 + half_inverse_r))
         return there.add_(x0_before, alpha=-gain * half_inverse_r), (x0, here)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -31,4 +31,4 @@ class Euler:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
         ratio = next.sigma / here.sigma
-        return torch.add(x * ratio, denoise(x, here), alpha=next.alpha - ratio * here.alpha), None
+        return combined(x, ratio, denoise(x, here), next.alpha - ratio * here.alpha), None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -34,7 +35,7 @@ class Heun:
     ) -> tuple[Tensor, None]:
         ratio = next.sigma / here.sigma
         x0 = denoise(x, here)
-        ahead = torch.add(x * ratio, x0, alpha=next.alpha - ratio * here.alpha)
+        ahead = combined(x, ratio, x0, next.alpha - ratio * here.alpha)
         if here.alpha == 0 or next.sigma == 0:
             return ahead, None
         # Half the change of eps over the change of nsr. With both x0 written out in it, all but their change cancels.

@@ -1,7 +1,8 @@
 """Measurements, side by side with the peers that are installed: ``python tests/bench [GROUP]... [--json]``.
 
-Groups: loop bare start networks convert; all of them where none is named. --rounds N takes more or fewer. Figures are
-medians over rounds in which everything that is compared takes its turn.
+Groups: loop bare start networks convert; all of them where none is named. --rounds N takes more or fewer. --processor
+takes time of the processor, which others on the machine disturb less than the clock's. Figures are medians over rounds
+in which everything that is compared takes its turn.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from conversion import conversion
 from loop import bare, overhead
 from networks import networks
 from startup import startup
-from timing import Row
+from timing import PROCESSOR, Row
 
 GROUPS = {
     "loop": (overhead, 30),
@@ -35,11 +36,14 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python tests/bench", description=__doc__.partition("\n")[0])
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all if omitted")
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--processor", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     unknown = [group for group in given.groups if group not in GROUPS]
     if unknown:
         parser.error(f"unknown group {unknown[0]!r}; known: {', '.join(GROUPS)}")
+    if given.processor:
+        os.environ[PROCESSOR] = "1"  # which the programs that a group starts see too
     rows: list[Row] = []
     if not given.json:
         print(f"{'':77} {'median':>9} {'best':>9}")

@@ -1,4 +1,4 @@
-"""Forward and training step of our U-Nets and diffusers' of the same size, with and without the memory switch.
+"""Forward and training step of our U-Nets and diffusers' of the same layout, with and without the memory switch.
 
 The switch is the process's own, so each setting has processes of its own, which take turns. With the switch on, ours is
 measured compiled too, as `generate --compile` runs it. Each trains with the optimizer that its library's training uses.
@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,23 +22,43 @@ __all__ = ["networks"]
 
 COMPILED = "noiseform compiled"
 
-# Resolution, batch in sampling and in training, and the goals of forward (times faster) and training (share of time).
+
+@dataclass(frozen=True)
+class Case:
+    """A network at one size.
+
+    Attributes:
+        network: whose layout.
+        channels: of an item.
+        space: of an item.
+        forward: goal of the forward pass, times as fast.
+        training: items of a training step; 0 where none is measured.
+        step: goal of a training step, share of the time.
+        rounds: share of the rounds, where one takes long.
+    """
+
+    network: str
+    channels: int
+    space: tuple[int, ...]
+    forward: float
+    training: int = 0
+    step: float = 0.0
+    rounds: float = 1.0
+
+
 CASES = {
-    "unet-2d": {"space": (32, 32), "channels": 3, "batch": 1, "training": 8, "forward_goal": 1.5, "step_goal": 0.75},
-    "unet-1d": {"space": (4096,), "channels": 2, "batch": 1, "training": 8, "forward_goal": 2.5, "step_goal": 0.5},
-    "unet-3d": {
-        "space": (16, 16, 16),
-        "channels": 4,
-        "batch": 1,
-        "training": 2,
-        "forward_goal": 1.8,
-        "step_goal": 0.75,
-    },
+    "unet-2d": Case("unet-2d", 3, (32, 32), 1.5, training=8, step=0.75),
+    "unet-1d": Case("unet-1d", 2, (4096,), 2.5, training=8, step=0.5),
+    "unet-1d short": Case("unet-1d", 2, (1024,), 2.5),
+    "unet-1d long": Case("unet-1d", 2, (16_384,), 2.5, rounds=0.4),
+    # What diffusers' layout is by default, that of Dance Diffusion: four seconds of 16 kHz.
+    "unet-1d default": Case("unet-1d", 2, (65_536,), 2.5, rounds=0.07),
+    "unet-3d": Case("unet-3d", 4, (16, 16, 16), 1.8, training=2, step=0.75),
 }
 WORDS, WORD = 8, 64  # places of the conditioning sequence and their width: diffusers' 3-D network works with one only
 
 
-def ours(name: str) -> nn.Module:
+def ours(case: Case) -> nn.Module:
     from noiseform import build
 
     settings = {
@@ -45,28 +66,27 @@ def ours(name: str) -> nn.Module:
         "unet-1d": {"channels": [32, 32, 64], "blocks": 3, "attention": [2], "embedding": 64},
         # Wider than theirs, whose transformers and fourfold temporal convolutions have more weights at equal widths.
         "unet-3d": {"channels": [48, 96, 160], "blocks": 2, "attention": [1, 2], "embedding": 128},
-    }[name]
-    host = {"sequence_width": WORD} if name == "unet-3d" else {}
-    network = build("network", name, channels_in=CASES[name]["channels"], **settings, **host)
+    }[case.network]
+    host = {"sequence_width": WORD} if case.network == "unet-3d" else {}
+    network = build("network", case.network, channels_in=case.channels, **settings, **host)
     return _unzeroed(network)
 
 
-def theirs(name: str) -> nn.Module:
+def theirs(case: Case) -> nn.Module:
     import diffusers
 
-    case = CASES[name]
-    if name == "unet-2d":
+    if case.network == "unet-2d":
         return diffusers.UNet2DModel(
-            sample_size=case["space"][0],
+            sample_size=case.space[0],
             in_channels=3,
             out_channels=3,
             block_out_channels=(32, 64, 128),
             down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
             up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         )
-    if name == "unet-3d":
+    if case.network == "unet-3d":
         return diffusers.UNet3DConditionModel(
-            sample_size=case["space"][-1],
+            sample_size=case.space[-1],
             block_out_channels=(32, 64, 128),
             down_block_types=("DownBlock3D", "CrossAttnDownBlock3D", "CrossAttnDownBlock3D"),
             up_block_types=("CrossAttnUpBlock3D", "CrossAttnUpBlock3D", "UpBlock3D"),
@@ -75,7 +95,7 @@ def theirs(name: str) -> nn.Module:
         )
     # Dance Diffusion's own widths: five-wide convolutions and attention at the lowest level and in the middle.
     return diffusers.UNet1DModel(
-        sample_size=case["space"][0],
+        sample_size=case.space[0],
         extra_in_channels=64,
         block_out_channels=(32, 32, 64),
         use_timestep_embedding=False,
@@ -94,8 +114,8 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
     """Return seconds of forward and training step, ours and theirs, in turns; with ours compiled, or without."""
     case = CASES[name]
     torch.manual_seed(0)
-    networks = {"noiseform": ours(name), "diffusers": theirs(name)}
-    words = torch.randn(1, WORDS, WORD) if name == "unet-3d" else None
+    networks = {"noiseform": ours(case), "diffusers": theirs(case)}
+    words = torch.randn(1, WORDS, WORD) if case.network == "unet-3d" else None
 
     def cond(x: torch.Tensor) -> dict[str, torch.Tensor]:
         return {} if words is None else {"sequence": words.expand(len(x), -1, -1)}
@@ -104,8 +124,9 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
         "noiseform": lambda x, t: networks["noiseform"](x, t, cond(x)),
         "diffusers": lambda x, t: networks["diffusers"](x, t, *cond(x).values()).sample,
     }
-    x, t = torch.randn(case["batch"], case["channels"], *case["space"]), torch.full((case["batch"],), 0.5)
-    batch, times = torch.randn(case["training"], case["channels"], *case["space"]), torch.rand(case["training"])
+    x, t = torch.randn(1, case.channels, *case.space), torch.full((1,), 0.5)
+    batch, times = torch.randn(case.training, case.channels, *case.space), torch.rand(case.training)
+    rounds = max(1, round(rounds * case.rounds))
 
     if compiled:
         from noiseform.core.pipeline.compiled import Compiler
@@ -132,13 +153,14 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
         return run
 
     result: dict[str, object] = {f"{owner} parameters": _count(one) for owner, one in networks.items()}
-    result["forward"] = rounds_of({owner: forward(owner) for owner in calls}, rounds=rounds)
+    result["forward"] = rounds_of({owner: forward(owner) for owner in calls}, rounds=rounds, warm=min(2, rounds))
     if compiled:
         with torch.no_grad():
             own, other = calls["noiseform"](x, t), calls[COMPILED](x, t)
         result["off"] = ((own - other).abs().max() / own.abs().max()).item()
     # Last, since a compiled network's weights must not change any more.
-    result["training step"] = rounds_of({owner: step(owner) for owner in networks}, rounds=max(3, rounds // 3))
+    if case.training:
+        result["training step"] = rounds_of({owner: step(owner) for owner in networks}, rounds=max(3, rounds // 3))
     return result
 
 
@@ -155,8 +177,9 @@ def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
                 command = [sys.executable, str(Path(__file__).with_name("networks.py")), name, str(rounds), switch]
                 found.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
         sizes = [runs["off"][0][f"{owner} parameters"] / 1e6 for owner in ("noiseform", "diffusers")]
-        group = f"{name} ({sizes[0]:.2f} M, diffusers {sizes[1]:.2f} M)"
-        for kind in ("forward", "training step"):
+        size = " x ".join(f"{n:,}" for n in (case.channels, *case.space))
+        group = f"{case.network}, {size} ({sizes[0]:.2f} M, diffusers {sizes[1]:.2f} M)"
+        for kind in ("forward", "training step")[: 2 if case.training else 1]:
             seconds = {
                 (owner, switch): [second for run in found for second in run[kind].get(owner, ())]
                 for owner in ("noiseform", COMPILED, "diffusers")
@@ -168,7 +191,7 @@ def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
                     continue
                 share, goal = statistics.median(taken) / reference, {}
                 if (owner, switch) in {("noiseform", "on"), (COMPILED, "on")}:
-                    bound = 1 / case["forward_goal"] if kind == "forward" else case["step_goal"]
+                    bound = 1 / case.forward if kind == "forward" else case.step
                     goal = {"goal": f"<= {bound:.2f}", "met": share <= bound}
                 label = f"{kind}, {owner}, switch {switch}"
                 if owner == COMPILED:

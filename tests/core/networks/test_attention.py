@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from noiseform.core.networks import attention
+from noiseform.core.networks import attention, products
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -60,3 +60,44 @@ def test_sampling_and_long_sequences_take_torch_s_own(monkeypatch):
     with torch.no_grad():
         attention.attend(short, short, short)
     assert taken == [300, 4]
+
+
+@pytest.mark.parametrize("scores", [1, 700, attention._SCORES])
+@pytest.mark.parametrize("strided", [False, True])
+def test_many_positions_are_read_by_products_as_by_torch(scores, strided, monkeypatch):
+    monkeypatch.setattr(attention, "_SCORES", scores)
+    monkeypatch.setattr(attention, "_QUERIES", 1)
+    monkeypatch.setattr(attention, "_FEW", 0)
+    monkeypatch.setattr(attention, "quick", lambda *given: True)
+    taken = []
+    monkeypatch.setattr(attention, "product", lambda *given: taken.append(0) or products.product(*given))
+    generator = torch.Generator().manual_seed(0)
+    # 40 queries of 24 keys; of one matrix each, as a layer that makes all heads at once lays them.
+    tokens = [torch.randn(3, length, 2 * 16, generator=generator) for length in (40, 24, 24)]
+    parts = [attention.split(each, 2) for each in tokens]
+    if not strided:
+        parts = [part.contiguous() for part in parts]
+    parts = [part.detach().requires_grad_() for part in parts]
+    doubled = [part.detach().double().requires_grad_() for part in parts]
+    found = attention.attend(*parts)
+    assert taken
+    exact = (doubled[0] @ doubled[1].mT / 4).softmax(-1) @ doubled[2]
+    exact = exact.transpose(1, 2).flatten(2)
+    assert_close(found.double(), exact, rtol=0, atol=1e-6)
+    weights = torch.randn(found.shape, generator=generator)
+    gradients = torch.autograd.grad((found * weights).sum(), parts)
+    for one, other in zip(gradients, torch.autograd.grad((exact * weights).sum(), doubled), strict=True):
+        assert_close(one.double(), other, rtol=0, atol=1e-5)
+    with torch.no_grad():
+        assert torch.equal(attention.attend(*parts), found)
+
+
+def test_sampling_and_training_of_sound_take_products():
+    queries = torch.randn(1, 1, 512, 32)
+    assert attention.quick(queries, queries, 512 * 512 * 32)
+    found = attention.attend(*[queries.requires_grad_()] * 3)
+    names, node = [], found.grad_fn
+    while node is not None:
+        names.append(type(node).__name__)
+        node = node.next_functions[0][0] if node.next_functions else None
+    assert any("ByProducts" in name for name in names), names

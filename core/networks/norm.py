@@ -1,0 +1,52 @@
+"""Group norms of items whose channels come last, with what usually follows them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["Norm"]
+
+
+class Norm(nn.GroupNorm):
+    """A group norm with groups of at least 8 channels, 32 groups at most; a modulation and SiLU after it if wanted.
+
+    Source: Wu and He 2018, arXiv 1803.08494; Dhariwal and Nichol 2021, arXiv 2105.05233, section 3 (modulation).
+    """
+
+    def __init__(self, channels: int) -> None:
+        groups = max(n for n in range(1, 33) if channels % n == 0 and (channels // n >= 8 or n == 1))
+        super().__init__(groups, channels)
+
+    def forward(self, x: Tensor, modulation: Tensor | None = None, *, silu: bool = False) -> Tensor:
+        """Return like x (batch, \\*space, channels).
+
+        Args:
+            x: the items.
+            modulation: scale and shift (rows, 2 channels): the norm is multiplied by 1 + scale, then shift is added. Of
+                fewer rows than items, each is that of as many items in a row.
+            silu: whether SiLU comes last.
+        """
+        learns, scale, shift = torch.is_grad_enabled(), self.weight, self.bias
+        if modulation is None:
+            y = self._normed(x, scale, shift)
+        elif len(modulation) == 1 and not learns:
+            # One modulation of all items is one of the layer's own weights, and takes no pass over them.
+            more, moved = modulation[0].chunk(2)
+            y = self._normed(x, torch.addcmul(scale, scale, more), torch.addcmul(shift + moved, shift, more))
+        else:
+            if len(modulation) != len(x):
+                modulation = modulation.repeat_interleave(len(x) // len(modulation), 0)
+            more, moved = modulation.reshape(len(x), *(1,) * (x.ndim - 2), -1).chunk(2, -1)
+            y = torch.addcmul(moved, self._normed(x, scale, shift), 1 + more)
+        return functional.silu(y, inplace=not learns) if silu else y
+
+    def _normed(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
+            # Torch's backward for channels last writes the gradient of x, wanted or not: without one it crashes (2.13).
+            x = x.detach().requires_grad_()
+        first = x.movedim(-1, 1)
+        if x.ndim == 3:
+            return functional.group_norm(first.unsqueeze(2), self.num_groups, scale, shift, self.eps).squeeze(2).mT
+        return functional.group_norm(first, self.num_groups, scale, shift, self.eps).movedim(1, -1)

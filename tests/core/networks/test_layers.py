@@ -1,0 +1,70 @@
+"""Layers in sampling and in training: different ways of reckoning, the same numbers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from noiseform.core.networks import convolution
+from noiseform.core.networks.convolution import Convolution
+from noiseform.core.networks.norm import Norm
+from torch.nn import functional
+from torch.testing import assert_close
+
+TORCH = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("width", [1, 3, 5])
+@pytest.mark.parametrize("space", [(60,), (61,), (9, 7), (8, 8), (4, 3, 5)])
+def test_a_small_convolution_of_one_item_is_torchs_own(space, width, stride, monkeypatch):
+    monkeypatch.setattr(convolution, "quick", lambda *given: True)
+    taken = []
+    monkeypatch.setattr(convolution, "product", lambda *given: taken.append(0) or functional.linear(*given))
+    layer = Convolution(len(space), 5, 6, width, stride=stride).double()
+    x = torch.randn(1, *space, 5, dtype=torch.float64)
+    with torch.no_grad():
+        found = layer(x)
+    assert taken == [0]
+    expected = TORCH[len(space)](x.movedim(-1, 1), layer.weight, layer.bias, stride, width // 2).movedim(1, -1)
+    assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)  # with gradients on
+    assert taken == [0]
+
+
+def test_small_convolutions_of_one_item_are_products_and_keep_their_bytes():
+    layer, x = Convolution(2, 128, 96), torch.randn(1, 8, 8, 128)
+    assert convolution.quick(x, layer.weight, 64 * layer.weight.numel())
+    before, made = torch.get_num_threads(), []
+    try:
+        with torch.no_grad():
+            for threads in (1, 2, 4):
+                torch.set_num_threads(threads)
+                made.append(layer(x))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2])
+    assert_close(made[0], layer(x).detach(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [None, 1, 2, 4])
+@pytest.mark.parametrize("space", [(12,), (4, 6), (2, 3, 4)])
+def test_a_norm_is_modulated_and_activated_in_sampling_as_in_training(space, rows):
+    torch.manual_seed(0)
+    layer, x = Norm(24).double(), torch.randn(4, *space, 24, dtype=torch.float64)
+    torch.nn.init.normal_(layer.weight)
+    torch.nn.init.normal_(layer.bias)
+    expected = functional.group_norm(x.movedim(-1, 1), layer.num_groups, layer.weight, layer.bias).movedim(1, -1)
+    modulation = None
+    if rows is not None:
+        modulation = torch.randn(rows, 48, dtype=torch.float64)
+        for index in range(4):
+            scale, shift = modulation[index * rows // 4].chunk(2)
+            expected[index] = expected[index] * (1 + scale) + shift
+    given = x.clone()
+    for silu in (False, True):
+        wanted = functional.silu(expected) if silu else expected
+        assert_close(layer(x, modulation, silu=silu), wanted, rtol=1e-12, atol=1e-12)
+        with torch.no_grad():
+            assert_close(layer(x, modulation, silu=silu), wanted, rtol=1e-12, atol=1e-12)
+        assert torch.equal(x, given)

@@ -96,7 +96,7 @@ def _run(
     if isinstance(made, str):
         return made
     farthest = made.abs().max().item()
-    # Without the distance: it differs from run to run, and the reason does not.
+    # Without the distance: each combination has its own, and the reason is one.
     return None if farthest < _FAR else f"in {steps} steps the samples miss the data; take more, or another grid"
 
 

@@ -182,7 +182,12 @@ def sample(
         state = method.init(x)
         for index, (here, next) in enumerate(pairwise(levels)):
             noise.step = index
-            made = method.step(x, here, next, seen, noise, state)
+            try:
+                made = method.step(x, here, next, seen, noise, state)
+            except RuntimeError as error:  # half precision cannot hold a factor of the step
+                if "without overflow" not in str(error):
+                    raise
+                raise NumericError(_not_finite(method, index, steps, here)) from error
             if type(made) is not tuple or len(made) != 2 or not isinstance(made[0], Tensor):
                 raise PluginError(
                     f"sampler {type(method).__name__}: step {index + 1} gave a {type(made).__name__}, "

@@ -96,7 +96,8 @@ def _run(
     if isinstance(made, str):
         return made
     farthest = made.abs().max().item()
-    return None if farthest < _FAR else f"the samples miss the data: {farthest:.3g} where 3 is far"
+    # Without the distance: each combination has its own, and the reason is one.
+    return None if farthest < _FAR else f"in {steps} steps the samples miss the data; take more, or another grid"
 
 
 def _names(kind: str) -> list[str]:

@@ -78,6 +78,15 @@ def test_items_of_any_precision_stay_finite_and_keep_it(process, grid, sampler):
         assert steps < 50 or x0.abs().max() < 20
 
 
+@pytest.mark.parametrize("sampler", ["heun", "edm-stochastic"])
+def test_a_factor_too_large_for_half_precision_is_told_with_its_step(sampler):
+    """In 2 such steps nsr falls more than 2**17-fold, and Heun's factor is half of that."""
+    run = {"process": "sub-vp", "grid": "linspace", "steps": 2, "shape": (2,), "seeds": [0, 1]}
+    with pytest.raises(NumericError, match=r"step 1 of 2 .* float32"):
+        sample(MIXTURE, sampler=sampler, dtype=torch.float16, **run)
+    assert torch.isfinite(sample(MIXTURE, sampler=sampler, **run)).all()
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("step", [0, 1, 2, 4, 5])
 def test_what_is_not_finite_is_told_with_its_step(run, sampler, value, step):

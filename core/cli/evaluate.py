@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -66,9 +66,9 @@ def evaluate(
         if not 1 <= number <= MAX_COUNT:
             raise ConfigError(f"{name}: expected a whole number from 1 to {MAX_COUNT}, got {number}")
     own, of_data, of_metrics = _sorted(settings)
-    described_config, folders = described(pipeline, own)
-    modality = described_config.modality
-    trained_on = read_model_folder(folders[described_config.stages[0].name]).facts.get("data", {})
+    configured, folders = described(pipeline, own)
+    modality, first = configured.modality, configured.stages[0].name
+    trained_on = cast(Mapping[str, object], read_model_folder(folders[first]).facts.get("data", {}))
     chosen = _metrics(metrics, modality, of_metrics)
     config = checked(DataConfig, {**trained_on, "flip": False, **of_data}, what="data")
     keep_large_blocks()

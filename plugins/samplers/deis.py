@@ -9,6 +9,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, eps_factors, weighted
 from ...core.diffusion.sampling import Denoise, Noise
@@ -53,6 +54,6 @@ class DEIS:
         past = (Seen(here, torch.sub(x, x0, alpha=here.alpha).div_(here.sigma)), *state)[: self.points]
         if here.alpha == 0 or next.sigma == 0:
             ratio = next.sigma / here.sigma
-            return torch.add(x * ratio, x0, alpha=next.alpha - ratio * here.alpha), past
+            return combined(x, ratio, x0, next.alpha - ratio * here.alpha), past
         factors = eps_factors(here, next, [seen.level for seen in past])
         return weighted(x, next.alpha / here.alpha, factors, past), past

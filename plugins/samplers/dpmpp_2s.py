@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -44,4 +44,4 @@ class DPMpp2S:
 def _moved(x: Tensor, x0: Tensor, here: Level[float], there: Level[float]) -> Tensor:
     """Return x at another level, were x0 the same on the way."""
     ratio = there.sigma / here.sigma
-    return torch.add(x * ratio, x0, alpha=there.alpha - ratio * here.alpha)
+    return combined(x, ratio, x0, there.alpha - ratio * here.alpha)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import fresh_deviation
@@ -52,5 +52,5 @@ class EulerAncestral:
         up = fresh_deviation(here, next, self.eta)
         down = (next.sigma**2 - up**2) ** 0.5 if up else next.sigma
         ratio = down / here.sigma
-        there = torch.add(x * ratio, denoise(x, here), alpha=next.alpha - ratio * here.alpha)
+        there = combined(x, ratio, denoise(x, here), next.alpha - ratio * here.alpha)
         return (there.add_(step_noise(noise, here, next, self.brownian), alpha=up) if up else there), None

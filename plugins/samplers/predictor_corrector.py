@@ -9,6 +9,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level, expand
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.sde import forward
@@ -70,7 +71,7 @@ class PredictorCorrector:
             if self.predictor == "reverse-diffusion" and here.alpha:
                 kept, added = forward(next, here)
                 variance = added / kept**2
-            x = torch.add(x * back.of_x, denoise(x, here), alpha=back.of_x0).add_(noise(), alpha=variance**0.5)
+            x = combined(x, back.of_x, denoise(x, here), back.of_x0).add_(noise(), alpha=variance**0.5)
         for number in range(1, self.corrections + 1):
             x = self._corrected(x, next, denoise(x, next), noise(f"correction-{number}"))
         return x, None

@@ -34,6 +34,7 @@ class _Known(NamedTuple):
     applied: tuple[float, ...] = ()
 
     def joined_by(self, angle: float, x0: Tensor) -> _Known:
+        """Return this with one x0 more, of which no part of the integral makes use yet."""
         return _Known(self.start, (*self.angles, angle), (*self.x0, x0), (*self.settled, 0.0), (*self.applied, 0.0))
 
     def integrated(self, end: float, memory: int, integrations: int) -> tuple[_Known, tuple[float, ...]]:
@@ -50,7 +51,8 @@ class _Known(NamedTuple):
 
     def forgetting(self, memory: int) -> _Known:
         """Return this with the newest x0 only."""
-        return _Known(self.start, *(kept[-memory:] for kept in self[1:]))
+        newest = slice(-memory, None)
+        return _Known(self.start, self.angles[newest], self.x0[newest], self.settled[newest], self.applied[newest])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,160 @@
+"""The curve through what is known of x0: what it reproduces, and that it is the best linear prediction."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from noiseform import GaussianMixture, build, sample
+from noiseform.plugins.samplers.even_spline import weights
+from scipy.integrate import quad
+from torch.testing import assert_close
+
+FALLING = [(1.2,), (1.4, 1.1), (1.5, 1.2, 0.9, 0.7), (1.56, 1.3, 1.1, 0.8, 0.5)]
+
+
+def predicted(values, nodes, first, last, integrations):
+    return sum(w * values(node) for w, node in zip(weights(nodes, first, last, integrations), nodes, strict=True))
+
+
+def integral(values, first, last):
+    return quad(lambda theta: values(theta) / math.sin(theta) ** 2, last, first, epsabs=1e-13)[0]
+
+
+@pytest.mark.parametrize("integrations", [1, 2])
+@pytest.mark.parametrize("nodes", FALLING)
+def test_a_constant_is_reproduced(nodes, integrations):
+    """So data of one point are hit, from whatever was known."""
+    for first, last in ((nodes[0], 0.3), (math.pi / 2, nodes[-1]), (nodes[-1], 0.1)):
+        whole = 1 / math.tan(last) - 1 / math.tan(first)
+        assert predicted(lambda theta: 1.0, nodes, first, last, integrations) == pytest.approx(whole, rel=1e-12)
+    assert predicted(lambda theta: 1.0, nodes, nodes[-1], 0.0, integrations) == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("integrations", [1, 2])
+def test_it_is_the_best_linear_prediction(integrations):
+    """No other weights that reproduce a constant miss the integral of such a path by less, as its covariance tells."""
+    nodes, first, last = (1.4, 1.1, 0.8), 1.4, 0.5
+
+    def covariance(a, b):
+        low = min(a, b)
+        steps = math.factorial(integrations) ** 2
+        path = quad(lambda u: ((a - u) * (b - u)) ** integrations / steps, 0, low, epsabs=1e-13)[0]
+        return path + (a * b) ** 2 / 4 * (integrations == 2)
+
+    among = np.array([[covariance(a, b) for b in nodes] for a in nodes])
+    wanted = np.array([integral(lambda theta, b=b: covariance(theta, b), first, last) for b in nodes])
+    chosen = np.array(weights(nodes, first, last, integrations))
+
+    def missed(w):  # but for what no weights change
+        return w @ among @ w - 2 * w @ wanted
+
+    for other in np.random.default_rng(0).normal(size=(20, 3)):
+        aside = other - other.mean()  # keeps the sum
+        assert missed(chosen + 1e-2 * aside) > missed(chosen)
+        slope = 2 * (among @ chosen - wanted) @ aside
+        assert abs(slope) < 1e-9
+
+
+def test_it_gets_better_with_the_distance_of_nodes():
+    """Of an even function: by the third power at least, in a step and at the end."""
+
+    def values(theta):
+        return math.cos(2 * theta) + 1 / (1 + theta**2)
+
+    steps, ends = [], []
+    for gap in (0.08, 0.04, 0.02):
+        nodes = tuple(0.7 + gap * k for k in (3, 2, 1, 0))
+        first, last = nodes[0], nodes[-1] - gap
+        steps.append(abs(predicted(values, nodes, first, last, 2) - integral(values, first, last)))
+        ends.append(abs(predicted(values, tuple(gap * k for k in (4, 3, 2, 1)), 4 * gap, 0.0, 2) - values(0.0)))
+    for errors in (steps, ends):
+        assert errors[0] / errors[1] > 2**2.9
+        assert errors[1] / errors[2] > 2**2.9
+
+
+def test_errors_do_not_grow_where_a_step_reaches_far():
+    """Nodes that lie close together tell nothing of what is far: the older of them are left out."""
+    far = weights((1.57, 1.56, 1.52), 1.57, 0.6)
+    assert sum(map(abs, far)) <= 4 * abs(sum(far)) * (1 + 1e-9)
+    assert far[0] == 0
+    equal = weights((1.4, 1.2, 1.0, 0.8), 1.4, 0.6)
+    assert all(equal)
+
+
+def test_angles_that_cannot_be_told_apart_do_no_harm():
+    w = weights((0.5, 0.5 - 1e-16, 0.5 - 2e-16, 0.3), 0.5, 0.2)
+    assert all(math.isfinite(one) for one in w)
+    assert sum(w) == pytest.approx(1 / math.tan(0.2) - 1 / math.tan(0.5), rel=1e-12)
+
+
+@pytest.mark.parametrize(("integrations", "order"), [(1, 2), (2, 3)])
+def test_order(integrations, order):
+    assert build("sampler", "spline", integrations=integrations).order == order
+
+
+def test_memory_changes_little(mixture_at_angles):
+    exact = mixture_at_angles(memory=64)
+    assert (mixture_at_angles(memory=4) - exact).abs().max() < 2e-3
+    assert (mixture_at_angles(memory=1) - exact).abs().max() > 1e-2
+
+
+@pytest.fixture
+def mixture_at_angles():
+    mixture = GaussianMixture([[-1.0, 0.3], [0.8, -0.6], [0.2, 1.1]], [0.5, 0.6, 0.4], [0.3, 0.4, 0.3])
+    shape = {"shape": (2,), "seeds": range(16), "dtype": torch.float64}
+
+    def run(**settings):
+        sampler = build("sampler", "spline", **settings)
+        return sample(mixture, process="vp-linear", sampler=sampler, grid="angle", steps=20, **shape)
+
+    return run
+
+
+def test_the_default_is_far_ahead_on_smooth_problems(mixture_at_angles):
+    """Beside the multistep solver of second order at equal NFE, against its own result in a thousand steps."""
+    mixture = GaussianMixture([[-1.0, 0.3], [0.8, -0.6], [0.2, 1.1]], [0.5, 0.6, 0.4], [0.3, 0.4, 0.3])
+    run = {"process": "vp-linear", "shape": (2,), "seeds": range(64), "dtype": torch.float64}
+    truth = sample(mixture, sampler="heun", grid="angle", steps=2000, **run)
+    for steps, share in ((5, 0.6), (10, 0.2), (20, 0.1)):  # 0.53, and far less: data of unit variance are easy for both
+        ours = (sample(mixture, sampler="default", grid="default", steps=steps, **run) - truth).square().mean()
+        peer = (sample(mixture, sampler="dpmpp-2m", grid="log-snr", steps=steps, **run) - truth).square().mean()
+        assert ours < share**2 * peer
+
+
+def test_late_is_only_where_there_is_nothing_but_noise():
+    asked = []
+
+    def denoise(x, level):
+        asked.append(level.t)
+        return torch.zeros_like(x)
+
+    for start in (1.0, 0.5):
+        asked.clear()
+        sample(denoise, process="flow", sampler="spline", grid="angle", steps=4, shape=(2,), seeds=[0], start=start)
+        assert (asked[0] < start) == (start == 1.0)
+
+
+@pytest.mark.parametrize("sigma_data", [0.5, 2.0])
+def test_scale_of_the_data(sigma_data):
+    """Data of another standard deviation, told so, take the same way."""
+    plain = GaussianMixture([[-1.0, 0.3], [0.8, -0.6]], [0.5, 0.6])
+    scaled = GaussianMixture(plain.means * sigma_data, plain.widths * sigma_data)
+    process = build("process", "edm", sigma_max=80.0)
+    wide = build("process", "edm", sigma_max=80.0 * sigma_data)
+    one, other = (
+        sample(
+            mixture,
+            process=under,
+            sampler=build("sampler", "spline", sigma_data=scale),
+            grid=build("grid", "angle", sigma_data=scale),
+            steps=8,
+            shape=(2,),
+            seeds=range(6),
+            dtype=torch.float64,
+        )
+        for mixture, under, scale in ((plain, process, 1.0), (scaled, wide, sigma_data))
+    )
+    assert_close(other, one * sigma_data, rtol=1e-6, atol=1e-6)

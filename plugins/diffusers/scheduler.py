@@ -23,7 +23,7 @@ from .library import model_class
 from .pipeline_noise import Generators, PipelineNoise
 from .scheduler_parts import OwnTimes, equally_spaced, named_prediction, parts_of
 from .timesteps import Timesteps
-from .unrolled import Answer, Call, Unrolled, calls_of
+from .unrolled import Answer, Call, Unrolled, calls_of, gain
 
 __all__ = ["Scheduler"]
 
@@ -149,8 +149,12 @@ class Scheduler(_Mixin, _Configured):  # type: ignore[misc]
     @property
     def init_noise_sigma(self) -> float:
         """Factor that turns standard normal numbers into what the network is first called on."""
-        first = self._calls[0].level
-        return (first.alpha**2 + first.sigma**2) ** 0.5 if self._unit_start else first.sigma
+        here, first = self._levels[0], self._calls[0].level
+        if self._unit_start:
+            return (first.alpha**2 + first.sigma**2) ** 0.5
+        # Noise that a step adds before its first call makes x that of a noisier level; a scale is only a scale.
+        scaled = here.sigma * gain(self._sampler, *self._levels[:2], self._sampler.init(torch.ones(1, 1)))
+        return max(scaled, first.sigma) if first.t > here.t else scaled
 
     @property
     def step_index(self) -> int | None:

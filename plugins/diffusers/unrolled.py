@@ -22,7 +22,7 @@ from ...core.diffusion.sampling import Noise, Sampler, SamplingStep, sample
 from ...core.diffusion.transition import Variance, transition
 from ...core.errors import ConfigError, PluginError
 
-__all__ = ["Answer", "Call", "SteppedNoise", "Unrolled", "calls_of"]
+__all__ = ["Answer", "Call", "SteppedNoise", "Unrolled", "calls_of", "gain"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,29 @@ def calls_of(process: CompleteProcess, sampler: Sampler, levels: Sequence[Level[
             "pipeline of diffusers has to know it beforehand; choose another sampler"
         )
     return found[0]
+
+
+def gain(sampler: Sampler, here: Level[float], next: Level[float], state: object) -> float:
+    """Return by how much a step scales x before its first call of the network; noise may come on top of it."""
+
+    def ask(x: Tensor, level: Level[float]) -> Tensor:
+        raise _AskedError(x)
+
+    try:
+        sampler.step(torch.ones(1, 1, dtype=torch.float64), here, next, ask, _Silence(), state)
+    except _AskedError as asked:
+        return asked.x.item()
+    return 1.0
+
+
+class _Silence:
+    """Noise of strength 0."""
+
+    def __call__(self, purpose: str = "step") -> Tensor:
+        return torch.zeros(1, 1, dtype=torch.float64)
+
+    def between(self, here: Level[float], next: Level[float]) -> Tensor:
+        return self()
 
 
 @dataclass(frozen=True)
@@ -178,9 +201,9 @@ class Unrolled:
         gone on already, and only the answer is that of ``x``.
         """
         if not self._answers:
-            here, call = self._levels[self._step], self.call.level
-            # Before its first call a step adds noise at most, which scales x by alpha_call / alpha_here.
-            back = 1.0 if call.alpha == here.alpha else here.alpha / call.alpha
+            # Before its first call a step scales x and adds noise at most.
+            levels = self._levels[self._step : self._step + 2]
+            back = 1 / gain(self._sampler, *levels, self._state)
             self._x = x if self.asked is self._x else torch.add(self._x, x - self.asked, alpha=back)
         self.asked = x
 

@@ -33,33 +33,24 @@ OWN_LAWS = {
 laws of its own in test_stochastic.py, of its order or of the error that it is left with.
 """
 
-LATE = {"DEIS", "IPNDM", "UniPC"}
+LATE = {"DEIS", "IPNDM", "Spline", "UniPC"}
 """Multistep samplers whose order is tested from an nsr of 1 on. Their first step is of lower order, and what it leaves
 is of the declared order in all: h**2 of deis and ipndm, h**3 of unipc. From an nsr of 7, where x0 hardly curves, that
 share is smaller than the others', which are of another order, and what shows is neither.
 """
 
-HIGHER = {"UniPC"}
-"""Of three points it declares the order of its first step; that of all others is one more, and shows mostly."""
+HIGHER = {"Spline", "UniPC"}
+"""Samplers that declare the order of their first step, or of their weakest; that of most others is one more, and may
+show. A spline through smooth values is right to one power more where its nodes come at equal steps."""
 
 
 def deterministic(sampler):
     return not sampler.stochastic
 
 
-def settled(sampler):
-    """Leave out ``spline``, whose kernel is not settled yet. LIFT THIS when it is: it is deterministic."""
-    return deterministic(sampler) and type(sampler).__name__ != "Spline"
-
-
 def by_the_grid(sampler):
     """Leave out those that divide steps by their own error, which is then the tolerance's and not the grid's."""
-    return settled(sampler) and not getattr(sampler, "nfe_varies", False)
-
-
-def unlike_spline(sampler):
-    """As :func:`settled`, for laws of all samplers."""
-    return type(sampler).__name__ != "Spline"
+    return deterministic(sampler) and not getattr(sampler, "nfe_varies", False)
 
 
 def stochastic(sampler):
@@ -139,7 +130,7 @@ def rms(error):
     return error.square().mean().sqrt().item()
 
 
-@pytest.mark.only(sampler=settled)  # the others: see the test of convergence in distribution
+@pytest.mark.only(sampler=deterministic)  # the others: see the test of convergence in distribution
 def test_converges_at_the_declared_order(process, grid, sampler, mixture, trajectories):
     kind = type(sampler).__name__
     process, series = refined(process, grid, coarsest=0.03, lowest=0 if kind in LATE else -4)
@@ -348,7 +339,6 @@ def test_noise_of_ddim_never_exceeds_the_noise_there_is(process, mixture):
     assert x0.abs().max() < 5
 
 
-@pytest.mark.only(sampler=unlike_spline)
 def test_one_point_of_data_is_hit_exactly(process, grid, sampler, normal):
     """If the denoiser says the same everywhere, every sampler ends there, in any number of steps."""
     point = normal(2, 3, purpose="point")

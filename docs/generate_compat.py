@@ -1,7 +1,7 @@
 """Which parts work together, as a page: what ``noiseform compat`` prints of the built-in parts.
 
-    python docs/generate_compat.py            # minutes: every combination is run
-    python docs/generate_compat.py --check    # say whether the page is what it would write
+python docs/generate_compat.py            # minutes: every combination is run
+python docs/generate_compat.py --check    # say whether the page is what it would write
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ PAGE = Path(__file__).parent / "reference" / "compat.md"
 HEAD = """\
 # Which parts work together
 
-Made by `docs/generate_compat.py` from `noiseform compat`, which runs every combination of process, objective, grid, sampler
-and guidance on a small problem whose ideal network is known, in 6 steps. A cell says `works`, or how many of its combinations
-do and why the others do not. In the second and third table stand the pairs of process and objective that work at all.
+Made by `docs/generate_compat.py` from `noiseform compat`, which runs every combination of process, objective, grid,
+sampler and guidance on a small problem whose ideal network is known, in 6 steps. A cell says `works`, or how many of its
+combinations do and why the others do not. The second and third table take the pairs of process and objective that work.
 
 """
 

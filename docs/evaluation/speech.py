@@ -31,8 +31,10 @@ from listener import WEIGHTS, Listener, accuracy, load_listener
 Figures = dict[str, float | str]
 
 
-def generate(pipeline: str, count: int, seed: int, steps: int | None) -> tuple[Clips, Figures]:
+def generate(pipeline: str, count: int, seed: int, **wishes: int | str | None) -> tuple[Clips, Figures]:
     """``count`` clips of ``pipeline``, balanced over the 60 pairs of digit and speaker, and what they cost.
+
+    ``wishes`` are steps, sampler and grid, the pipeline's own where None.
 
     Every pair has its own seed, ``seed + 1000 * pair``, so that no two start from the same noise.
     """
@@ -42,7 +44,7 @@ def generate(pipeline: str, count: int, seed: int, steps: int | None) -> tuple[C
     # Spread over the list where count is no multiple of 60, so that digits and speakers stay balanced too.
     wanted = Counter((place * 7) % len(pairs) for place in range(count))
     waves, digits, speakers, passes = [], [], [], 0
-    loaded = audio.load(pipeline, steps=steps)
+    loaded = audio.load(pipeline, **wishes)
     begin = time.perf_counter()
     for pair, number in sorted(wanted.items()):
         digit, speaker = pairs[pair]
@@ -124,16 +126,19 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="default: the pipeline's own")
+    parser.add_argument("--sampler", help="likewise")
+    parser.add_argument("--grid", help="likewise")
     parser.add_argument("--listener", type=Path, default=WEIGHTS)
     parser.add_argument("--json", type=Path, help="where the figures go")
     choice = parser.parse_args()
     listener = load_listener(choice.listener)
     held_back, training = read_fsdd(choice.data, HELD_BACK), read_fsdd(choice.data, TRAINING)
     cost: Figures = {}
+    wishes = {name: getattr(choice, name) for name in ("steps", "sampler", "grid")}
     if choice.folder is not None:
         clips = read_fsdd(choice.folder)
     else:
-        clips, cost = generate(choice.pipeline, choice.count, choice.seed, choice.steps)
+        clips, cost = generate(choice.pipeline, choice.count, choice.seed, **wishes)
     made, real = judge(listener, clips, held_back, training)
     print(f"{choice.pipeline or choice.folder}\n{'':24s}{'generated':>12s}{'real':>12s}")
     for name, value in made.items():
@@ -143,7 +148,7 @@ def main() -> None:
     wrong = confusions(listener, clips)
     print("mistakes: " + ("; ".join(wrong) or "none"))
     if choice.json:
-        asked = {"source": str(choice.pipeline or choice.folder), "seed": choice.seed, "steps": choice.steps}
+        asked = {"source": str(choice.pipeline or choice.folder), "seed": choice.seed, **wishes}
         choice.json.write_text(json.dumps({**asked, "generated": {**made, **cost}, "real": real}, indent=1) + "\n")
 
 

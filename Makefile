@@ -26,7 +26,7 @@ STAMP  := $(VENV)/.noiseform-installed
 TYPES  := build/types/noiseform
 PACKAGE_PARTS := core plugins modalities __init__.py py.typed
 
-.PHONY: help setup demo test check format lint types docs docs-check figures bench soak clean
+.PHONY: help setup demo test check format lint types docs docs-check compat figures bench soak clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -72,6 +72,9 @@ types: $(STAMP)
 docs: $(STAMP)  ## regenerate the reference pages
 	$(BIN)/python docs/generate_reference.py
 
+compat: $(STAMP)  ## regenerate the page of what works together, by running every combination: minutes
+	$(BIN)/python docs/generate_compat.py
+
 figures: $(STAMP)  ## redraw the figures of the docs; DATA=recordings of FSDD adds those of the embedded models
 	$(BIN)/python docs/figures/tutorial.py
 	$(BIN)/python docs/figures/outsider.py
@@ -86,6 +89,7 @@ bench: $(STAMP)  ## take the measurements, side by side with the peers that are 
 soak: $(STAMP)  ## the long tests: faults, and every combination of process, grid and sampler; minutes to an hour
 	$(BIN)/python -m pytest -m soak -s tests/faults
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m soak -q --numprocesses auto --maxprocesses 4 tests/core/diffusion
+	$(BIN)/python docs/generate_compat.py --check
 
 clean:  ## remove what was built, but neither out/ nor runs/
 	rm -rf $(VENV) build dist noiseform.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -17,8 +17,8 @@ HEAD = """\
 # Which parts work together
 
 Made by `docs/generate_compat.py` from `noiseform compat`, which runs every combination of process, objective, grid,
-sampler and guidance on a small problem whose ideal network is known, in 6 steps. A cell says `works`, or how many of its
-combinations do and why the others do not. The second and third table take the pairs of process and objective that work.
+sampler and guidance on a small problem whose ideal network is known, in 6 steps. A cell says `works`, or how many of
+its combinations do and why the others do not. The second and third table take pairs of process and objective that work.
 
 """
 

@@ -20,7 +20,7 @@ MIXTURE = GaussianMixture([[-1.0, 0.5], [1.0, -0.5]], [0.3, 0.4])
 def run():
     """Give what a run takes; a test changes what it is about."""
     parts = {
-        kind: build(kind, name) for kind, name in (("process", "flow"), ("sampler", "default"), ("grid", "uniform"))
+        kind: build(kind, name) for kind, name in (("process", "flow"), ("sampler", "dpmpp-2m"), ("grid", "uniform"))
     }
     return {**parts, "steps": 6, "shape": (2,), "seeds": [0, 1, 2]}
 

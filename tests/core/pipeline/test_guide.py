@@ -59,7 +59,20 @@ def made(model: Path, use: str, weights: Path, *, label: str | None = "low", **m
 @pytest.mark.parametrize(("use", "weights"), [("classifier", "classifier"), ("autoguidance", "weak")])
 def test_generates_records_and_replays(folder, tiny_model, tmp_path, monkeypatch, use, weights):
     monkeypatch.chdir(tmp_path)
-    line = ["generate", "audio", str(tiny_model), "--label", "low", "-n", "2", "-o", "x.wav", "--quiet"]
+    line = [
+        "generate",
+        "audio",
+        str(tiny_model),
+        "--label",
+        "low",
+        "-n",
+        "2",
+        "-o",
+        "x.wav",
+        "--quiet",
+        "--sampler",
+        "euler",
+    ]
     assert main([*line, "--set", *setting(use, folder / weights)]) == 0
     record = audio.read("x-0001.wav").record
     assert record["weights"].keys() == {"base", "base.guidance"}

@@ -69,7 +69,7 @@ def test_parts_of_a_plugins_pipeline_are_its_own_then_noiseforms(tiny_model, sit
 def test_the_defaults_of_noiseform_are_its_own(tiny_model, site, tmp_path, monkeypatch):
     site.add("rival", {"rival": RIVAL})
     setting = "stages.base.sampler.use='default'"
-    assert audio.load(str(tiny_model), settings=[setting]).config.stages[0].sampler.use == "dpmpp-2m"
+    assert audio.load(str(tiny_model), settings=[setting]).config.stages[0].sampler.use == "spline"
     file = tmp_path / "mine.toml"
     file.write_text('[defaults]\nsampler = "dpmpp-2m"\n', encoding="utf-8")
     monkeypatch.setenv("NOISEFORM_REGISTRY", str(file))

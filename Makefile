@@ -7,7 +7,7 @@
 #   OUT     where `make demo` writes                                     make demo OUT=/tmp/digits
 #   DATA    recordings of the Free Spoken Digit Dataset                 make figures DATA=recordings
 #   BENCH   what `make bench` measures                                   make bench BENCH='loop start'
-#   MIXTURES  the seeds and times of `make bench-samplers`               make bench-samplers MIXTURES='--seed 1 --optimal'
+#   MIXTURES  the seeds and times of `make bench-samplers`               make bench-samplers MIXTURES='--seed 1 --quick'
 #   TESTS   what `make test` gives to pytest                             make test TESTS='tests/core -x'
 # pip reads its own settings (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...) as always.
 

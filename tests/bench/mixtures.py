@@ -23,7 +23,7 @@ GRIDS = ("angle", "log-snr", "karras")
 """The usual grids."""
 
 _LAST = levels_at(PROCESS, torch.ones(1, dtype=torch.float64))[0]
-_FINE = 800  # steps of the reference: half as many end less than 1e-6 away
+_FINE = 800  # steps of the reference: half as many end less than 1e-8 away
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ __all__ = ["GRIDS", "PROCESS", "Errors", "Problem", "deterministic", "ours"]
 PROCESS = complete(build("process", "discrete-vp"))
 """DDPM's linear table of 1,000, which diffusers' samplers take as well."""
 
-GRIDS = ("angle", "log-snr", "karras")
+GRIDS = ("angle", "log-snr", "karras", "uniform")
 """The usual grids."""
 
 _LAST = levels_at(PROCESS, torch.ones(1, dtype=torch.float64))[0]

@@ -5,7 +5,7 @@ mean square error of the final samples against a fine Runge-Kutta solution of th
 x_1, and in brackets the median error over starts. RMS is decided by the few starts that end in another mode.
 
 Ours are ``default`` on the grid ``default``; the best of all built-in samplers that add no noise, each on the grids
-angle, log-snr and karras (those of two calls a step make one call less where NFE is even); and, without --quick,
+angle, log-snr, karras and uniform (where NFE is even, those of two calls a step make one less); and, but for --quick,
 ``spline`` on times computed for the mixture by starts of their own.
 Theirs are DPM-Solver++, UniPC and DEIS of orders 2 and 3 on four spacings each, PNDM and DDIM on two, told the exact
 noise level where their time steps are rounded; the best of them is picked for each mixture and each NFE.

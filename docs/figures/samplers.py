@@ -171,18 +171,19 @@ def drawing(axis: Axes, curves: Mapping[str, Curve], title: str) -> None:
             label=name,
         )
     axis.set(xlabel="NFE", title=title)
-    ticks = [5, 10, 20, 50] if title.endswith("-D") else [4, 8, 16, 32, 64]
+    ticks = [5, 10, 20, 50] if title.endswith("-D") else [8, 16, 32, 64]
     axis.set_xticks(ticks, labels=map(str, ticks))
     axis.xaxis.set_minor_locator(NullLocator())
 
 
 def save(path: Path, ylabel: str, panels: Sequence[tuple[str, Mapping[str, Curve]]]) -> None:
     """Draw a figure with a panel for each problem."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.8), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(9, 4.2), squeeze=False, sharey=True)
     for axis, (title, curves) in zip(axes[0], panels, strict=True):
         drawing(axis, curves, title)
     axes[0][0].set_ylabel(ylabel)
-    axes[0][0].legend(loc="lower left", fontsize=7.5)
+    axes[0][0].set_ylim(top=1.5)  # what lies above is of no use to anyone
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8.5)
     figure.savefig(path, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     print(path.relative_to(DOCS.parent) if path.is_relative_to(DOCS.parent) else path)

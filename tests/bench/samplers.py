@@ -1,4 +1,4 @@
-"""Samplers side by side with diffusers', at equal NFE: ``python tests/bench/samplers.py [--seed N]... [--quick]``.
+"""Samplers side by side with diffusers', at equal NFE: ``python tests/bench/samplers.py [--seed N]... [--quick] [--all]``.
 
 The data are mixtures of Gaussians, whose ideal denoiser is known, under DDPM's linear table of 1,000. Told is the root
 mean square error of the final samples against a fine Runge-Kutta solution of the probability-flow ODE from the same
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, action="append", help="of a mixture of each dimension; may be repeated")
     parser.add_argument("--mixtures", type=int, default=3, help="how many, where no seed is given: seeds by the clock")
     parser.add_argument("--quick", action="store_true", help="without computed times: half as long")
+    parser.add_argument("--all", action="store_true", help="print every sampler of ours on every grid")
     given = parser.parse_args(arguments)
     if not diffusers_names():
         sys.exit("diffusers is not installed: there is nothing to compare with")
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
             problem = Problem(dimension, seed)
             print(f"\n{dimension}-D, seed {seed}")
             for nfe in NFE:
-                shares = compared(problem, nfe, optimal=not given.quick)
+                shares = compared(problem, nfe, optimal=not given.quick, everything=given.all)
                 ratios.setdefault((dimension, nfe), []).append(shares)
     print(f"\ngeometric mean of the ratios over {len(seeds)} mixtures, and the largest")
     for (dimension, nfe), shares in ratios.items():
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{dimension:3}-D, NFE {nfe:2}: {'; '.join(told)}", flush=True)
 
 
-def compared(problem: Problem, nfe: int, *, optimal: bool) -> tuple[float, float]:
+def compared(problem: Problem, nfe: int, *, optimal: bool, everything: bool) -> tuple[float, float]:
     """Print a line for the best peer, our default and our best; return the RMS of the latter two in parts of it."""
     peer = smallest((diffusers_errors(problem, name, nfe), name) for name in diffusers_names())
     usual = build("sampler", "default"), build("grid", "default")
@@ -82,10 +83,19 @@ def compared(problem: Problem, nfe: int, *, optimal: bool) -> tuple[float, float
     if optimal:
         tried.append((computed(problem, nfe), "spline on computed times"))
     best = smallest([default, *tried])
-    shares = tuple(errors.rms / peer[0].rms for errors, _ in (default, best))
-    for (errors, name), share in zip((peer, default, best), ("", *map("{:.3f} x".format, shares)), strict=True):
-        print(f"  NFE {nfe:2}  {errors.rms:9.2e} ({errors.median:8.1e})  {share:8} {name}", flush=True)
-    return shares
+    for errors, name in sorted(tried, key=lambda one: one[0].rms) if everything else ():
+        told(nfe, errors, peer, f"  {name}")
+    for errors, name in (peer, default, best):
+        told(nfe, errors, peer, name)
+    return default[0].rms / peer[0].rms, best[0].rms / peer[0].rms
+
+
+def told(nfe: int, errors: Errors, peer: Named, name: str) -> None:
+    """Print a line: RMS, median, and RMS in parts of the best peer's."""
+    print(
+        f"  NFE {nfe:2}  {errors.rms:9.2e} ({errors.median:8.1e})  {errors.rms / peer[0].rms:7.3f} x  {name}",
+        flush=True,
+    )
 
 
 def computed(problem: Problem, nfe: int) -> Errors:

@@ -1,4 +1,4 @@
-"""Samplers side by side with diffusers', at equal NFE: ``python tests/bench/samplers.py [--seed N]... [--quick] [--all]``.
+"""Samplers side by side with diffusers' at equal NFE: ``python tests/bench/samplers.py [--seed N]... [--quick]``.
 
 The data are mixtures of Gaussians, whose ideal denoiser is known, under DDPM's linear table of 1,000. Told is the root
 mean square error of the final samples against a fine Runge-Kutta solution of the probability-flow ODE from the same

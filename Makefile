@@ -7,6 +7,7 @@
 #   OUT     where `make demo` writes                                     make demo OUT=/tmp/digits
 #   DATA    recordings of the Free Spoken Digit Dataset                 make figures DATA=recordings
 #   BENCH   what `make bench` measures                                   make bench BENCH='loop start'
+#   MIXTURES  the seeds and times of `make bench-samplers`               make bench-samplers MIXTURES='--seed 1 --quick'
 #   TESTS   what `make test` gives to pytest                             make test TESTS='tests/core -x'
 # pip reads its own settings (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, ...) as always.
 
@@ -18,6 +19,7 @@ OUT    ?= out
 TESTS  ?=
 DATA   ?=
 BENCH  ?=
+MIXTURES ?=
 
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -26,7 +28,7 @@ STAMP  := $(VENV)/.noiseform-installed
 TYPES  := build/types/noiseform
 PACKAGE_PARTS := core plugins modalities __init__.py py.typed
 
-.PHONY: help setup demo test check format lint types docs docs-check compat figures bench soak clean
+.PHONY: help setup demo test check format lint types docs docs-check compat figures bench bench-samplers soak clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -85,6 +87,9 @@ docs-check: $(STAMP)
 
 bench: $(STAMP)  ## take the measurements, side by side with the peers that are installed
 	$(BIN)/python tests/bench $(BENCH)
+
+bench-samplers: $(STAMP)  ## errors of the samplers beside diffusers', on mixtures of Gaussians; some minutes
+	$(BIN)/python tests/bench/samplers.py $(MIXTURES)
 
 soak: $(STAMP)  ## the long tests: faults, and every combination of process, grid and sampler; minutes to an hour
 	$(BIN)/python -m pytest -m soak -s tests/faults

@@ -149,11 +149,11 @@ class Scheduler(_Mixin, _Configured):  # type: ignore[misc]
     @property
     def init_noise_sigma(self) -> float:
         """Factor that turns standard normal numbers into what the network is first called on."""
-        here, first = self._levels[0], self._calls[0].level
+        (here, next), first = self._levels[:2], self._calls[0].level
         if self._unit_start:
             return (first.alpha**2 + first.sigma**2) ** 0.5
         # Noise that a step adds before its first call makes x that of a noisier level; a scale is only a scale.
-        scaled = here.sigma * gain(self._sampler, *self._levels[:2], self._sampler.init(torch.ones(1, 1)))
+        scaled = here.sigma * gain(self._sampler, here, next, self._sampler.init(torch.ones(1, 1)))
         return max(scaled, first.sigma) if first.t > here.t else scaled
 
     @property

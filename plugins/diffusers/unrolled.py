@@ -202,8 +202,8 @@ class Unrolled:
         """
         if not self._answers:
             # Before its first call a step scales x and adds noise at most.
-            levels = self._levels[self._step : self._step + 2]
-            back = 1 / gain(self._sampler, *levels, self._state)
+            here, next = self._levels[self._step : self._step + 2]
+            back = 1 / gain(self._sampler, here, next, self._state)
             self._x = x if self.asked is self._x else torch.add(self._x, x - self.asked, alpha=back)
         self.asked = x
 

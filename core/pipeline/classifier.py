@@ -13,6 +13,7 @@ from ..contract import check_tensor
 from ..diffusion.level import Level, expand
 from ..diffusion.process import CompleteProcess, complete
 from ..errors import ConfigError
+from ..machine.interrupts import interrupts_held
 from ..registration.build import build_part
 from ..registration.config import PartConfig
 
@@ -63,7 +64,7 @@ class Classifier(nn.Module):
         self.process: CompleteProcess = complete(build_part(config.process, "process", where="classifier"))
         host = {"channels_in": latent_shape[0], "channels_out": len(self.names)}
         host |= {"vector_width": 0, "sequence_width": 0, "extra_channels": 0}
-        with torch.device("meta"):
+        with interrupts_held(), torch.device("meta"):  # an interrupt between would leave torch there
             trial: Any = build_part(config.network, "network", where="classifier", **host)
         if trial.item_ndim != len(latent_shape) - 1:
             raise ConfigError(

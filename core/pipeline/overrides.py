@@ -70,25 +70,49 @@ class Overrides:
         if enlarging:
             sources = [takes_source(stage) for stage in config.stages]
             first = sources.index(True) if True in sources else 0
-        stages = [self.of_stage(one) if number == first else one for number, one in enumerate(config.stages)]
+        stages = [self._of_stage(one, number) if number == first else one for number, one in enumerate(config.stages)]
         return config.model_copy(update={"stages": stages})
 
-    def of_stage(self, stage: StageConfig) -> StageConfig:
-        """Return a stage's table with these changes."""
+    def _of_stage(self, stage: StageConfig, number: int) -> StageConfig:
+        """Return a stage's table with these changes; what settings say inside of a part is then of the new one.
+
+        Raises:
+            ConfigError: a wish and a setting say the same thing.
+        """
         changed: dict[str, object] = {}
         if self.steps is not None:
             if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
                 raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {self.steps!r}")
+            self._inside(stage, number, "steps")
             changed["steps"] = self.steps
         for kind, wanted in (("sampler", self.sampler), ("grid", self.grid)):
             if wanted is not None:
                 table = {"use": wanted} if isinstance(wanted, str) else wanted
-                changed[kind] = checked(PartConfig, table, what=kind)
+                changed[kind] = checked(PartConfig, {**table, **self._inside(stage, number, kind, "use")}, what=kind)
         if self.guidance is not None:
+            self._inside(stage, number, "guidance", "scale")
             before = stage.guidance if stage.guidance.use != "none" else PartConfig(use="cfg").of("noiseform")
             guidance = PartConfig.model_validate({**before.model_dump(), "scale": self.guidance})
             changed["guidance"] = guidance.of(*before.owners)
         return stage.model_copy(update=changed)
+
+    def _inside(self, stage: StageConfig, number: int, kind: str, said: str = "") -> dict[str, object]:
+        """Return what settings say inside of a stage's table ``kind``, where a wish says the table itself or ``said``.
+
+        Raises:
+            ConfigError: a setting says that, too.
+        """
+        inside: dict[str, object] = {}
+        for setting in self.settings:
+            path, value = parse_setting(setting)
+            where, name, *rest = (*map(str, path), "", "", "")[:4]
+            if where != "stages" or name not in (stage.name, str(number)) or rest[0] != kind:
+                continue
+            if rest[1] in ("", said):
+                raise ConfigError(f"{kind}: said by itself and by the setting {setting!r}; leave one of them out")
+            if len(path) == 4:
+                inside[rest[1]] = value
+        return inside
 
     @property
     def named(self) -> set[str]:

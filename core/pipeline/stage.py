@@ -15,6 +15,7 @@ from ..diffusion.objective import Objective
 from ..diffusion.process import CompleteProcess, complete
 from ..diffusion.sampling import Grid, Sampler
 from ..errors import ConfigError, PluginError, ResourceError
+from ..machine.interrupts import interrupts_held
 from ..machine.memory import available_bytes
 from ..media import MediaSpec
 from ..registration.build import build_part, find
@@ -103,7 +104,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
     }
     sampler = build_part(config.sampler, "sampler", where=at)
     _check_variance(objective, sampler, config, at)
-    with torch.device("meta"):
+    with interrupts_held(), torch.device("meta"):  # an interrupt between would leave torch there
         trial = build_part(config.network, "network", where=at, **host)
     refuse_unheard(widths, _heard(trial, config.network), config.network.use, at)
     count = sum(parameter.numel() for parameter in trial.parameters())

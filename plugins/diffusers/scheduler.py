@@ -152,9 +152,8 @@ class Scheduler(_Mixin, _Configured):  # type: ignore[misc]
         (here, next), first = self._levels[:2], self._calls[0].level
         if self._unit_start:
             return (first.alpha**2 + first.sigma**2) ** 0.5
-        # Noise that a step adds before its first call makes x that of a noisier level; a scale is only a scale.
         scaled = here.sigma * gain(self._sampler, here, next, self._sampler.init(torch.ones(1, 1)))
-        return max(scaled, first.sigma) if first.t > here.t else scaled
+        return max(scaled, first.sigma) if first.t > here.t else scaled  # noise that a step adds before its first call
 
     @property
     def step_index(self) -> int | None:

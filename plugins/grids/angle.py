@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from ...core.diffusion.process import Process, complete
+from ...core.errors import ConfigError
 
 __all__ = ["Angle"]
 
@@ -30,9 +31,13 @@ class Angle:
             first entry.
     """
 
-    stretch: Annotated[float, Ge(0)] = 0.0
+    stretch: Annotated[float, Ge(0), Le(10)] = 0.0
     sigma_data: Annotated[float, Gt(0)] = 1.0
-    nsr_min: Annotated[float, Gt(0)] = 0.002
+    nsr_min: Annotated[float, Gt(0), Le(1)] = 0.002
+
+    def __post_init__(self) -> None:
+        if 0 < self.stretch < 0.1:
+            raise ConfigError(f"grid/angle: stretch: expected 0 or 0.1 to 10, got {self.stretch}")
 
     def times(self, process: Process, steps: int) -> Tensor:
         process = complete(process)

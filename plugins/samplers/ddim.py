@@ -27,6 +27,7 @@ class DDIM:
         eta: 0 follows the probability-flow ODE, 1 is DDPM; above 1 more of the noise is fresh, all of it at most.
         clip: bound that x0 is held to, -clip to clip, as models of pixels want it; eps stays what the network said of
             x0 before. 0 is none.
+        brownian: take the fresh noise of a step from one Brownian path per item, the same for any number of steps.
 
     Source: Song et al. 2021, arXiv 2010.02502, equations 12 and 16.
     """

@@ -1,4 +1,4 @@
-"""The best linear prediction of the way to the data, from all that the network has said of it."""
+"""The best linear prediction of the way to the data, from what the network has said of it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Known(NamedTuple):
         return _Known(start, angles, self.x0, settled, applied), changes
 
     def forgetting(self, memory: int) -> _Known:
-        """Return this with the newest x0 only."""
+        """Return this with no more than ``memory`` of the x0, the newest."""
         newest = slice(-memory, None)
         return _Known(self.start, self.angles[newest], self.x0[newest], self.settled[newest], self.applied[newest])
 

@@ -175,8 +175,9 @@ def sample(
         if len(keys) != len(x):
             raise ConfigError(f"sample: x has {len(x)} rows but there are {len(keys)} seeds; give one for each row")
     noise = StepNoise(draws, keys, x)
-    watched = _Watched(denoise) if any(getattr(one, "needs_x0", False) for one in observers) else None
-    seen = denoise if watched is None else watched
+    checked = _Checked(denoise)
+    watched = _Watched(checked) if any(getattr(one, "needs_x0", False) for one in observers) else None
+    seen = checked if watched is None else watched
     like = (x.shape, x.dtype, x.device)
     with torch.no_grad():
         state = method.init(x)
@@ -285,19 +286,37 @@ class StepNoise:
         return self._draws.normal(self._keys, self._shape, purpose="path", step=node, dtype=torch.float64)
 
 
-class _Watched:
-    """A denoiser that remembers what it last said, for observers."""
+class _Seen:
+    """A denoiser with something around it."""
 
     def __init__(self, denoise: Denoise) -> None:
         self._denoise = denoise
-        self.x0: Tensor | None = None
-
-    def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
-        self.x0 = self._denoise(x, level)
-        return self.x0
 
     @property
     def variance(self) -> Variance:
         """That of the denoiser, if it has one."""
         variance: Variance = self._denoise.variance  # type: ignore[attr-defined]
         return variance
+
+
+class _Checked(_Seen):
+    """A denoiser whose first answer is held against the items; what holds for it holds for all."""
+
+    _sure = False
+
+    def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
+        x0 = self._denoise(x, level)
+        if not self._sure:
+            check_tensor(x0, x.shape, of="denoise", device=x.device)
+            self._sure = True
+        return x0
+
+
+class _Watched(_Seen):
+    """A denoiser that remembers what it last said, for observers."""
+
+    x0: Tensor | None = None
+
+    def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
+        self.x0 = self._denoise(x, level)
+        return self.x0

@@ -87,7 +87,9 @@ def _range(text: str, spec: MediaSpec) -> Tensor:
     rate, length = spec.rates[axis] or 1.0, spec.shape[1 + axis]
     first = round(float(match[1] or 0) * rate)
     last = length if match[2] is None else round(float(match[2]) * rate)
-    if not 0 <= first < min(last, length):
+    if match[2] is not None and last <= first:
+        raise ConfigError(f"mask: {text}: the end does not lie after the start; give start:end in seconds")
+    if not 0 <= first < length:
         raise ConfigError(f"mask: {text}: no part of an item of {length / rate:g} s; give a range inside it")
     if last > length:
         _tell_of_end(text, f"{match[2]} s", f"{length / rate:g} s")
@@ -102,7 +104,9 @@ def _box(text: str, spec: MediaSpec) -> Tensor:
         raise ConfigError(f"mask: {text}: a box in pixels, but such items have none; give a range in seconds or a file")
     left, top, right, bottom = map(int, text.split(","))
     height, width = spec.shape[-2:]
-    if not (left < min(right, width) and top < min(bottom, height)):
+    if right <= left or bottom <= top:
+        raise ConfigError(f"mask: {text}: right or bottom does not lie after left or top; give left,top,right,bottom")
+    if not (left < width and top < height):
         raise ConfigError(
             f"mask: {text}: no part of {width} x {height} pixels; give left,top,right,bottom of a box inside it"
         )

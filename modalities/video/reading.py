@@ -96,7 +96,10 @@ def _of_folder(path: str | os.PathLike[str], wanted: Fraction | None, channels: 
     own = None if found.fps is None else as_fraction(found.fps)
     rate = wanted or own
     if rate is None:
-        raise MediaError(f"cannot read: {printable(path)}: the frames do not tell their rate; give fps")
+        raise MediaError(
+            f"cannot read: {printable(path)}: the frames do not tell their rate; "
+            "give fps: in Python video.read(folder, fps=8), whose film edit and upscale take, or save it as an MP4"
+        )
     frames = found.frames
     if own is not None and own != rate:
         shown = ((number / own, 1 / own, number) for number in range(len(frames)))

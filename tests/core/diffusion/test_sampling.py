@@ -237,3 +237,11 @@ def test_an_outsiders_process_will_do(run):
             return t
 
     assert_close(sample(MIXTURE, **run | {"process": Bare()}), sample(MIXTURE, **run), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "says", [lambda x: x[:, :1], lambda x: torch.cat([x, x]), lambda x: x.sum(), lambda x: None, lambda x: x.long()]
+)
+def test_what_a_denoiser_says_is_held_against_the_items(run, sampler, says):
+    with pytest.raises(PluginError, match="denoise gave"):
+        sample(lambda x, level: says(x), **run | {"sampler": sampler})

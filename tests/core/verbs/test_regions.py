@@ -75,12 +75,12 @@ def test_file_is_read():
 @pytest.mark.parametrize(
     ("given", "spec", "complaint"),
     [
-        ("0.4:0.2", SOUND, "no part of an item of 1 s"),
+        ("0.4:0.2", SOUND, "the end does not lie after the start"),
         ("2:3", SOUND, "no part of an item of 1 s"),
         ("0.2:0.4", PICTURE, "such items have no time"),
         ("1,2,3,4", SOUND, "a box in pixels, but such items have none"),
         ("9,0,12,4", PICTURE, "no part of 8 x 6 pixels"),
-        ("4,0,4,4", PICTURE, "no part of 8 x 6 pixels"),
+        ("4,0,4,4", PICTURE, "does not lie after left or top"),
         (torch.zeros(6, 8), PICTURE, "nothing is to be made anew"),
         (torch.ones(6, 9), PICTURE, r"shape \(6, 9\), the item \(6, 8\)"),
         (torch.ones(1, 6, 8), PICTURE, "give one of the item's size"),

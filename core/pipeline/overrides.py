@@ -83,12 +83,14 @@ class Overrides:
         if self.steps is not None:
             if type(self.steps) is not int or not 1 <= self.steps <= MAX_STEPS:
                 raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {self.steps!r}")
-            self._inside(stage, number, "steps")
+            self._inside(stage, number, "steps", "")
             changed["steps"] = self.steps
         for kind, wanted in (("sampler", self.sampler), ("grid", self.grid)):
             if wanted is not None:
                 table = {"use": wanted} if isinstance(wanted, str) else wanted
-                changed[kind] = checked(PartConfig, {**table, **self._inside(stage, number, kind, "use")}, what=kind)
+                changed[kind] = checked(
+                    PartConfig, {**table, **self._inside(stage, number, kind, "", "use")}, what=kind
+                )
         if self.guidance is not None:
             self._inside(stage, number, "guidance", "scale")
             before = stage.guidance if stage.guidance.use != "none" else PartConfig(use="cfg").of("noiseform")
@@ -96,8 +98,8 @@ class Overrides:
             changed["guidance"] = guidance.of(*before.owners)
         return stage.model_copy(update=changed)
 
-    def _inside(self, stage: StageConfig, number: int, kind: str, said: str = "") -> dict[str, object]:
-        """Return what settings say inside of a stage's table ``kind``, where a wish says the table itself or ``said``.
+    def _inside(self, stage: StageConfig, number: int, kind: str, *said: str) -> dict[str, object]:
+        """Return what settings say inside of a stage's table ``kind``, of which a wish says ``said``, "" being all of it.
 
         Raises:
             ConfigError: a setting says that, too.
@@ -108,7 +110,7 @@ class Overrides:
             where, name, *rest = (*map(str, path), "", "", "")[:4]
             if where != "stages" or name not in (stage.name, str(number)) or rest[0] != kind:
                 continue
-            if rest[1] in ("", said):
+            if rest[1] in said:
                 raise ConfigError(f"{kind}: said by itself and by the setting {setting!r}; leave one of them out")
             if len(path) == 4:
                 inside[rest[1]] = value

@@ -99,7 +99,7 @@ class Overrides:
         return stage.model_copy(update=changed)
 
     def _inside(self, stage: StageConfig, number: int, kind: str, *said: str) -> dict[str, object]:
-        """Return what settings say inside of a stage's table ``kind``, of which a wish says ``said``, "" being all of it.
+        """Return what settings say inside of a stage's table ``kind``; a wish says ``said`` of it, "" being all of it.
 
         Raises:
             ConfigError: a setting says that, too.

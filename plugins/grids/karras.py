@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from ...core.diffusion.process import Process, complete
@@ -30,7 +30,7 @@ class Karras:
     Source: Karras et al. 2022, arXiv 2206.00364, equation 5.
     """
 
-    rho: Annotated[float, Ge(0.1), Le(1000)] = 7.0
+    rho: Annotated[float, Ge(0.1)] = 7.0
     nsr_min: Annotated[float, Gt(0)] = 0.002
     nsr_max: Annotated[float, Gt(0)] = 80.0
 

@@ -94,7 +94,7 @@ def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], sho
         upscaling = UpscaleRequest(wishes=wishes, seed=record.seed, factor=wish["factor"])
         job = upscaling.job(verbs, pipeline, sources[0])
     else:
-        if any(not is_text_of_region(one) for one in wish["mask"] or ()):
+        if any(not is_text_of_region(one, pipeline.modality) for one in wish["mask"] or ()):
             raise ConfigError(f"replay: {shown}: its mask was a file or an array, which the record does not hold")
         between = sources[1] if len(sources) > 1 else None
         given = {name: wish[name] for name in ("mask", "extend", "strength", "at", "resample")}

@@ -26,7 +26,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMP  := $(VENV)/.noiseform-installed
 # What mypy is shown: the root is the package `noiseform`, but the checkout's folder may have any name.
 TYPES  := build/types/noiseform
-PACKAGE_PARTS := core plugins modalities __init__.py py.typed
+PACKAGE_PARTS := core plugins modalities __init__.py testing.py py.typed
 
 .PHONY: help setup demo test check format lint types docs docs-check compat figures bench bench-samplers soak clean
 

@@ -24,6 +24,7 @@ ROOMS = [
     "pipeline",
     "verbs",
     "training",
+    "testing",
     "cli",
 ]
 OWN = {"core", "plugins", "modalities", "noiseform"}

@@ -10,7 +10,7 @@ from .kinds import kind_of
 from .plugin_loading import Part, reason_of
 from .registry import current
 
-__all__ = ["build", "build_part", "find"]
+__all__ = ["build", "build_part", "find", "made_of"]
 
 
 def find(kind: str, name: str, /, *, owners: Sequence[str] = ()) -> Part:
@@ -71,14 +71,19 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
         found = find(kind, name, owners=getattr(part, "owners", ()))
     except (ConfigError, PluginError) as error:
         raise (type(error)(f"{origin}: {error}") if origin else error) from error.__cause__
+    return made_of(found, table, host, where=where)
+
+
+def made_of(part: Part, settings: Mapping[str, object], host: Mapping[str, object], *, where: str = "") -> Any:
+    """Make a part that has been found, with what of the host's offers its signature names; see :func:`build_part`."""
     from .parameters import host_parameters
 
-    hosted = host_parameters(_factory(found))
+    hosted = host_parameters(_factory(part))
     offered = host if "**" in hosted else {key: value for key, value in host.items() if key in hosted}
     absent = [key for key, required in hosted.items() if required and key not in offered]
     if absent:
-        raise PluginError(f"{found.label} asks for {absent[0]!r}, which no {kind} is given; correct its signature")
-    return _make(found, table, offered, where=where)
+        raise PluginError(f"{part.label} asks for {absent[0]!r}, which no {part.kind} is given; correct its signature")
+    return _make(part, settings, offered, where=where)
 
 
 def _factory(part: Part) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 from torch import Tensor
@@ -46,6 +47,8 @@ class EDMStochastic:
     nsr_min: Annotated[float, Ge(0)] = 0.05
     nsr_max: Annotated[float, Ge(0)] = 50.0
     solver: Literal["heun", "euler"] = "heun"
+
+    claims: ClassVar[Mapping[str, object]] = {"ordered_in_distribution": False}  # but where churn falls like 1 / steps
 
     @property
     def order(self) -> int:

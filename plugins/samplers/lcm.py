@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -24,6 +27,9 @@ class LCM:
     order = 0
     stochastic = True
     nfe_per_step = 1
+    claims: ClassVar[Mapping[str, object]] = {
+        "like_the_data": False
+    }  # an ideal denoiser is no consistency function
 
     def init(self, x: Tensor) -> None:
         return None

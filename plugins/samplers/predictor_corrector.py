@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -46,6 +47,7 @@ class PredictorCorrector:
 
     order = 1
     stochastic = True
+    claims: ClassVar[Mapping[str, object]] = {"ordered_in_distribution": False}  # lengths of corrections hang on norms
 
     def __post_init__(self) -> None:
         if self.predictor == "none" and self.corrections == 0:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
@@ -80,6 +81,7 @@ class Spline:
 
     stochastic = False
     nfe_per_step = 1
+    claims: ClassVar[Mapping[str, object]] = {"superconvergent": True}  # where its nodes come at equal steps
 
     @property
     def order(self) -> int:

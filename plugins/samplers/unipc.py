@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 from torch import Tensor
@@ -42,6 +42,7 @@ class UniPC:
 
     stochastic = False
     nfe_per_step = 1
+    claims: ClassVar[Mapping[str, object]] = {"superconvergent": True}  # the order is that of the first step
 
     @property
     def order(self) -> int:

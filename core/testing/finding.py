@@ -1,0 +1,101 @@
+"""What a check finds wrong, and the small words that checks are written in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError
+
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError as error:
+    raise ConfigError("noiseform.testing needs hypothesis and pytest; pip install 'noiseform[testing]'") from error
+
+__all__ = ["Finding", "drawn", "holds", "no_global_draws", "refused", "same", "skip", "unchanged"]
+
+
+class Finding(AssertionError):  # noqa: N818 (it is what is found, and no error of noiseform)
+    """A part breaks its contract; the message says what was expected, and what came."""
+
+
+def holds(condition: object, message: str) -> None:
+    """Raise a Finding unless a condition holds."""
+    if not condition:
+        raise Finding(message)
+
+
+def skip(why: str) -> NoReturn:
+    """Leave a check out, since it does not apply to the part."""
+    from unittest import SkipTest  # which pytest and `noiseform plugins check` both take for a check left out
+
+    raise SkipTest(why)
+
+
+def same(made: Tensor, expected: Tensor, message: str, *, rtol: float = 0.0, atol: float = 0.0) -> None:
+    """Raise a Finding unless two tensors are equal, up to tolerances; NaN is equal to nothing."""
+    holds(
+        made.shape == expected.shape,
+        f"{message}: expected shape {tuple(expected.shape)}, got {tuple(made.shape)}",
+    )
+    holds(made.dtype == expected.dtype, f"{message}: expected {expected.dtype}, got {made.dtype}")
+    wrong = (made.double() - expected.double()).abs() - (atol + rtol * expected.double().abs())
+    worst = wrong.max().item() if wrong.numel() else 0.0
+    holds(worst <= 0, f"{message}: off by {(made.double() - expected.double()).abs().max().item():.3g}")
+
+
+@contextmanager
+def unchanged(**tensors: Tensor) -> Iterator[None]:
+    """Raise a Finding where one of the tensors, named for the message, is not what it was at the start of the block."""
+    before = {name: tensor.clone() for name, tensor in tensors.items()}
+    yield
+    for name, tensor in tensors.items():
+        same = torch.equal(tensor.nan_to_num(), before[name].nan_to_num())
+        holds(same, f"{name} was changed in place; work on a copy, since it belongs to the caller")
+
+
+@contextmanager
+def no_global_draws() -> Iterator[None]:
+    """Raise a Finding where a global generator of torch, numpy or Python was used or seeded in the block."""
+    states = _states()
+    yield
+    for (name, before), (_, after) in zip(states, _states(), strict=True):
+        holds(before == after, f"the global generator of {name} was touched; draw with what the program gives")
+
+
+def _states() -> tuple[tuple[str, object], ...]:
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    return (
+        ("torch", torch.get_rng_state().numpy().tobytes()),
+        ("numpy", (kind, np.asarray(keys).tobytes(), *rest)),
+        ("Python", random.getstate()),
+    )
+
+
+@contextmanager
+def refused(kind: type[Exception], message: str) -> Iterator[None]:
+    """Raise a Finding unless the block raises an exception of that kind."""
+    try:
+        yield
+    except kind:
+        return
+    except Exception as error:
+        raise Finding(f"{message}: expected {kind.__name__}, got {type(error).__name__}: {error}") from error
+    raise Finding(f"{message}: expected {kind.__name__}, but it was accepted")
+
+
+drawn = settings(
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=False,
+    suppress_health_check=list(HealthCheck),
+)
+"""The kit's settings of a check with hypothesis: the same examples in every run, no files, no time limit."""

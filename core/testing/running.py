@@ -1,0 +1,76 @@
+"""Running a suite without pytest, for ``noiseform plugins check`` and the table of mutants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from unittest import SkipTest
+
+from ..registration.plugin_loading import reason_of
+from .finding import holds
+from .suite import Suite
+from .suites import SUITES
+
+__all__ = ["Outcome", "outcomes", "suite_for"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check.
+
+    Attributes:
+        check: its name.
+        verdict: ``"passed"``, ``"failed"`` or ``"left out"``.
+        why: what was found, or why it was left out.
+        seconds: how long it took.
+    """
+
+    check: str
+    verdict: str
+    why: str
+    seconds: float
+
+
+def outcomes(suite: type[Suite]) -> Iterator[Outcome]:
+    """Run the checks of a suite, one after another, and tell what became of each."""
+    for check in suite.checks():
+        started = time.perf_counter()
+        verdict, why = "passed", ""
+        try:
+            getattr(suite(), check)()
+        except SkipTest as left_out:
+            verdict, why = "left out", str(left_out)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a part may raise SystemExit, or worse
+            verdict, why = "failed", reason_of(error)
+        yield Outcome(check, verdict, why, time.perf_counter() - started)
+
+
+def suite_for(
+    kind: str, component: str | Callable[..., object], claims: Mapping[str, object] | None = None
+) -> type[Suite]:
+    """Return the suite of a kind about one part, with what is claimed of the part as its attributes.
+
+    Args:
+        kind: the kind.
+        component: the part: its name or its factory.
+        claims: by name; where they are left out, what the factory's own attribute ``claims`` says.
+
+    Raises:
+        Finding: there is no such part, or its suite knows no such claim.
+    """
+    suite = SUITES[kind]
+    if claims is None:
+        claims = getattr(_about(suite, component).part().load(), "claims", {})
+    for name in claims:
+        holds(hasattr(suite, name), f"claims: a {kind} can claim no {name!r}; see the attributes of {suite.__name__}")
+    return _about(suite, component, claims)
+
+
+def _about(
+    suite: type[Suite], component: str | Callable[..., object], claims: Mapping[str, object] | None = None
+) -> type[Suite]:
+    """Return a suite about a part, as a test class would be written."""
+    return type(suite.__name__, (suite,), {"component": component, **(claims or {})})

@@ -1,0 +1,151 @@
+"""What every suite shares: which part it is about, and the checks that hold for a part of any kind."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from ..errors import ConfigError
+from ..registration.build import find, made_of
+from ..registration.installed import Candidate
+from ..registration.kinds import KINDS
+from ..registration.parameters import check_parameters, describe
+from ..registration.plugin_loading import Part, Plugin
+from .finding import Finding, holds, refused, skip
+
+__all__ = ["HEAVY", "Finding", "Suite"]
+
+HEAVY = ("torch", "torchaudio", "numpy", "scipy", "transformers", "diffusers", "matplotlib", "pandas", "av", "PIL")
+"""Libraries that no plugin's module may import at its top: each start of the command line would pay for them."""
+
+
+class Suite:
+    """A part, and the checks that hold for a part of any kind.
+
+    A test class inherits the suite of its part's kind and says which part it is about. Every check is a method
+    ``test_...`` without fixtures, so that pytest collects them, and raises a Finding.
+
+    Attributes:
+        component: the part: its registered name (``"midpoint"``, ``"acme-noise/midpoint"``), or the factory itself.
+        parameters: what it is made with, as a file would say it.
+    """
+
+    kind: ClassVar[str]
+    component: ClassVar[str | Callable[..., object]]
+    parameters: ClassVar[Mapping[str, object]] = {}
+
+    @classmethod
+    def checks(cls) -> Iterator[str]:
+        """Return the names of the checks, in the order in which they are written, those of all kinds first."""
+        for owner in reversed(cls.__mro__):
+            yield from (name for name in vars(owner) if name.startswith("test_") and callable(getattr(cls, name)))
+
+    @classmethod
+    def part(cls) -> Part:
+        """Return the part as the registry knows it, or one made up for a factory that no plugin has registered yet.
+
+        Raises:
+            Finding: the suite names none, or there is none of that name.
+        """
+        component = cls.__dict__.get("component", getattr(cls, "component", None))
+        if isinstance(component, staticmethod):
+            component = component.__func__
+        holds(component is not None, f"{cls.__name__}: set `component` to the name of the {cls.kind} or to its factory")
+        if isinstance(component, str):
+            try:
+                return find(cls.kind, component)
+            except ConfigError as error:
+                raise Finding(f"{error}; is its plugin installed? noiseform plugins list") from error
+        named = getattr(component, "__name__", type(component).__name__)
+        candidate = Candidate(str(getattr(component, "__module__", "")), "", "not-registered", "", cls.__name__)
+        return Part(cls.kind, named, component, Plugin(candidate))
+
+    def made(self, **host: object) -> Any:
+        """Return the part, made anew, with those of the host's offers that its signature names."""
+        return made_of(self.part(), self.parameters, host)
+
+    def test_import_is_light(self) -> None:
+        """Naming the parts of a plugin imports nothing heavy, since every start of the command line does it."""
+        plugin = self.part().plugin
+        if not plugin.candidate.target:
+            skip("no plugin has registered it")
+        heavy = heavy_imports(plugin.candidate.target.partition(":")[0])
+        holds(
+            not heavy, f"plugin {plugin.label} imports {', '.join(heavy)} at its top; name parts as 'module:attribute'"
+        )
+
+    def test_parameters_are_described(self) -> None:
+        """Every parameter that a file may set has a type that JSON Schema can express, and a default that fits it."""
+        factory = self.part().load()
+        holds(callable(factory), f"expected a factory, got {type(factory).__name__}")
+        assert callable(factory)
+        for parameter in describe(factory):
+            if parameter.host:
+                continue
+            name = f"parameter {parameter.name!r}"
+            holds(parameter.schema, f"{name}: {parameter.expects} is no type that a file can say; annotate it")
+            if not parameter.required:
+                with _accepted(f"{name}: its default {parameter.default!r} is not accepted"):
+                    check_parameters(factory, {parameter.name: _as_file(parameter.default)}, what=self.part().label)
+
+    def test_parameters_are_validated(self) -> None:
+        """An unknown parameter is refused, and one of a wrong type too."""
+        factory = self.part().load()
+        assert callable(factory)
+        with refused(ConfigError, "a parameter that does not exist"):
+            check_parameters(factory, {"no_such_parameter": 1}, what=self.part().label)
+        for parameter in describe(factory):
+            if not parameter.host and parameter.schema.get("type") in {"integer", "number", "boolean"}:
+                with refused(ConfigError, f"parameter {parameter.name!r}: text in the place of a {parameter.expects}"):
+                    check_parameters(factory, {parameter.name: "some text"}, what=self.part().label)
+
+    def test_keeps_its_contract(self) -> None:
+        """What is made has what its kind asks for, and can be copied."""
+        made = self.made(**self.host())
+        for name in KINDS[self.kind].contract:
+            holds(hasattr(made, name), f"the {self.kind} has no {name}")
+        copy.deepcopy(made)
+
+    def host(self) -> dict[str, object]:
+        """Return what the program gives a part of this kind when it is made."""
+        return {}
+
+
+def _as_file(value: object) -> object:
+    """Return a default as a file would say it: a tuple is an array there."""
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        return value
+
+
+@contextmanager
+def _accepted(message: str) -> Iterator[None]:
+    """Turn a refusal into a Finding that begins with what was tried."""
+    try:
+        yield
+    except ConfigError as error:
+        raise Finding(f"{message}: {error}") from error
+
+
+@functools.lru_cache
+def heavy_imports(module: str) -> tuple[str, ...]:
+    """Return which heavy libraries a module imports at its top, asked of an interpreter that has imported none."""
+    code = (
+        "import importlib, json, sys\n"
+        f"importlib.import_module({module!r})\n"
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment, check=False
+    )
+    holds(done.returncode == 0, f"module {module} cannot be imported: {done.stderr.strip().splitlines()[-1:]}")
+    return tuple(json.loads(done.stdout.splitlines()[-1]))

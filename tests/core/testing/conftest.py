@@ -1,0 +1,33 @@
+"""How suites are run here: on every built-in part of their kind, and on mutants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from noiseform.core.testing.mutants.mutant import Mutant
+from noiseform.core.testing.running import outcomes, suite_for
+
+
+@pytest.fixture
+def found() -> Callable[..., dict[str, str]]:
+    """Return a function of the arguments of ``suite_for`` that gives the checks that fail, and what they find."""
+
+    def failed(*about: object) -> dict[str, str]:
+        return {one.check: one.why for one in outcomes(suite_for(*about)) if one.verdict == "failed"}
+
+    return failed
+
+
+@pytest.fixture
+def judged(found) -> Callable[[str, Mutant], None]:
+    """Return a function that holds the suite of a kind to what it must find in a mutant of it, or in an original."""
+
+    def judge(kind: str, mutant: Mutant) -> None:
+        failed = found(kind, mutant.factory, mutant.claims)
+        if mutant.caught_by is None:
+            assert failed == {}
+        else:
+            assert mutant.caught_by in failed, failed
+
+    return judge

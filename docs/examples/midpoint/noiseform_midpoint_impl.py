@@ -1,17 +1,18 @@
 """The explicit midpoint method."""
 
-from math import atan2, cos, hypot, log, sin, tan
+from math import log
 
 
 class Midpoint:
-    """The explicit midpoint method for the probability-flow ODE, in the angle of a level, ``a = atan(sigma / alpha)``.
+    """The explicit midpoint method for the probability-flow ODE, in the share of noise, ``u = sigma / (alpha + sigma)``.
 
-    There ``y = x / sqrt(alpha**2 + sigma**2)`` obeys ``dy / da = cos(a) eps - sin(a) x0``, whose right side is finite
-    from pure noise (a = pi / 2, where alpha is 0) to data (a = 0, where sigma is 0, and where nothing is asked).
+    There ``z = x / (alpha + sigma) = (1 - u) x0 + u eps`` obeys ``dz / du = eps - x0 = (z - x0) / u``, whatever the
+    process: finite from pure noise (u = 1, where alpha is 0) to data (u = 0, where sigma is 0, and where nothing is
+    asked), and a straight line where the data are one point.
 
     Order 2, 2 NFE per step, deterministic, keeps no state.
 
-    Source: Runge 1895, Mathematische Annalen 46; Salimans and Ho 2022, arXiv 2202.00512, appendix D (the angle).
+    Source: Runge 1895, Mathematische Annalen 46; Liu et al. 2022, arXiv 2209.03003, section 2.1 (the straight line).
     """
 
     order = 2
@@ -22,16 +23,11 @@ class Midpoint:
         return None
 
     def step(self, x, here, next, denoise, noise, state):
-        start, end = (atan2(level.sigma, level.alpha) for level in (here, next))
+        start, end = (level.sigma / (level.alpha + level.sigma) for level in (here, next))
         half = (start + end) / 2
-        middle = here.at_log_snr(-2 * log(tan(half)))
-        y = x / hypot(here.alpha, here.sigma)
-        x_middle = (y + (half - start) * _slope(y, denoise(x, here), start)) * hypot(middle.alpha, middle.sigma)
-        y_middle = x_middle / hypot(middle.alpha, middle.sigma)
-        y = y + (end - start) * _slope(y_middle, denoise(x_middle, middle), half)
-        return y * hypot(next.alpha, next.sigma), None
-
-
-def _slope(y, x0, a):
-    """Return dy / da: eps is ``(y - cos(a) x0) / sin(a)``."""
-    return y / tan(a) - x0 / sin(a)
+        middle = here.at_log_snr(2 * log((1 - half) / half))
+        z = x / (here.alpha + here.sigma)
+        z_middle = z + (half - start) / start * (z - denoise(x, here))
+        x0 = denoise(z_middle * (middle.alpha + middle.sigma), middle)
+        z = z + (end - start) / half * (z_middle - x0)
+        return z * (next.alpha + next.sigma), None

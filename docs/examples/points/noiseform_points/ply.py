@@ -133,7 +133,7 @@ def _declared(lines: Sequence[str], where: str) -> tuple[str | None, list[_Eleme
             case ["property", kind, name] if elements and kind in _TYPES:
                 elements[-1].properties.append((name, _TYPES[kind]))
             case _:
-                raise MediaError(f"{where}: its header says {line:.60!r}, which PLY does not know; write it again")
+                raise MediaError(f"{where}: its header says {line!r:.60}, which PLY does not know; write it again")
     if not form:
         raise MediaError(f"{where}: its header names no format; fetch or make it again")
     return order, elements

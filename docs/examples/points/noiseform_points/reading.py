@@ -107,7 +107,7 @@ def _lines(data: bytes, where: str) -> tuple[np.ndarray, str]:
             if not rows and not comment and words[:3] == list(_AXES):  # a heading
                 continue
             raise MediaError(
-                f"{where}: line {number} is {line:.40!r}, which is no point; give x y z in each line"
+                f"{where}: line {number} is {line!r:.40}, which is no point; give x y z in each line"
             ) from error
     return np.array(rows).reshape(-1, 3).T, comment
 

@@ -53,7 +53,9 @@ class PointsDataset(FileDataset):
         refuse_far(points, self._spec)
         wanted = self._spec.shape[1]
         if points.shape[1] < wanted:
-            raise MediaError(f"{points.shape[1]} points, where the model takes {wanted}; exclude it, or lower media.points")
+            raise MediaError(
+                f"{points.shape[1]} points, where the model takes {wanted}; exclude it, or lower media.points"
+            )
         return points
 
     def item(self, index: int, *, start: float) -> Tensor:

@@ -20,7 +20,9 @@ HALF = 0.9
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--up", type=click.Choice(["y", "z"]), default="z", show_default=True, help="Axis that points up in SOURCE.")
+@click.option(
+    "--up", type=click.Choice(["y", "z"]), default="z", show_default=True, help="Axis that points up in SOURCE."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def fit_points(source: Path, folder: Path, up: str, overwrite: bool) -> None:
     """Centre and scale the clouds of SOURCE, a file or a folder, into FOLDER, as PLY files of the same names.

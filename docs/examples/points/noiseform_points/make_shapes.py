@@ -13,7 +13,9 @@ __all__ = ["make_shapes"]
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("-n", "--count", type=click.IntRange(1, 100_000), default=200, show_default=True, help="Of each shape.")
 @click.option("--points", type=click.IntRange(1, 1_000_000), default=1024, show_default=True, help="Points of a cloud.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="The same seed, the same clouds.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="The same seed, the same clouds."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def make_shapes(folder: Path, count: int, points: int, seed: int, overwrite: bool) -> None:
     """Write clouds of points on shapes of random proportions into FOLDER, in a folder for each shape.

@@ -92,7 +92,9 @@ class PointsModality:
         match = _SLAB.fullmatch(text)
         if match is None or (match[2] is None and match[3] is None):
             if _MEANT.match(text):
-                raise ConfigError(f"mask: {text!r:.80}: expected an axis with a range, such as z=0.2:, x=:0 or y=-0.1:0.1")
+                raise ConfigError(
+                    f"mask: {text!r:.80}: expected an axis with a range, such as z=0.2:, x=:0 or y=-0.1:0.1"
+                )
             return None
         axis = "xyz".index(match[1])
         low, high = float(match[2] or "-inf"), float(match[3] or "inf")

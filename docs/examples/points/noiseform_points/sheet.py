@@ -31,7 +31,11 @@ _DISC = 0.022  # radius of a point at that distance
 
 
 def sheet(
-    clouds: Sequence[Cloud], captions: Sequence[str], path: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+    clouds: Sequence[Cloud],
+    captions: Sequence[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Image.Image:
     """Return several clouds on one sheet, all seen from one place, each with its caption below.
 

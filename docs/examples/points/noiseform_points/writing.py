@@ -48,7 +48,9 @@ def write(
     check_format(path)
     where, points = f"cannot write: {printable(path)}", cloud.points
     if points.ndim != 2 or points.shape[0] != 3 or not points.shape[1] or not points.is_floating_point():
-        raise ConfigError(f"{where}: points of shape {tuple(points.shape)} and {points.dtype}; give (3, count) as float32")
+        raise ConfigError(
+            f"{where}: points of shape {tuple(points.shape)} and {points.dtype}; give (3, count) as float32"
+        )
     lost = int((~points.isfinite()).any(0).sum())
     if lost:
         raise NumericError(f"{where}: {lost} of {cloud.count} points are not finite; look for their origin")

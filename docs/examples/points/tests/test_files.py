@@ -42,7 +42,9 @@ def test_no_line_of_a_header_is_too_long_for_others(tmp_path):
 
 
 def test_any_order_and_type_and_what_is_not_asked_for(tmp_path):
-    text = HEADER.format(form="ascii", properties="property uchar red\nproperty double z\nproperty float y\nproperty short x\n")
+    text = HEADER.format(
+        form="ascii", properties="property uchar red\nproperty double z\nproperty float y\nproperty short x\n"
+    )
     assert points_of(text + "255 0.5 -2 1\n0 1e-3 2 -1\n") == [[1, -2, 0.5], [-1, 2, pytest.approx(1e-3)]]
     assert points_of(text.replace("\n", "\r\n") + "255 0.5 -2 1\r\n0 1 2 -1\r\n")[1] == [-1, 2, 1]
 
@@ -59,7 +61,10 @@ def test_bytes_with_things_before_and_after(form, order):
 
 
 def test_text_with_a_point_in_each_line(tmp_path):
-    assert points_of("# scanned\nx, y, z, red\n1, 2, 3, 255\n\n4 5 6\n".replace("# scanned\n", "")) == [[1, 2, 3], [4, 5, 6]]
+    assert points_of("# scanned\nx, y, z, red\n1, 2, 3, 255\n\n4 5 6\n".replace("# scanned\n", "")) == [
+        [1, 2, 3],
+        [4, 5, 6],
+    ]
     assert points_of("# scanned\n1\t2\t3\n") == [[1, 2, 3]]
 
 

@@ -56,7 +56,11 @@ def test_what_is_given_is_brought_to_the_model(modality, spec):
     places = modality.take(Cloud(torch.arange(100.0).expand(3, -1) / 100), spec, fit=True)[0][0]
     assert torch.equal(taken, points[:, (places * 100).round().long()])
     assert torch.equal(modality.take(Cloud(points), spec, fit=False)[0], points)
-    for wrong, told in ((torch.rand(3, 39), "39, where"), (torch.rand(3, 40) * 9, "fit-points"), (torch.zeros(3, 0), "none")):
+    for wrong, told in (
+        (torch.rand(3, 39), "39, where"),
+        (torch.rand(3, 40) * 9, "fit-points"),
+        (torch.zeros(3, 0), "none"),
+    ):
         with pytest.raises(MediaError, match=told):
             modality.take(Cloud(wrong), spec, fit=True)
     with pytest.raises(ConfigError, match="expected a Cloud"):
@@ -81,7 +85,11 @@ def test_warnings(modality):
 
 
 def test_a_sheet_shows_every_cloud_with_near_points_dark(modality, tmp_path):
-    clouds = [Cloud(torch.rand(3, 50) - 0.5), Cloud(torch.full((3, 1), torch.nan)), Cloud(torch.tensor([[0.0], [0], [0]]))]
+    clouds = [
+        Cloud(torch.rand(3, 50) - 0.5),
+        Cloud(torch.full((3, 1), torch.nan)),
+        Cloud(torch.tensor([[0.0], [0], [0]])),
+    ]
     modality.sheet(clouds, ["one", "nowhere", "a long caption " * 20], tmp_path / "sheet.png", overwrite=False)
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.width == picture.height - 2 * 18

@@ -63,7 +63,9 @@ def test_fit_points(tmp_path):
     Cloud(points).save(tmp_path / "scans" / "chair" / "a.xyz")
     out = tmp_path / "fitted"
     assert main(["fit-points", str(tmp_path / "scans"), str(out), "--up", "y"]) == 0
-    assert read(out / "chair" / "a.ply").points.T.flatten().tolist() == pytest.approx([-0.225, 0.45, -0.9, 0.225, -0.45, 0.9])
+    assert read(out / "chair" / "a.ply").points.T.flatten().tolist() == pytest.approx(
+        [-0.225, 0.45, -0.9, 0.225, -0.45, 0.9]
+    )
     assert main(["fit-points", str(tmp_path / "nothing"), str(out)]) == 3
     (tmp_path / "empty").mkdir()
     assert main(["fit-points", str(tmp_path / "empty"), str(out)]) == 2

@@ -34,13 +34,24 @@ class _Numbers(click.ParamType):
 
 @click.command()
 @click.argument("pipeline")
-@click.option("--steps", type=_Numbers(), default="4,8,16,32", show_default=True, help="Of the first stage, each in turn.")
+@click.option(
+    "--steps", type=_Numbers(), default="4,8,16,32", show_default=True, help="Of the first stage, each in turn."
+)
 @click.option("--sampler", "samplers", multiple=True, metavar="NAME", help="Another sampler; again to compare several.")
 @click.option("--label", "labels", multiple=True, metavar="LABEL", help="What is made; again for more labels.")
 @click.option("--prompt", help="The same, in words.")
-@click.option("-n", "--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="Items, of which the quickest counts.")
+@click.option(
+    "-n",
+    "--count",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Items, of which the quickest counts.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where the network runs.")
-@click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Also write every step into this file.")
+@click.option(
+    "--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Also write every step into this file."
+)
 @click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="Steps of a line in that file.")
 def stopwatch(
     pipeline: str,

@@ -4,7 +4,7 @@ from math import log
 
 
 class Midpoint:
-    """The explicit midpoint method for the probability-flow ODE, in the share of noise, ``u = sigma / (alpha + sigma)``.
+    """The explicit midpoint method for the probability-flow ODE in the share of noise, ``u = sigma / (alpha + sigma)``.
 
     There ``z = x / (alpha + sigma) = (1 - u) x0 + u eps`` obeys ``dz / du = eps - x0 = (z - x0) / u``, whatever the
     process: finite from pure noise (u = 1, where alpha is 0) to data (u = 0, where sigma is 0, and where nothing is

@@ -15,10 +15,10 @@ __all__ = ["Chamfer", "chamfer_distances"]
 class Chamfer:
     """Quality and variety of clouds by the Chamfer distance, the mean squared distance to the nearest point, both ways.
 
-    Three figures: the distance of a real cloud to the nearest made one, in the mean (minimum matching distance; small is
-    good); the share of real clouds that are the nearest one to some made cloud (coverage; large is good); and how often
-    the nearest other cloud of all is of the same origin (1-NN accuracy; one half is what nobody can tell apart, 1 is
-    what everybody can).
+    Three figures: the distance of a real cloud to the nearest made one, in the mean (minimum matching distance; small
+    is good); the share of real clouds that are the nearest one to some made cloud (coverage; large is good); and how
+    often the nearest other cloud of all is of the same origin (1-NN accuracy; one half is what nobody can tell apart, 1
+    is what everybody can).
 
     Source: Achlioptas et al. 2018, arXiv 1707.02392, section 2 (Chamfer distance, coverage, minimum matching distance);
     Yang et al. 2019, arXiv 1906.12320, section 5.1 (1-NN accuracy; here too the mean over points, not the sum).

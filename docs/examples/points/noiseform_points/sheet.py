@@ -97,7 +97,7 @@ def drawn(cloud: Cloud, size: int) -> Image.Image:
 
 
 def _seen(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return where points (3, count) are seen, in [-1, 1] from left to right and from top to bottom, and how far away."""
+    """Return where points (3, count) are seen, in [-1, 1] to the right and downwards, and how far away."""
     a, e = _AZIMUTH, _ELEVATION
     towards = np.array([-math.cos(e) * math.cos(a), -math.cos(e) * math.sin(a), -math.sin(e)])
     right = np.array([-math.sin(a), math.cos(a), 0.0])

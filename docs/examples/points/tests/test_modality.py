@@ -73,7 +73,7 @@ def test_a_region_is_a_slab(modality):
         assert modality.region(text)(points).int().tolist() == inside
     assert modality.region("mask.ply") is None
     for text in ("z>0.2", "x=0.5", "z=:", "y=a:b"):
-        with pytest.raises(ConfigError, match="such as z=0.2:"):
+        with pytest.raises(ConfigError, match=r"such as z=0\.2:"):
             modality.region(text)
 
 

@@ -88,7 +88,9 @@ def main(arguments: list[str]) -> int:
     if "--check" not in arguments:
         PAGE.write_text(made, encoding="utf-8")
     elif PAGE.read_text(encoding="utf-8") != made:
-        print("docs/reference/conformance.md is not what docs/generate_conformance.py makes; run it and commit the result")
+        print(
+            "docs/reference/conformance.md is not what docs/generate_conformance.py makes; run it and commit the result"
+        )
         return 1
     return 0
 

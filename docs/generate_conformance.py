@@ -24,9 +24,9 @@ HEAD = """\
 
 # What the conformance kit checks
 
-One suite for each kind of parts, in `noiseform.testing`; how to use them: [prove it](../guide/conformance.md). Below each list of
-checks stand the mutants that ship with the kit, parts that are wrong in one way each, and what every check says of them:
-✗ for what it catches, **✗** where it is the one that must. The first lines are originals, which are right.
+One suite for each kind of parts, in `noiseform.testing`; how to use them: [prove it](../guide/conformance.md). Below
+each list of checks stand the mutants that ship with the kit, parts that are wrong in one way each, and what every check
+says of them: ✗ for what it catches, **✗** where it is the one that must. The originals, which are right, come first.
 """
 
 

@@ -1,4 +1,4 @@
-"""``noiseform registry``: the merged registry, and who said what."""
+"""``noiseform registry``: the merged registry, who said what, and the schema of its files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from ..naming import printable
 from ..registration.registry import current
 from ..registration.toml_file import KeyPath
+from .rows import print_json
 
 __all__ = ["flattened", "registry"]
 
@@ -29,6 +30,27 @@ def show(origin: bool) -> None:
         click.echo(printable(f"{line}  # {merged.origin(path)}" if origin else line, 2000))
     for name in merged.pipelines:
         merged.pipeline(name)
+
+
+@registry.command()
+@click.option("--recipe", is_flag=True, help="Of recipes and of the pipeline.toml of a model.")
+def schema(recipe: bool) -> None:
+    """Print the JSON Schema of registry.toml, by which an editor checks it as it is written.
+
+    It knows the parts that are installed. A file that names plugins of its own is given by --registry.
+
+    \b
+    noiseform registry schema > registry.schema.json
+    noiseform registry schema --recipe > recipe.schema.json
+    """
+    if recipe:
+        from ..training.recipe_schema import recipe_schema
+
+        print_json(recipe_schema(current()))
+        return
+    from ..registration.registry_schema import registry_schema
+
+    print_json(registry_schema(current()))
 
 
 def flattened(table: Mapping[str, object]) -> dict[str, object]:

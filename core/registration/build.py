@@ -10,7 +10,7 @@ from .kinds import kind_of
 from .plugin_loading import Part, reason_of
 from .registry import current
 
-__all__ = ["build", "build_part", "find"]
+__all__ = ["build", "build_part", "factory_of", "find"]
 
 
 def find(kind: str, name: str, /, *, owners: Sequence[str] = ()) -> Part:
@@ -33,7 +33,7 @@ def build(kind: str, name: str, /, **params: object) -> Any:  # the kind's contr
         PluginError: two plugins claim the name, or the part's plugin fails.
     """
     part = find(kind, name)
-    factory = _factory(part)
+    factory = factory_of(part)
     from .parameters import host_parameters  # here, since pydantic takes longer to import than a listing may
 
     hosted = host_parameters(factory)
@@ -73,7 +73,7 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
         raise (type(error)(f"{origin}: {error}") if origin else error) from error.__cause__
     from .parameters import host_parameters
 
-    hosted = host_parameters(_factory(found))
+    hosted = host_parameters(factory_of(found))
     offered = host if "**" in hosted else {key: value for key, value in host.items() if key in hosted}
     absent = [key for key, required in hosted.items() if required and key not in offered]
     if absent:
@@ -81,7 +81,12 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
     return _make(found, table, offered, where=where)
 
 
-def _factory(part: Part) -> Any:
+def factory_of(part: Part) -> Any:
+    """Import what makes a part.
+
+    Raises:
+        PluginError: the import fails, or it is nothing that can be called.
+    """
     factory = part.load()
     if not callable(factory) or type(factory).__hash__ is None:
         raise PluginError(f"{part.label}: expected a factory, got {type(factory).__name__}")
@@ -91,7 +96,7 @@ def _factory(part: Part) -> Any:
 def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object], *, where: str = "") -> object:
     from .parameters import check_parameters
 
-    factory = _factory(part)
+    factory = factory_of(part)
     listing = f"noiseform show {part.kind}/{part.name}"
     checked = check_parameters(factory, settings, what=f"{part.kind} {part.name!r}", listing=listing, where=where)
     try:

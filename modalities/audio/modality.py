@@ -47,6 +47,7 @@ class AudioModality:
 
     name = "audio"
     endings = (".wav", ".flac", ".ogg", ".mp3")
+    media_table = AudioMedia
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         table = checked(AudioMedia, media, what="media")

@@ -71,6 +71,7 @@ class VideoModality:
     name = "video"
     endings = (".mp4", ".webm", ".gif", ".frames")
     folders = (".frames",)
+    media_table = VideoMedia
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         table = checked(VideoMedia, media, what="media")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -16,7 +15,18 @@ from .config import PartConfig
 from .documentation import documentation, plain
 from .parameters import Parameter
 
-__all__ = ["DIALECT", "TABLED", "Schema", "chosen", "part_table", "reference", "table_of_model", "where", "without_null"]
+__all__ = [
+    "DIALECT",
+    "TABLED",
+    "Schema",
+    "chosen",
+    "in_json",
+    "part_table",
+    "reference",
+    "table_of_model",
+    "where",
+    "without_null",
+]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -59,7 +69,7 @@ def part_table(
         property_ = _moved(parameter.schema, f"{prefix}.{parameter.name}", definitions)
         property_ = _with_parts(property_, _KIND_OF.get(parameter.name, "") if kinds else "")
         if not parameter.required:
-            property_["default"] = _in_json(parameter.default)
+            property_["default"] = in_json(parameter.default)
         if parameter.meaning:
             property_["description"] = plain(parameter.meaning)
         table["properties"][parameter.name] = property_
@@ -185,12 +195,12 @@ def _changed(schema: Mapping[str, typing.Any], change: Callable[[Schema], Schema
     return {key: inside(key, value) for key, value in change(dict(schema)).items()}
 
 
-def _in_json(value: object) -> object:
+def in_json(value: object) -> object:
     """Return a parameter's default as JSON has it."""
     if isinstance(value, Mapping):
-        return {str(key): _in_json(one) for key, one in value.items()}
+        return {str(key): in_json(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_in_json(one) for one in value]
+        return [in_json(one) for one in value]
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -44,12 +44,17 @@ class VideoMedia(BaseModel):
         channels: 1 is grey, 3 RGB.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"oneOf": [{"required": ["frames"]}, {"required": ["seconds"]}]},
+    )
 
     height: Size
     width: Size
     fps: Annotated[float, Field(ge=RATES[0], le=RATES[1], allow_inf_nan=False)]
-    frames: Annotated[int, Field(ge=1, le=FRAME_LIMIT, strict=True)] | None = None
+    frames: Annotated[int, Field(ge=1, le=FRAME_LIMIT)] | None = None
     seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
     channels: Literal[1, 3] = 3
 

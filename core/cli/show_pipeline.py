@@ -47,7 +47,7 @@ def print_pipeline(name: str) -> None:
     click.echo()
     rows = [row for stage in pipeline.stages for row in _rows(stage)]
     print_rows(("STAGE", "KIND", "USE", "PARAMETERS"), rows, longest=_LONGEST)
-    click.echo("\nEach of these can be changed, for one run by --set PATH=VALUE:\n")
+    click.echo("\nWhat --set PATH=VALUE changes for one run; what the weights were trained with has to stay:\n")
     for path, value in flattened(pipeline.model_dump(exclude_none=True)).items():
         click.echo(f"{path} = {inline(value)}")
 

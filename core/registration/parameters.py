@@ -122,7 +122,10 @@ def _converted(adapter: TypeAdapter[object], value: object) -> object:
         text = json.dumps(value)
     except (TypeError, ValueError):
         return adapter.validate_python(value, strict=True)
-    return adapter.validate_json(text, strict=True)
+    converted = adapter.validate_json(text, strict=True)
+    if isinstance(value, bool) and type(converted) is int:  # a Literal takes true for 1
+        raise ValueError("a truth is no number")
+    return converted
 
 
 def _reason(error: Exception, parameter: Parameter) -> str:

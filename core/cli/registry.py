@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -33,24 +34,27 @@ def show(origin: bool) -> None:
 
 
 @registry.command()
-@click.option("--recipe", is_flag=True, help="Of recipes and of the pipeline.toml of a model.")
-def schema(recipe: bool) -> None:
-    """Print the JSON Schema of registry.toml, by which an editor checks it as it is written.
+@click.option("--recipe", is_flag=True, help="Of recipes, and of the pipeline.toml of models.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it into a file.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+def schema(recipe: bool, output: Path | None, overwrite: bool) -> None:
+    """Print the JSON Schema of registry.toml, by which an editor checks the file while it is written.
 
-    It knows the parts that are installed. A file that names plugins of its own is given by --registry.
-
-    \b
-    noiseform registry schema > registry.schema.json
-    noiseform registry schema --recipe > recipe.schema.json
+    It holds the parts that are installed now, and their parameters. Plugins that the file itself names are there too
+    where --registry names the file.
     """
+    # Here, since what parts are made of takes longer to import than a listing may.
     if recipe:
-        from ..training.recipe_schema import recipe_schema
-
-        print_json(recipe_schema(current()))
+        from ..training.recipe_schema import recipe_schema as schema_of
+    else:
+        from ..registration.registry_schema import registry_schema as schema_of
+    found = schema_of(current())
+    if output is None:
+        print_json(found)
         return
-    from ..registration.registry_schema import registry_schema
+    from ..storage.atomic import write_whole
 
-    print_json(registry_schema(current()))
+    write_whole(output, json.dumps(found, indent=2) + "\n", overwrite=overwrite)
 
 
 def flattened(table: Mapping[str, object]) -> dict[str, object]:

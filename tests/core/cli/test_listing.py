@@ -42,7 +42,7 @@ COMMAND_LINE = {
     "plugins list": ["--json"],
     "plugins doctor": [],
     "registry show": ["--origin"],
-    "registry schema": ["--recipe"],
+    "registry schema": ["--recipe", "-o", "--overwrite"],
 }
 
 
@@ -222,6 +222,12 @@ def test_registry_schema(arguments, capsys, tmp_path, site):
     file.write_text('[plugins]\nmine = "mine_here"\n[pipelines.mine]\nweights = "runs/a"\n')
     assert main(["registry", "schema", *arguments, "--registry", str(file)]) == 0
     schema = json.loads(capsys.readouterr().out)
+    output = tmp_path / "schema.json"
+    again = ["registry", "schema", *arguments, "--registry", str(file), "-o", str(output)]
+    assert main(again) == 0
+    assert json.loads(output.read_text()) == schema
+    assert main(again) == 2
+    assert "it exists" in capsys.readouterr().err
     Draft202012Validator.check_schema(schema)
     assert schema["$defs"]["sampler.registry.mine"]["properties"]["use"] == {"enum": ["mine", "registry/mine"]}
     if not arguments:

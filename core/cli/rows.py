@@ -13,12 +13,13 @@ from ..naming import printable
 __all__ = ["print_facts", "print_json", "print_rows"]
 
 _LONGEST = 400  # characters of a cell, where the rows tell of what others named
+_NAME = 24  # characters of the first column that are kept together
 
 
 def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]], *, longest: int = _LONGEST) -> None:
     """Print rows under headings; what is foreign in them is escaped.
 
-    On a terminal cells are wrapped, the first of each row excepted; in a pipe each row is a line.
+    On a terminal cells are wrapped, names in the first column last of all; in a pipe each row is a line.
 
     Args:
         headings: of the columns.
@@ -32,7 +33,9 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]], *, longes
         from rich.text import Text
 
         table = Table(*headings, box=None, pad_edge=False, header_style="bold")
-        table.columns[0].no_wrap = True
+        table.columns[0].min_width = min(max((len(row[0]) for row in shown), default=0), _NAME)
+        for column in table.columns:
+            column.overflow = "fold"
         for row in shown:
             table.add_row(*map(Text, row))
         Console().print(table)
@@ -58,7 +61,7 @@ def print_facts(facts: Iterable[tuple[str, str]], *, longest: int) -> None:
 
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=width, no_wrap=True, style="bold")
-        grid.add_column()
+        grid.add_column(overflow="fold")
         for name, value in shown:
             grid.add_row(name, Text(value))
         Console().print(grid)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -75,6 +75,7 @@ def _print(part: Part, factory: object, parameters: Sequence[Parameter]) -> None
     facts += [("version", part.plugin.candidate.version), ("file", _file(factory) or part.plugin.file)]
     print_facts(facts, longest=_LONGEST)
     click.echo(f"\n{_example(part, parameters)}")  # never wrapped: it is there to be copied
+    _print_media(_media(part, factory))
     if not parameters:
         return
     rows = []
@@ -87,12 +88,43 @@ def _print(part: Part, factory: object, parameters: Sequence[Parameter]) -> None
     print_rows(("PARAMETER", "EXPECTS", "DEFAULT", "MEANING"), rows, longest=_LONGEST)
 
 
+def _media(part: Part, factory: object) -> dict[str, Any]:
+    """Return the schema of the ``[media]`` table of a modality that tells it; empty where there is none."""
+    from pydantic import BaseModel
+
+    from ..registration.json_schema import table_of_model
+
+    model = getattr(factory, "media_table", None) if part.kind == "modality" else None
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        return {}
+    definitions: dict[str, Any] = {}
+    table = table_of_model(model, prefix="media", definitions=definitions)
+    return {**table, **({"$defs": definitions} if definitions else {})}
+
+
+def _print_media(table: Mapping[str, Any]) -> None:
+    from ..registration.example import inline
+    from ..registration.schema_words import in_words
+
+    if not table:
+        return
+    rows = []
+    for key, one in table["properties"].items():
+        default = (
+            "(required)" if key in table.get("required", ()) else inline(one["default"]) if "default" in one else ""
+        )
+        rows.append((key, in_words(one), default, one.get("description", "")))
+    click.echo("\nThe [media] table of its pipelines:\n")
+    print_rows(("KEY", "EXPECTS", "DEFAULT", "MEANING"), rows, longest=_LONGEST)
+
+
 def _schema(part: Part, factory: object, parameters: Sequence[Parameter]) -> dict[str, object]:
     """Return the JSON Schema of a part's table, with what else is known of the part under ``x-noiseform``."""
     from ..registration.example import example_table
     from ..registration.json_schema import DIALECT, in_json, part_table
 
-    told, definitions = documentation(factory), {}
+    told = documentation(factory)
+    definitions: dict[str, object] = {}
     table = part_table(parameters, [_use(part)], prefix=part.name, definitions=definitions)
     facts = {
         "kind": part.kind,
@@ -108,6 +140,8 @@ def _schema(part: Part, factory: object, parameters: Sequence[Parameter]) -> dic
         "example": _example(part, parameters),
         "given_by_host": {one.name: {"required": one.required} for one in parameters if one.host},
     }
+    media = _media(part, factory)
+    facts |= {"media": media} if media else {}
     return {
         "$schema": DIALECT,
         "title": f"{part.kind}/{part.name}",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from ..errors import ConfigError, MediaError
 from ..naming import printable
@@ -19,8 +19,8 @@ __all__ = ["DataConfig", "Labelled", "Listing", "list_items", "matcher", "refuse
 
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]  # which TOML writes as an array
-_INSIDE = {"minLength": 1, "not": {"pattern": r"^/|(^|/)\.\.(/|$)"}}
-_READ = {"enum": ["table", "jsonl"]}
+_INSIDE: dict[str, Any] = {"minLength": 1, "not": {"pattern": r"^/|(^|/)\.\.(/|$)"}}
+_READ: dict[str, Any] = {"enum": ["table", "jsonl"]}
 _RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"labels": {"const": "pattern"}}, {"pattern": {}}),
     ({"labels": {"const": "csv"}}, {"csv": {}}),
@@ -32,7 +32,7 @@ _RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 """What ``DataConfig`` holds of keys together, as JSON Schema for editors: where keys are so, others have to be so."""
 
-_TOGETHER = [
+_TOGETHER: list[JsonValue] = [
     {"if": {"required": [*given], "properties": given}, "then": {"required": [*then], "properties": then}}
     for given, then in _RULES
 ]
@@ -72,7 +72,7 @@ class DataConfig(BaseModel):
         max_bad: largest share of files that may be unusable.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra={"allOf": [*_TOGETHER]})
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra={"allOf": _TOGETHER})
 
     labels: Literal["folder", "pattern", "csv", "none"] = "folder"
     pattern: str | None = None

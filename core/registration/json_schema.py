@@ -161,7 +161,7 @@ def _with_parts(schema: Schema, kind: str) -> Schema:
 
     def replace(node: Schema) -> Schema:
         part = str(node.get("$ref", "")).endswith(f"{PartConfig.__name__}") or node.get("title") == PartConfig.__name__
-        kept = {key: node[key] for key in ("default", "description") if key in node and "$ref" in node}
+        kept: Schema = {key: node[key] for key in ("default", "description") if key in node and "$ref" in node}
         return {**(reference(kind) if kind else anyone), **kept} if part else node
 
     return _changed(schema, replace)

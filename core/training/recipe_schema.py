@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from ..pipeline.classifier import CLASSIFIER
 from ..registration.json_schema import DIALECT, Schema, reference, table_of_model
 from ..registration.part_definitions import define_parts, loss_rules, media_rules
@@ -11,7 +13,11 @@ from .recipe import ClassifierRecipe, CodecRecipe, Recipe
 
 __all__ = ["recipe_schema"]
 
-_MODELS = {"recipe": Recipe, "codec-recipe": CodecRecipe, "classifier-recipe": ClassifierRecipe}
+_MODELS: dict[str, type[BaseModel]] = {
+    "recipe": Recipe,
+    "codec-recipe": CodecRecipe,
+    "classifier-recipe": ClassifierRecipe,
+}
 
 
 def recipe_schema(registry: Registry) -> Schema:

@@ -171,6 +171,17 @@ def test_show_gives_each_parameter_with_its_meaning(capsys):
         assert re.search(f"^{fact}", told, re.MULTILINE), fact
 
 
+def test_show_modality_gives_the_table_of_its_media(capsys):
+    assert main(["show", "modality/audio"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^sample_rate +integer from 1000 to 384000 +\(required\) +samples per second", told, re.MULTILINE)
+    assert re.search(r"^channels +integer from 1 to 64 +1 +1 is mono", told, re.MULTILINE)
+    assert main(["show", "modality/video", "--json"]) == 0
+    media = Draft202012Validator(json.loads(capsys.readouterr().out)["x-noiseform"]["media"])
+    assert media.is_valid({"height": 8, "width": 8, "fps": 8, "frames": 4})
+    assert not media.is_valid({"height": 8, "width": 8, "fps": 8, "frames": 4, "seconds": 1})
+
+
 def test_show_wraps_on_a_terminal_and_truncates_nowhere(capsys, monkeypatch):
     def told(*, terminal: bool) -> str:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)

@@ -24,9 +24,9 @@ HEAD = """\
 
 # What the conformance kit checks
 
-One suite for each kind of parts, in `noiseform.testing`; how to use them: [prove it](../guide/conformance.md). Below each list of
-checks stand the mutants that ship with the kit, parts that are wrong in one way each, and what every check says of them:
-✗ for what it catches, **✗** where it is the one that must. The first lines are originals, which are right.
+One suite for each kind of parts, in `noiseform.testing`; how to use them: [prove it](../guide/conformance.md). Below
+each list of checks stand the mutants that ship with the kit, parts that are wrong in one way each, and what every check
+says of them: ✗ for what it catches, **✗** where it is the one that must. The originals, which are right, come first.
 """
 
 
@@ -88,7 +88,9 @@ def main(arguments: list[str]) -> int:
     if "--check" not in arguments:
         PAGE.write_text(made, encoding="utf-8")
     elif PAGE.read_text(encoding="utf-8") != made:
-        print("docs/reference/conformance.md is not what docs/generate_conformance.py makes; run it and commit the result")
+        print(
+            "docs/reference/conformance.md is not what docs/generate_conformance.py makes; run it and commit the result"
+        )
         return 1
     return 0
 

@@ -22,10 +22,12 @@ from noiseform.core.cli.main import COMMANDS
 from noiseform.core.data.dataset import DataConfig
 from noiseform.core.pipeline.classifier import ClassifierConfig
 from noiseform.core.registration.config import ExtendConfig, PartConfig, PipelineConfig, StageConfig
+from noiseform.core.registration.documentation import documentation, markdown
 from noiseform.core.registration.kinds import KINDS, Kind
-from noiseform.core.registration.parameters import Parameter, describe, in_words
+from noiseform.core.registration.parameters import Parameter, describe
 from noiseform.core.registration.plugin_loading import Part
 from noiseform.core.registration.registry import current
+from noiseform.core.registration.schema_words import in_words
 from noiseform.core.registration.targets import import_target
 from noiseform.core.training.recipe import ClassifierRecipe, CodecRecipe, TrainingConfig
 from noiseform.modalities.audio.modality import AudioMedia
@@ -198,12 +200,12 @@ def recipe() -> str:
     ]
     for name, what, model in TABLES:
         lines += [f"## {name}\n", what + "\n", "| key | expects | default | meaning |", "|---|---|---|---|"]
-        meanings = _documented(inspect.getdoc(model) or "")[1]
+        meanings = documentation(model).meanings
         schema = model.model_json_schema()
         for key, field in model.model_fields.items():
             expects = _cell(in_words(_resolved(schema["properties"][key], schema.get("$defs", {}))))
             default = "(required)" if field.is_required() else _written(field.get_default(call_default_factory=True))
-            lines.append(f"| `{key}` | {expects} | {default} | {_cell(meanings.get(key, ''))} |")
+            lines.append(f"| `{key}` | {expects} | {default} | {_cell(markdown(meanings.get(key, '')))} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
@@ -239,10 +241,9 @@ def _pipeline(part: Part) -> Iterator[str]:
 def _part(part: Part, kind: Kind) -> Iterator[str]:
     factory = part.load()
     assert callable(factory)
-    document = inspect.getdoc(factory) or ""
-    summary, meanings, source = _documented(document)
+    told = documentation(factory)
     yield f"### {part.name}\n"
-    yield summary + "\n"
+    yield markdown(told.text) + "\n"
     facts = {name: getattr(factory, name, None) for name in kind.contract}
     shown = [f"{name} {value}" for name, value in facts.items() if isinstance(value, bool | int | str)]
     if shown:
@@ -252,51 +253,17 @@ def _part(part: Part, kind: Kind) -> Iterator[str]:
         yield "| parameter | expects | default | meaning |"
         yield "|---|---|---|---|"
         for parameter in settable:
-            meaning = _cell(meanings.get(parameter.name, ""))
+            meaning = _cell(markdown(parameter.meaning))
             yield f"| `{parameter.name}` | {_cell(parameter.expects)} | {_default(parameter)} | {meaning} |"
         yield ""
-    if source:
-        yield f"Source: {source}\n"
+    if told.source:
+        yield f"Source: {markdown(told.source)}\n"
 
 
 def _default(parameter: Parameter) -> str:
     if parameter.required:
         return "(required)"
     return _written(parameter.default)
-
-
-def _documented(document: str) -> tuple[str, dict[str, str], str]:
-    """Return what a docstring says before its sections, the meaning of each argument, and its source."""
-    head, sections, current_section = [], {"Attributes": [], "Args": [], "Source": []}, ""
-    for line in document.splitlines():
-        named = re.match(r"(Args|Attributes|Returns|Raises|Source|Example)s?::?\s*(.*)$", line)
-        if named:
-            current_section = named[1]
-            sections.setdefault(current_section, []).append(named[2])
-        elif current_section:
-            sections[current_section].append(line)
-        else:
-            head.append(line)
-    meanings: dict[str, str] = {}
-    name = ""
-    for line in sections["Attributes"] + sections["Args"]:
-        started = re.match(r" {4}(\w+): (.*)$", line)
-        if started:
-            name, meanings[started[1]] = started[1], started[2]
-        elif name and line.strip():
-            meanings[name] += " " + line.strip()
-    source = " ".join(line.strip() for line in sections["Source"]).strip()
-    return (
-        _markdown("\n".join(head).strip()),
-        {key: _markdown(text) for key, text in meanings.items()},
-        _markdown(source),
-    )
-
-
-def _markdown(text: str) -> str:
-    """Return text of a docstring as Markdown."""
-    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
-    return text.replace("\\*", "*")
 
 
 def _cell(text: str) -> str:

@@ -1,15 +1,17 @@
-"""``noiseform registry``: the merged registry, and who said what."""
+"""``noiseform registry``: the merged registry, who said what, and the schema of its files."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
 from ..naming import printable
 from ..registration.registry import current
 from ..registration.toml_file import KeyPath
+from .rows import print_json
 
 __all__ = ["flattened", "registry"]
 
@@ -29,6 +31,30 @@ def show(origin: bool) -> None:
         click.echo(printable(f"{line}  # {merged.origin(path)}" if origin else line, 2000))
     for name in merged.pipelines:
         merged.pipeline(name)
+
+
+@registry.command()
+@click.option("--recipe", is_flag=True, help="Of recipes, and of the pipeline.toml of models.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it into a file.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+def schema(recipe: bool, output: Path | None, overwrite: bool) -> None:
+    """Print the JSON Schema of registry.toml, by which an editor checks the file while it is written.
+
+    It holds the parts that are installed now, and their parameters. Plugins that the file itself names are there too
+    where --registry names the file.
+    """
+    # Here, since what parts are made of takes longer to import than a listing may.
+    if recipe:
+        from ..training.recipe_schema import recipe_schema as schema_of
+    else:
+        from ..registration.registry_schema import registry_schema as schema_of
+    found = schema_of(current())
+    if output is None:
+        print_json(found)
+        return
+    from ..storage.atomic import write_whole
+
+    write_whole(output, json.dumps(found, indent=2) + "\n", overwrite=overwrite)
 
 
 def flattened(table: Mapping[str, object]) -> dict[str, object]:

@@ -6,9 +6,9 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from ..errors import ConfigError, MediaError
 from ..naming import printable
@@ -16,6 +16,26 @@ from . import captions, labelling
 from .source import Entry, Source
 
 __all__ = ["DataConfig", "Labelled", "Listing", "list_items", "matcher", "refuse_too_many"]
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]  # which TOML writes as an array
+_INSIDE: dict[str, Any] = {"minLength": 1, "not": {"pattern": r"^/|(^|/)\.\.(/|$)"}}
+_READ: dict[str, Any] = {"enum": ["table", "jsonl"]}
+_RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"labels": {"const": "pattern"}}, {"pattern": {}}),
+    ({"labels": {"const": "csv"}}, {"csv": {}}),
+    ({"pattern": {}}, {"labels": {"const": "pattern"}}),
+    ({"csv": {}}, {"labels": {"const": "csv"}, "csv": _INSIDE}),
+    ({"fields": {"minItems": 1}}, {"labels": {"enum": ["pattern", "csv"]}}),
+    ({"caption_file": {}}, {"captions": _READ, "caption_file": _INSIDE}),
+    ({"caption_field": {}}, {"captions": _READ}),
+]
+"""What ``DataConfig`` holds of keys together, as JSON Schema for editors: where keys are so, others have to be so."""
+
+_TOGETHER: list[JsonValue] = [
+    {"if": {"required": [*given], "properties": given}, "then": {"required": [*then], "properties": then}}
+    for given, then in _RULES
+]
 
 
 class DataConfig(BaseModel):
@@ -52,18 +72,18 @@ class DataConfig(BaseModel):
         max_bad: largest share of files that may be unusable.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra={"allOf": _TOGETHER})
 
     labels: Literal["folder", "pattern", "csv", "none"] = "folder"
     pattern: str | None = None
-    fields: tuple[str, ...] = ()
+    fields: Names = ()
     csv: str | None = None
     rename: dict[str, str] = Field(default_factory=dict)
     captions: Literal["none", "table", "jsonl", "text"] = "none"
     caption_file: str | None = None
     caption_field: str | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    include: Names = ()
+    exclude: Names = ()
     window: Literal["random", "start", "centre"] = "random"
     stride: int | None = Field(default=None, ge=1, le=1000)
     fit: Literal["crop", "pad", "stretch", "cut"] = "crop"

@@ -30,6 +30,9 @@ class GaussianMixture:
         widths: ``(components,)``, the standard deviation of each, the same in every direction; positive.
         weights: ``(components,)``, positive; normalised here. Equal if omitted.
 
+    Raises:
+        ConfigError: they are no numbers, do not fit together, or are not positive.
+
     Source: the posterior of a Gaussian under Gaussian noise; Karras et al. 2022, arXiv 2206.00364, appendix B.3.
     """
 
@@ -39,17 +42,22 @@ class GaussianMixture:
         widths: Tensor | Sequence[float],
         weights: Tensor | Sequence[float] | None = None,
     ) -> None:
-        self.means = torch.as_tensor(means, dtype=torch.float64)
-        self.widths = torch.as_tensor(widths, dtype=torch.float64)
+        try:
+            self.means = torch.as_tensor(means, dtype=torch.float64)
+            self.widths = torch.as_tensor(widths, dtype=torch.float64)
+            given = torch.ones(len(self.means)) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"mixture: means, widths and weights are numbers ({error}); give lists or tensors"
+            ) from error
         count = len(self.means)
-        given = torch.ones(count) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
         if self.means.ndim < 2 or self.widths.shape != (count,) or given.shape != (count,):
-            raise ValueError(
-                f"expected means (components, *item), widths and weights (components,); "
+            raise ConfigError(
+                "mixture: expected means (components, *item), widths and weights (components,); "
                 f"got {tuple(self.means.shape)}, {tuple(self.widths.shape)}, {tuple(given.shape)}"
             )
         if not (bool((self.widths > 0).all()) and bool((given > 0).all())):
-            raise ValueError("widths and weights must be positive")
+            raise ConfigError("mixture: widths and weights must be positive")
         self.log_weights = torch.log(given.double() / given.double().sum())
 
     @property

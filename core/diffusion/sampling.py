@@ -172,7 +172,7 @@ def sample(
     if x is None:
         if shape is None or seeds is None:
             raise ConfigError("sample: give x, or shape and seeds")
-        keys = keys_of(seeds)
+        shape, keys = _shape(shape), keys_of(seeds)
         noise_at_start = draws.normal(keys, shape, purpose="prior", dtype=dtype, device=device)
         x = noise_at_start * levels[0].sigma
     else:
@@ -220,6 +220,13 @@ def sample(
                     observer(SamplingStep(index, steps, here, next, x.clone(), x0, checked.calls, seconds))
             since = time.perf_counter()
     return x
+
+
+def _shape(given: object) -> tuple[int, ...]:
+    """Return the shape of an item, if it is one."""
+    if isinstance(given, Sequence) and all(type(size) is int and size > 0 for size in given):
+        return tuple(given)
+    raise ConfigError(f"sample: shape: expected the sizes of one item, such as (2,) or (3, 64, 64), got {given!r:.80}")
 
 
 def part_of(kind: str, given: Any, **params: object) -> Any:

@@ -59,6 +59,7 @@ class Modality(Protocol):
         endings: endings of its files, the default one first.
         folders: those of them that are folders, each of which is one item. A modality without such need not have it.
 
+    One whose ``[media]`` table is a pydantic model names that as ``media_table``, so that editors can check the table.
     One whose items have a length in time also has ``lasting(media, seconds)``, which returns a ``[media]`` table of
     that length. One whose items can be brought to other sizes and rates, as cascades need it, has
     ``resampled(media, given, wanted)``, which returns media (batch, \\*wanted.shape) for media (batch, \\*given.shape),

@@ -10,7 +10,7 @@ from .kinds import kind_of
 from .plugin_loading import Part, reason_of
 from .registry import current
 
-__all__ = ["build", "build_part", "find", "made_of"]
+__all__ = ["build", "build_part", "factory_of", "find", "made_of"]
 
 
 def find(kind: str, name: str, /, *, owners: Sequence[str] = ()) -> Part:
@@ -33,7 +33,7 @@ def build(kind: str, name: str, /, **params: object) -> Any:  # the kind's contr
         PluginError: two plugins claim the name, or the part's plugin fails.
     """
     part = find(kind, name)
-    factory = _factory(part)
+    factory = factory_of(part)
     from .parameters import host_parameters  # here, since pydantic takes longer to import than a listing may
 
     hosted = host_parameters(factory)
@@ -78,7 +78,7 @@ def made_of(part: Part, settings: Mapping[str, object], host: Mapping[str, objec
     """Make a part that has been found, with what of the host's offers its signature names; see :func:`build_part`."""
     from .parameters import host_parameters
 
-    hosted = host_parameters(_factory(part))
+    hosted = host_parameters(factory_of(part))
     offered = host if "**" in hosted else {key: value for key, value in host.items() if key in hosted}
     absent = [key for key, required in hosted.items() if required and key not in offered]
     if absent:
@@ -86,7 +86,12 @@ def made_of(part: Part, settings: Mapping[str, object], host: Mapping[str, objec
     return _make(part, settings, offered, where=where)
 
 
-def _factory(part: Part) -> Any:
+def factory_of(part: Part) -> Any:
+    """Import what makes a part.
+
+    Raises:
+        PluginError: the import fails, or it is nothing that can be called.
+    """
     factory = part.load()
     if not callable(factory) or type(factory).__hash__ is None:
         raise PluginError(f"{part.label}: expected a factory, got {type(factory).__name__}")
@@ -96,7 +101,7 @@ def _factory(part: Part) -> Any:
 def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object], *, where: str = "") -> object:
     from .parameters import check_parameters
 
-    factory = _factory(part)
+    factory = factory_of(part)
     listing = f"noiseform show {part.kind}/{part.name}"
     checked = check_parameters(factory, settings, what=f"{part.kind} {part.name!r}", listing=listing, where=where)
     try:

@@ -183,6 +183,8 @@ def checked(
             raise ConfigError(f"{head}unknown key {key!r}; {hint}") from error
         if details["type"] == "missing":
             raise ConfigError(f"{head}{key} is missing; add it") from error
+        if details["type"] == "model_type":
+            raise ConfigError(f"{head}{key}: {_table_expected(model, path, key, details['input'], place)}") from error
         why = details["msg"].replace("Input should be", "expected").replace("Value error, ", "")
         why = NAME_RULE if details["type"] == "string_pattern_mismatch" else why
         got = "" if details["type"] == "value_error" else f", got {details['input']!r:.80}"
@@ -210,12 +212,27 @@ def _spoken(table: Mapping[str, object], path: KeyPath) -> str:
     return ".".join(words)
 
 
+def _table_expected(model: type[BaseModel], path: KeyPath, key: str, got: object, place: str) -> str:
+    """Return what is wrong with a value where a table belongs, and what to write; a part's name alone is told apart."""
+    if _model_at(model, path) is not PartConfig:
+        return f"expected a table, got {got!r:.80}; correct it"
+    named = isinstance(got, str) and NAME.fullmatch(got.rpartition("/")[2]) is not None
+    table = f'{{ use = "{got if named else "NAME"}" }}'
+    by_set = named and place == "--set" and isinstance(path[-1], str)
+    return f"expected {table}, got {got!r:.80}; " + (f"write --set {key}.use={got}" if by_set else "correct it")
+
+
 def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Return the keys that the schema knows at a path."""
+    return list(_model_at(model, path).model_fields)
+
+
+def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+    """Return the model of the table at a path, or of what that stands in."""
     for key in path:
         field = model.model_fields.get(str(key))
         if field is None:  # an index
             continue
         inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
         model = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
-    return list(model.model_fields)
+    return model

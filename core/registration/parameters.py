@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from ..errors import ConfigError, PluginError, nearest
+from .documentation import documentation
+from .schema_words import in_words
 
-__all__ = ["Parameter", "check_parameters", "describe", "host_parameters", "in_words"]
+__all__ = ["Parameter", "check_parameters", "describe", "host_parameters"]
 
 Factory = Callable[..., object]
 
@@ -38,6 +40,7 @@ class Parameter:
         annotation: its type, as annotated.
         schema: what a file may say, as JSON schema; empty for what the host gives.
         expects: the same in words, such as ``number >= 0``.
+        meaning: what the factory's docstring says of it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Parameter:
     annotation: object
     schema: Mapping[str, object]
     expects: str
+    meaning: str
 
 
 def describe(factory: Factory) -> tuple[Parameter, ...]:
@@ -118,7 +122,10 @@ def _converted(adapter: TypeAdapter[object], value: object) -> object:
         text = json.dumps(value)
     except (TypeError, ValueError):
         return adapter.validate_python(value, strict=True)
-    return adapter.validate_json(text, strict=True)
+    converted = adapter.validate_json(text, strict=True)
+    if isinstance(value, bool) and type(converted) is int:  # a Literal takes true for 1
+        raise ValueError("a truth is no number")
+    return converted
 
 
 def _reason(error: Exception, parameter: Parameter) -> str:
@@ -148,6 +155,7 @@ def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]],
     parameters = [p for p in _signature(factory) if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
     settable = {p.name: p.annotation for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
     hints = _resolved(factory, {name: note for name, note in settable.items() if note is not inspect.Parameter.empty})
+    meanings = documentation(factory).meanings
     described = []
     for parameter in parameters:
         host = parameter.name not in settable
@@ -165,6 +173,7 @@ def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]],
                     annotation,
                     schema,
                     in_words(schema) or _plain(annotation),
+                    meanings.get(parameter.name, ""),
                 ),
                 adapter,
             )
@@ -205,51 +214,3 @@ def _schema(adapter: TypeAdapter[object]) -> Mapping[str, object]:
 
 def _plain(annotation: object) -> str:
     return "any value" if annotation in {object, inspect.Parameter.empty} else inspect.formatannotation(annotation)
-
-
-_BOUNDS = {
-    "minimum": ">=",
-    "exclusiveMinimum": ">",
-    "maximum": "<=",
-    "exclusiveMaximum": "<",
-    "multipleOf": "multiple of",
-    "minLength": "length >=",
-    "maxLength": "length <=",
-    "pattern": "matching",
-}
-_SEVERAL = {"integer", "number", "string", "boolean", "table", "part"}
-
-
-def in_words(schema: Mapping[str, typing.Any]) -> str:
-    """Say a JSON schema in words: ``integer >= 1``, ``'linear' or 'cosine'``, ``1 to 4 integers, each >= 8``."""
-    if "anyOf" in schema:
-        return " or ".join(in_words(choice) for choice in schema["anyOf"])
-    if "const" in schema:
-        return repr(schema["const"])
-    if "enum" in schema:
-        return " or ".join(map(repr, schema["enum"]))
-    kind = {"object": "table", "null": "nothing"}.get(str(schema.get("type", "")), str(schema.get("type", "")))
-    return _array(schema) if kind == "array" else f"{kind} {_bounds(schema)}".strip()
-
-
-def _bounds(schema: Mapping[str, typing.Any]) -> str:
-    """Say what a value is held to: ``from 1 to 8``, ``> 0, < 1``."""
-    bounds = {key: value for key, value in schema.items() if key in _BOUNDS}
-    between = ""
-    if bounds.keys() >= {"minimum", "maximum"}:
-        between = f"from {bounds.pop('minimum')} to {bounds.pop('maximum')}"
-    return ", ".join(filter(None, [between, *(f"{_BOUNDS[key]} {bounds[key]}" for key in _BOUNDS if key in bounds)]))
-
-
-def _array(schema: Mapping[str, typing.Any]) -> str:
-    """Say what an array holds, and how many."""
-    if "prefixItems" in schema:
-        return "array of [" + ", ".join(map(in_words, schema["prefixItems"])) + "]"
-    item, low, high = schema.get("items", {}), schema.get("minItems"), schema.get("maxItems")
-    size = f"{low} to {high}" if low is not None and high is not None else f"{low} or more" if low is not None else ""
-    size = size or (f"at most {high}" if high is not None else "an array of")
-    each = in_words({"type": item["type"]}) if "type" in item and "enum" not in item else ""
-    if each not in _SEVERAL:
-        return f"{size} {in_words(item) or 'values'}"
-    bounds = _bounds(item)
-    return f"{size} {each}s" + (f", each {bounds}" if bounds else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -24,6 +24,12 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+
+_FROZEN_START: dict[str, Any] = {
+    "if": {"required": ["freeze"], "properties": {"freeze": {"const": True}}},
+    "then": {"required": ["start"]},
+}
+"""What ``freeze`` needs, as JSON Schema for editors."""
 
 
 class TrainingConfig(BaseModel):
@@ -56,7 +62,7 @@ class TrainingConfig(BaseModel):
         samples: items in such a picture.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", json_schema_extra={"allOf": [_FROZEN_START]})
 
     stage: Name | None = None
     start: str | None = None

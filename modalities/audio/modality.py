@@ -35,7 +35,7 @@ class AudioMedia(BaseModel):
         channels: 1 is mono, 2 stereo.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     sample_rate: Annotated[int, Field(ge=1_000, le=384_000)]
     seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -47,6 +47,7 @@ class AudioModality:
 
     name = "audio"
     endings = (".wav", ".flac", ".ogg", ".mp3")
+    media_table = AudioMedia
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         table = checked(AudioMedia, media, what="media")

@@ -51,6 +51,7 @@ class ImageModality:
 
     name = "image"
     endings = (".png", ".jpg", ".jpeg", ".webp")
+    media_table = ImageMedia
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         table = checked(ImageMedia, media, what="media")

@@ -44,12 +44,17 @@ class VideoMedia(BaseModel):
         channels: 1 is grey, 3 RGB.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"oneOf": [{"required": ["frames"]}, {"required": ["seconds"]}]},
+    )
 
     height: Size
     width: Size
     fps: Annotated[float, Field(ge=RATES[0], le=RATES[1], allow_inf_nan=False)]
-    frames: Annotated[int, Field(ge=1, le=FRAME_LIMIT, strict=True)] | None = None
+    frames: Annotated[int, Field(ge=1, le=FRAME_LIMIT)] | None = None
     seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
     channels: Literal[1, 3] = 3
 
@@ -71,6 +76,7 @@ class VideoModality:
     name = "video"
     endings = (".mp4", ".webm", ".gif", ".frames")
     folders = (".frames",)
+    media_table = VideoMedia
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         table = checked(VideoMedia, media, what="media")

@@ -9,7 +9,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import euler_step
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, eps_factors, weighted
 from ...core.diffusion.sampling import Denoise, Noise
@@ -53,7 +53,6 @@ class DEIS:
         x0 = denoise(x, here)
         past = (Seen(here, torch.sub(x, x0, alpha=here.alpha).div_(here.sigma)), *state)[: self.points]
         if here.alpha == 0 or next.sigma == 0:
-            ratio = next.sigma / here.sigma
-            return combined(x, ratio, x0, next.alpha - ratio * here.alpha), past
+            return euler_step(x, x0, here, next), past
         factors = eps_factors(here, next, [seen.level for seen in past])
         return weighted(x, next.alpha / here.alpha, factors, past), past

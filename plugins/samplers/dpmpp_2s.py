@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import euler_step
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -37,11 +37,5 @@ class DPMpp2S:
         if next.sigma != 0:
             halfway = (here.log_snr + next.log_snr) / 2 if here.alpha != 0 else next.log_snr - 2 * math.log(2)
             middle = here.at_log_snr(halfway)
-            x0 = denoise(_moved(x, x0, here, middle), middle)
-        return _moved(x, x0, here, next), None
-
-
-def _moved(x: Tensor, x0: Tensor, here: Level[float], there: Level[float]) -> Tensor:
-    """Return x at another level, were x0 the same on the way."""
-    ratio = there.sigma / here.sigma
-    return combined(x, ratio, x0, there.alpha - ratio * here.alpha)
+            x0 = denoise(euler_step(x, x0, here, middle), middle)
+        return euler_step(x, x0, here, next), None

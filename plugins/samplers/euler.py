@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import euler_step
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -30,5 +30,4 @@ class Euler:
     def step(
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
-        ratio = next.sigma / here.sigma
-        return combined(x, ratio, denoise(x, here), next.alpha - ratio * here.alpha), None
+        return euler_step(x, denoise(x, here), here, next), None

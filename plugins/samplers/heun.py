@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import euler_step
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -33,11 +33,10 @@ class Heun:
     def step(
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
-        ratio = next.sigma / here.sigma
         x0 = denoise(x, here)
-        ahead = combined(x, ratio, x0, next.alpha - ratio * here.alpha)
+        ahead = euler_step(x, x0, here, next)
         if here.alpha == 0 or next.sigma == 0:
             return ahead, None
         # Half the change of eps over the change of nsr. With both x0 written out in it, all but their change cancels.
-        gain = 0.5 * next.alpha * (next.alpha / (ratio * here.alpha) - 1)
+        gain = 0.5 * next.alpha * (next.alpha * here.sigma / (next.sigma * here.alpha) - 1)
         return torch.add(ahead, denoise(ahead, next) - x0, alpha=gain), None

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import euler_step
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, weighted
 from ...core.diffusion.sampling import Denoise, Noise
@@ -66,8 +66,7 @@ class IPNDM:
         if here.alpha != 0 and state:
             weights = ADAMS_BASHFORTH[len(past) - 1]
             return _transferred(x, here, next, weights, past), past
-        ratio = next.sigma / here.sigma
-        ahead = combined(x, ratio, x0, next.alpha - ratio * here.alpha)
+        ahead = euler_step(x, x0, here, next)
         if self.start == "adams" or here.alpha == 0 or next.sigma == 0:
             return ahead, past
         there = Seen(next, _eps(ahead, denoise(ahead, next), next))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
+from jsonschema import Draft202012Validator
 from noiseform.core.cli.main import COMMANDS, main
+from noiseform.core.registration.json_schema import TABLED
 from noiseform.core.registration.kinds import KINDS
+from noiseform.core.registration.parameters import check_parameters
 from noiseform.core.registration.registry import current
 
 COMMAND_LINE = {
@@ -37,6 +42,7 @@ COMMAND_LINE = {
     "plugins list": ["--json"],
     "plugins doctor": [],
     "registry show": ["--origin"],
+    "registry schema": ["--recipe", "-o", "--overwrite"],
 }
 
 
@@ -126,11 +132,118 @@ def test_list_shows_pipelines_of_the_user_and_clashes(capsys, site, tmp_path):
 def test_every_part_can_be_shown(kind, capsys):
     for part in current().plugins.parts(kind):
         assert main(["show", f"{kind}/{part.name}"]) == 0, part
-        assert part.name in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert part.name in told
+        assert "`" not in told, "no marks of reStructuredText"
         assert main(["show", f"{kind}/{part.full_name}", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert shown["distribution"] == part.plugin.distribution
-        assert shown["summary"]
+        Draft202012Validator.check_schema(shown)
+        assert shown["x-noiseform"]["distribution"] == part.plugin.distribution
+        assert shown["description"]
+        (example,) = shown["examples"]
+        if kind in set(TABLED) - {"metric"}:
+            line = shown["x-noiseform"]["example"]
+            assert line in told.splitlines(), "on a line of its own, whole"
+            (pasted,) = tomllib.loads(line).values()
+            assert (pasted[0] if kind == "conditioner" else pasted) == example
+            check_parameters(part.load(), {name: one for name, one in example.items() if name != "use"}, what=kind)
+        assert Draft202012Validator(shown).is_valid(example)
+        assert not Draft202012Validator(shown).is_valid({**example, "no-such-thing": 1})
+        assert not Draft202012Validator(shown).is_valid({**example, "use": "no-such-thing"})
+
+
+def test_show_gives_each_parameter_with_its_meaning(capsys):
+    assert main(["show", "sampler/ddim", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    eta = {"type": "number", "minimum": 0, "default": 0.0}
+    assert shown["properties"]["eta"].items() >= eta.items()
+    assert shown["properties"]["eta"]["description"].startswith("0 follows the probability-flow ODE, 1 is DDPM")
+    assert (shown["required"], shown["properties"]["use"]) == (["use"], {"const": "ddim"})
+    assert (shown["x-noiseform"]["order"], shown["x-noiseform"]["nfe_per_step"]) == (1, 1)
+    assert shown["x-noiseform"]["file"].endswith("ddim.py")
+    assert main(["show", "codec/mel", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["x-noiseform"]["given_by_host"] == {"media": {"required": True}}
+    assert "media" not in shown["properties"]
+    assert main(["show", "sampler/ddpm"]) == 0
+    told = capsys.readouterr().out
+    for fact in ("stochastic +yes", "NFE per step +1", "distribution +noiseform", "source +Ho et al. 2020"):
+        assert re.search(f"^{fact}", told, re.MULTILINE), fact
+
+
+def test_show_modality_gives_the_table_of_its_media(capsys):
+    assert main(["show", "modality/audio"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^sample_rate +integer from 1000 to 384000 +\(required\) +samples per second", told, re.MULTILINE)
+    assert re.search(r"^channels +integer from 1 to 64 +1 +1 is mono", told, re.MULTILINE)
+    assert main(["show", "modality/video", "--json"]) == 0
+    media = Draft202012Validator(json.loads(capsys.readouterr().out)["x-noiseform"]["media"])
+    assert media.is_valid({"height": 8, "width": 8, "fps": 8, "frames": 4})
+    assert not media.is_valid({"height": 8, "width": 8, "fps": 8, "frames": 4, "seconds": 1})
+
+
+def test_show_wraps_on_a_terminal_and_truncates_nowhere(capsys, monkeypatch):
+    def told(*, terminal: bool) -> str:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+        assert main(["show", "network/dit"]) == 0
+        return re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)
+
+    monkeypatch.setenv("COLUMNS", "70")
+    meaning = "the paper's table: S (384, 12, 6), B (768, 12, 12), L (1024, 24, 16), XL (1152, 28, 16)."
+    piped = told(terminal=False)
+    assert meaning in piped
+    wrapped = told(terminal=True)
+    example = next(line for line in wrapped.splitlines() if line.startswith("network = {"))
+    assert max(len(line) for line in wrapped.splitlines() if line != example) <= 70
+    assert meaning not in wrapped
+    assert "(1152," in wrapped
+    assert "…" not in piped + wrapped
+
+
+def test_a_part_of_a_clash_is_shown_by_its_full_name(capsys, site):
+    body = "from noiseform import hookimpl\nclass Mine:\n    def __init__(self, a: list[int]): ...\n"
+    site.add("shadow", {"shadow": body + "@hookimpl\ndef noiseform_samplers(): return {'ddim': Mine}"})
+    assert main(["show", "sampler/shadow/ddim"]) == 0
+    assert 'sampler = { use = "shadow/ddim", a = [1] }' in capsys.readouterr().out.splitlines()
+
+
+def test_show_pipeline(capsys, tmp_path):
+    assert main(["show", "pipeline/spoken-digits"]) == 0
+    told = capsys.readouterr().out
+    assert re.search("^conditions +labels: zero, one,.*; labels: george, jackson", told, re.MULTILINE)
+    assert re.search("^media +sample_rate = 8000, seconds = 0.768$", told, re.MULTILINE)
+    assert re.search(r"^base +guidance +cfg +scale = 2\.0$", told, re.MULTILINE)
+    assert "stages.base.guidance.scale = 2.0" in told.splitlines()
+    assert re.search("^plugin +spoken-digits$", told, re.MULTILINE)
+    assert main(["show", "pipeline/spoken-digits", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"]["stages.base.steps"] == 25
+    file = tmp_path / "mine.toml"
+    file.write_text('[pipelines.mine]\nweights = "noiseform.plugins.garments:weights"\n')
+    assert main(["show", "pipeline/mine", "--registry", str(file)]) == 0
+    assert re.search(f"^named in +{file}:1$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--recipe"]])
+def test_registry_schema(arguments, capsys, tmp_path, site):
+    (site.folder / "mine_here.py").write_text(
+        "from noiseform import hookimpl\nclass Mine:\n    def __init__(self, a: int = 0): ...\n"
+        "@hookimpl\ndef noiseform_samplers(): return {'mine': Mine}\n"
+    )
+    file = tmp_path / "mine.toml"
+    file.write_text('[plugins]\nmine = "mine_here"\n[pipelines.mine]\nweights = "runs/a"\n')
+    assert main(["registry", "schema", *arguments, "--registry", str(file)]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    output = tmp_path / "schema.json"
+    again = ["registry", "schema", *arguments, "--registry", str(file), "-o", str(output)]
+    assert main(again) == 0
+    assert json.loads(output.read_text()) == schema
+    assert main(again) == 2
+    assert "it exists" in capsys.readouterr().err
+    Draft202012Validator.check_schema(schema)
+    assert schema["$defs"]["sampler.registry.mine"]["properties"]["use"] == {"enum": ["mine", "registry/mine"]}
+    if not arguments:
+        assert Draft202012Validator(schema).is_valid(tomllib.loads(file.read_text()))
+        assert not Draft202012Validator(schema).is_valid({"pipelines": {"mine": {"summary": "no weights"}}})
 
 
 def test_show_names_bounds(capsys):
@@ -154,11 +267,6 @@ def test_doctor(capsys, site):
     plugins = {plugin["name"]: plugin for plugin in json.loads(capsys.readouterr().out)}
     assert plugins["broken"]["state"] == "set aside"
     assert plugins["broken"]["version"] == "1.0"
-
-
-def test_show_names_the_file_of_the_part(capsys):
-    assert main(["show", "sampler/ddim", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["file"].endswith("ddim.py")
 
 
 def test_registry_show(capsys, tmp_path):

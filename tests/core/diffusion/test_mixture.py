@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from noiseform import GaussianMixture, build
+from noiseform import ConfigError, GaussianMixture, build
 from noiseform.core.diffusion.level import Level
 from noiseform.core.diffusion.oracle import OracleDenoiser
 from noiseform.core.diffusion.process import complete, level_at, levels_at
@@ -118,8 +118,10 @@ def test_oracle_is_the_mixture_in_every_prediction(process, objective, mixture, 
         ([[1.0]], [0.0], None),
         ([[1.0], [2.0]], [1.0, 1.0], [1.0, 0.0]),
         ([[1.0], [2.0]], [1.0, float("nan")], None),
+        ([["a"]], [1.0], None),
+        (3.0, 1.0, None),
     ],
 )
 def test_what_is_no_mixture_is_refused(means, widths, weights):
-    with pytest.raises(ValueError, match=r"expected|positive"):
+    with pytest.raises(ConfigError, match=r"expected|positive|numbers"):
         GaussianMixture(means, widths, weights)

@@ -207,6 +207,7 @@ def test_wrong_steps_are_refused(run, steps):
         *({"shape": None}, {"seeds": None}, {"x": torch.zeros(2, 2)}),
         *({"seeds": seeds} for seeds in ([-1, 0, 1], [0, 1.5, 2], [True], 0)),
         *({"sampler": "huen"}, {"sampler": object}, {"process": 3}, {"grid": None}, {"shape": (3,)}),
+        *({"shape": 2}, {"shape": ("a",)}, {"shape": (-1,)}),
     ],
     ids=str,
 )

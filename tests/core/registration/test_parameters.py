@@ -26,6 +26,7 @@ class Part:
         steps: Annotated[int, Ge(1)],
         scale: Annotated[float, Interval(ge=0, lt=10)] = 1.0,
         kind: Literal["linear", "cosine"] = "linear",
+        rank: Literal[1, 2] = 1,
         widths: Annotated[tuple[int, ...], Len(1, 3)] = (1, 2),
         pair: tuple[float, float] | None = None,
         names: list[str] = [],  # noqa: B006
@@ -67,6 +68,7 @@ def test_tuples_of_python_are_taken_too():
         ({"scale": float("nan")}, "got nan (float)"),
         ({"scale": float("inf")}, "got inf (float)"),
         ({"kind": "cosin"}, "expected 'linear' or 'cosine', got 'cosin'"),
+        ({"rank": True}, "expected 1 or 2, got True (bool)"),
         ({"widths": []}, "expected 1 to 3 integers, got []"),
         ({"widths": [1, "2"]}, "got [1, '2']"),
         ({"pair": [1, 2, 3]}, "expected array of [number, number] or nothing"),

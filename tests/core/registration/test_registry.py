@@ -84,6 +84,9 @@ WRONG_PIPELINES = {
     'steps = "3"': r"mine.toml:8: stages.base.steps: expected a valid integer, got '3'",
     "steps = nan": r"mine.toml:8: stages.base.steps",
     "sampler = { eta = 1 }": r"mine.toml:8: stages.base.sampler.use is missing",
+    'sampler = "spline"': r"""stages.base.sampler: expected { use = "spline" }, got 'spline'; correct it$""",
+    "sampler = 3": r"""mine.toml:8: stages.base.sampler: expected { use = "NAME" }, got 3; correct it$""",
+    'conditioners = ["labels"]': r"""mine.toml:8: stages.base.conditioners.0: expected { use = "labels" }, got 'l""",
     'sampler = { use = "../x" }': r"mine.toml:8: stages.base.sampler.use",
     'sampler = { use = "CON" }': r"mine.toml:8: stages.base.sampler.use",
     "[pipelines.mine.meida]": r"mine.toml:8: unknown key 'meida'; did you mean 'media'",
@@ -119,6 +122,11 @@ def test_wrong_setting_is_named(file):
     file.write_text(pipeline("mine"))
     with pytest.raises(ConfigError, match=r"pipeline 'mine': --set: stages\.base\.steps"):
         current().pipeline("mine", settings=["stages.base.steps=0"])
+    told = r"""--set: stages\.base\.sampler: expected { use = "spline" }, got 'spline'; """
+    with pytest.raises(ConfigError, match=told + r"write --set stages\.base\.sampler\.use=spline$"):
+        current().pipeline("mine", settings=["stages.base.sampler=spline"])
+    with pytest.raises(ConfigError, match="extend: expected a table, got 3; correct it"):
+        current().pipeline("mine", settings=["extend=3"])
 
 
 def test_unknown_pipeline(file):

@@ -46,6 +46,7 @@ class PointsModality:
 
     name = "points"
     endings = ENDINGS
+    media_table = PointsMedia  # so that editors can check it
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         """Return shape and units for the ``[media]`` table of a pipeline."""

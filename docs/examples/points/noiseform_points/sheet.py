@@ -26,7 +26,7 @@ _PAPER, _INK, _SHADOW = (255, 255, 255), (38, 36, 48), (232, 232, 236)
 _NEAR, _FAR = np.array([16, 52, 110.0]), np.array([186, 207, 233.0])
 _AZIMUTH, _ELEVATION = math.radians(35), math.radians(24)
 _DISTANCE = 4.5  # from the middle, in units of the cloud's
-_SIDE = 1.2  # half of what is seen of the plane through the middle; a little less than a cube's corner
+_SIDE = 1.05  # half of what is seen of the plane through the middle; the corners of a cube lie outside
 _DISC = 0.022  # radius of a point at that distance
 
 
@@ -35,14 +35,16 @@ def sheet(
     captions: Sequence[str],
     path: str | os.PathLike[str] | None = None,
     *,
+    columns: int | None = None,
     overwrite: bool = False,
 ) -> Image.Image:
     """Return several clouds on one sheet, all seen from one place, each with its caption below.
 
     Args:
-        clouds: row by row, about as many in a row as in a column.
+        clouds: row by row.
         captions: one short line for each.
         path: where the sheet is written as PNG, if anywhere.
+        columns: how many stand in a row; about as many as in a column, where None.
         overwrite: replace a file that stands at ``path``.
 
     Raises:
@@ -51,7 +53,7 @@ def sheet(
     """
     if not clouds or len(clouds) != len(captions):
         raise ConfigError(f"no sheet: {len(clouds)} clouds with {len(captions)} captions; give one caption for each")
-    columns = math.ceil(math.sqrt(len(clouds)))
+    columns = columns or math.ceil(math.sqrt(len(clouds)))
     rows = -(-len(clouds) // columns)
     cell = max(24, min(_CELL, _LARGEST // columns))
     step = cell + _GAP, cell + _LINE + _GAP

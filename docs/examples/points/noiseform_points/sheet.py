@@ -26,7 +26,7 @@ _PAPER, _INK, _SHADOW = (255, 255, 255), (38, 36, 48), (232, 232, 236)
 _NEAR, _FAR = np.array([16, 52, 110.0]), np.array([186, 207, 233.0])
 _AZIMUTH, _ELEVATION = math.radians(35), math.radians(24)
 _DISTANCE = 4.5  # from the middle, in units of the cloud's
-_SIDE = 1.05  # half of what is seen of the plane through the middle; the corners of a cube lie outside
+_SIDE = 1.2  # half of what is seen of the plane through the middle; what reaches to the corners is cut off
 _DISC = 0.022  # radius of a point at that distance
 
 

@@ -33,24 +33,26 @@ def plugins() -> None:
 @plugins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(as_json: bool) -> None:
-    """List the plugins: distribution, version, file, state, and why one is not loaded."""
+    """List the plugins: distribution, version, what it was built for, state, file, and why one is not loaded."""
     found = current().plugins.plugins
     if as_json:
-        print_json([_entry(plugin) for plugin in found])
+        print_json([entry_of(plugin) for plugin in found])
         return
-    headings = ("NAME", "DISTRIBUTION", "VERSION", "STATE", "FILE", "REASON")
-    print_rows(headings, [[str(_entry(plugin)[key.lower()]) for key in headings] for plugin in found])
+    headings = ("NAME", "DISTRIBUTION", "VERSION", "BUILT FOR", "STATE", "FILE", "REASON")
+    keys = [heading.lower().replace(" ", "_") for heading in headings]
+    print_rows(headings, [[str(entry[key]) for key in keys] for entry in map(entry_of, found)])
 
 
-def _entry(plugin: Plugin) -> dict[str, object]:
+def entry_of(plugin: Plugin) -> dict[str, object]:
     return {
         "name": plugin.candidate.name,
         "distribution": plugin.distribution,
         "version": plugin.candidate.version,
+        "built_for": str(plugin.built_for),
         "state": plugin.state,
         "file": plugin.file,
         "reason": plugin.reason,
-        "named_in": plugin.candidate.origin,
+        "named_in": ", ".join(filter(None, [plugin.candidate.origin, plugin.candidate.also])),
         "seconds": round(plugin.seconds, 6),
     }
 

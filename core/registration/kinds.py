@@ -25,12 +25,14 @@ class Kind:
         hook: the hook by which plugins provide parts of the kind.
         summary: what a part of the kind does, in a few words.
         contract: attributes that every built part has; checked once, when the part is built.
+        since: the version of noiseform since which hook and contract are as they are.
     """
 
     name: str
     hook: str
     summary: str
     contract: tuple[str, ...] = ()
+    since: str = "0.1"
 
 
 KINDS: dict[str, Kind] = {

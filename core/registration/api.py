@@ -1,8 +1,8 @@
 """The interface between noiseform and plugins by its versions: what changed in it, and what each plugin is built for.
 
 A plugin says what it is built for by its distribution's dependency on noiseform, ``noiseform>=0.1,<0.2``, whose lower
-bound counts; ``noiseform_api = 1`` in its module says so too, and counts for more. Who says neither is taken to be built
-for the interface as it is now.
+bound counts; ``noiseform_api = 1`` in its module says so too, and counts for more. Who says neither is taken to be
+built for the interface as it is now.
 
 - Built for a later one: set aside.
 - Built for an earlier one that is still served: loaded, with one warning that names what has changed since then in the
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-__all__ = ["CHANGES", "BuiltFor", "Change", "Hook", "built_for", "check_requirement", "said_in", "served"]
+__all__ = ["CHANGES", "DEPENDENCY", "BuiltFor", "Change", "Hook", "built_for", "check_requirement", "said_in", "served"]
 
 Hook = Callable[..., object]
 
@@ -172,7 +172,7 @@ _FROM = {">=", ">", "~=", "==", "==="}
 
 
 def _version_of(text: str) -> Version:
-    """Return a version as packaging compares it; of ``0.1.*`` its first, of what is none 0, of a pre-release its own."""
+    """Return a version as packaging compares it; of ``0.1.*`` and of a pre-release the first, of what is none 0."""
     from packaging.version import Version
 
     match = re.match(r"\d+(\.\d+)*", text)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-__all__ = ["REGISTRY", "Candidate", "allowed", "installed", "named_once", "normalized"]
+__all__ = ["REGISTRY", "Candidate", "allowed", "came_by", "installed", "named_once", "normalized"]
 
 GROUP = "noiseform"
 
@@ -91,6 +91,31 @@ def allowed(value: str, distribution: str) -> bool:
     """Read ``NOISEFORM_PLUGINS``: 0 allows no outsiders, names of distributions allow those, empty or 1 all."""
     allowed = {normalized(name.strip()) for name in value.split(",")} - {""}
     return allowed <= {"1"} or distribution in allowed - {"0"}
+
+
+def came_by(candidate: Candidate) -> str:
+    """Return how a plugin came onto this machine: ``editable, /home/me/kit``, ``wheel, by pip``."""
+    import json
+    from urllib.parse import urlsplit
+
+    if candidate.builtin:
+        return "noiseform itself"
+    if candidate.distribution == REGISTRY:
+        return "a line of registry.toml"
+    try:
+        distribution = importlib.metadata.distribution(candidate.distribution)
+        said = json.loads(distribution.read_text("direct_url.json") or "{}")
+        if not said:
+            installer = (distribution.read_text("INSTALLER") or "").strip()
+            return ("wheel" if distribution.read_text("WHEEL") else "metadata") + (f", by {installer}" if installer else "")
+        url = urlsplit(said["url"])
+        place = url.path if url.scheme == "file" else f"{url.scheme}://{url.hostname or ''}{url.path}"  # no passwords
+        if "dir_info" in said:
+            return f"editable, {place}" if said["dir_info"].get("editable") else f"from the folder {place}"
+        commit = said.get("vcs_info", {}).get("commit_id", "")
+        return f"from {place}" + (f" at {commit:.12}" if commit else "")
+    except Exception:  # damaged metadata tell nothing
+        return "its metadata do not say how"
 
 
 @functools.lru_cache(maxsize=1)

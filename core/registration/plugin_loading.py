@@ -166,7 +166,8 @@ def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        own = Path(frame.filename).is_relative_to(_CORE) or "pluggy" in Path(frame.filename).parts
+        path = Path(frame.filename)
+        own = path.is_relative_to(_CORE) or not {"pluggy", "importlib"}.isdisjoint(path.parts)
         if not own and os.path.isfile(frame.filename):  # which the frozen import system is not
             return f"{frame.filename}:{frame.lineno}"
     return ""

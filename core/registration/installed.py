@@ -107,7 +107,9 @@ def came_by(candidate: Candidate) -> str:
         said = json.loads(distribution.read_text("direct_url.json") or "{}")
         if not said:
             installer = (distribution.read_text("INSTALLER") or "").strip()
-            return ("wheel" if distribution.read_text("WHEEL") else "metadata") + (f", by {installer}" if installer else "")
+            return ("wheel" if distribution.read_text("WHEEL") else "metadata") + (
+                f", by {installer}" if installer else ""
+            )
         url = urlsplit(said["url"])
         place = url.path if url.scheme == "file" else f"{url.scheme}://{url.hostname or ''}{url.path}"  # no passwords
         if "dir_info" in said:

@@ -38,7 +38,7 @@ REASONS = {
 
 def add(site, name: str, top: str = "", **settings: object) -> None:
     """Add a plugin with a sampler of its name, whose module begins with something."""
-    modules = {name: f"{top}\n{SAMPLER.replace('NAME', name)}", "kit_parts": PARTS}
+    modules = {name.replace("-", "_"): f"{top}\n{SAMPLER.replace('NAME', name)}", "kit_parts": PARTS}
     site.add(name, modules, **{"metadata": METADATA.format(name), **settings})
 
 
@@ -137,9 +137,7 @@ def test_what_to_do_is_told(site, capsys, tmp_path):
         "plugin lacking (lacking 1.0)": (
             'install what it lacks, or leave it out: [plugins] disable = ["lacking"] in registry.toml'
         ),
-        "plugin later (later 1.0)": (
-            'update noiseform (pip install "noiseform>=9"), or install an earlier later'
-        ),
+        "plugin later (later 1.0)": ('update noiseform (pip install "noiseform>=9"), or install an earlier later'),
         "plugin broken (broken)": "install it anew: pip install --force-reinstall broken",
         "sampler 'ddim'": (
             'write noiseform/ddim or shadow/ddim, or [plugins] prefer = { "sampler:ddim" = "noiseform" } in '

@@ -6,6 +6,7 @@ print, exit, crash) harms nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -21,10 +22,11 @@ from .targets import PACKAGE
 
 __all__ = ["HEAVY", "ImportCost", "import_cost"]
 
-HEAVY = frozenset(
-    "PIL accelerate av cv2 diffusers jax librosa matplotlib numba numpy onnxruntime pandas pydantic scipy sklearn "
-    "soundfile tensorflow torch torchaudio torchvision transformers".split()
-)
+_NAMES = """
+PIL accelerate av cv2 diffusers jax librosa matplotlib numba numpy onnxruntime pandas pydantic scipy sklearn soundfile
+tensorflow torch torchaudio torchvision transformers
+"""
+HEAVY = frozenset(_NAMES.split())
 """Libraries that no module needs which only names its parts."""
 
 NOTICED = 0.01
@@ -140,10 +142,8 @@ def _drain(stream: IO[bytes], kept: bytearray) -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process with all that it has started."""
-    try:
+    with contextlib.suppress(OSError):  # nobody is left
         os.killpg(process.pid, signal.SIGKILL)  # its own session's
-    except OSError:  # nobody is left
-        pass
     process.wait()
 
 

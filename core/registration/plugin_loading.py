@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import time
@@ -182,8 +183,27 @@ def _imported(target: str, plugin: Plugin) -> object:
 
 def _hooks(module: object) -> tuple[dict[str, Hook], list[str]]:
     """Return a plugin's hook implementations by name, after pluggy has judged them, and what it warns of."""
-    manager = pluggy.PluginManager("noiseform")  # one each, so that pluggy's checks judge one plugin at a time
+    specified = tuple(hook for name, hook in vars(hookspecs).items() if name.startswith("noiseform_"))
+    manager = _manager(specified)
+    try:
+        return _judged(manager, module)
+    finally:  # so that pluggy's checks judge one plugin at a time
+        try:
+            manager.unregister(module)
+        except Exception:  # it was never registered, or is no object that can be compared
+            _manager.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _manager(specified: tuple[Hook, ...]) -> pluggy.PluginManager:
+    """Return what judges plugins by these hooks; made once, since that takes longer than judging."""
+    manager = pluggy.PluginManager("noiseform")
     manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _judged(manager: pluggy.PluginManager, module: object) -> tuple[dict[str, Hook], list[str]]:
+    """Return the hooks of one plugin, and what pluggy warns of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         manager.register(module)

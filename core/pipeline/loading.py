@@ -85,7 +85,11 @@ def load_pipeline(
     config = with_defaults_named(config)
     known = current().plugins
     check = dict.fromkeys(parts_trained)
-    for warning in check_parts(tuple(check), lambda part: known.version_of(part.kind, part.name, part.distribution)):
+    for warning in check_parts(
+        tuple(check),
+        lambda part: known.version_of(part.kind, part.name, part.distribution),
+        why=known.why_unusable,
+    ):
         warnings.warn(warning, stacklevel=2)
     kind = build("modality", modality)
     config = overrides.of_length(config, kind)

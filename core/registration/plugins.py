@@ -116,10 +116,18 @@ class Plugins:
 
     def version_of(self, kind: str, name: str, distribution: str) -> str | None:
         """Return the installed version of the distribution that has a part; None where it cannot be had."""
-        for part in self._parts[kind_of(kind).name].get(name, ()):
+        for part in self._parts.get(kind, {}).get(name, ()):
             if part.plugin.usable and _of(part.plugin, distribution):
                 return part.plugin.candidate.version
         return None
+
+    def why_unusable(self, distribution: str) -> str:
+        """Return why nothing of a distribution can be used though it is installed; nothing where that is not so."""
+        own = [plugin for plugin in self.plugins if _of(plugin, distribution)]
+        if any(plugin.usable for plugin in own):
+            return ""
+        told = [f"plugin {plugin.label} is {plugin.state}: {plugin.reason}" for plugin in own[:1]]
+        return "".join(f"{one}; see noiseform plugins doctor" for one in told)
 
     def observers(self, hook: str, run: object) -> tuple[Any, ...]:
         """Return the observers that plugins give for one run.

@@ -72,7 +72,7 @@ def test_commands_are_frozen():
             parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.make_metavar(context)
             for parameter in command.params
         ]
-        assert [name.strip("[]") for name in names] == [*expected, "--registry", "--debug"]
+        assert [name.strip("[]") for name in names] == [*expected, "--registry", "--debug", "--debug-plugins"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "sampler"], ["list", "--json"], ["plugins", "list"]])

@@ -23,7 +23,7 @@ from ..naming import printable
 from ..registration.attribution import plugins_named, torch_kept
 from ..registration.registry import current
 from .enlarging import source_of
-from .modality import DataSet, Media
+from .modality import DataSet, Media, wrapped
 from .pipeline import Pipeline
 from .running import Running
 from .wishes import heard
@@ -177,7 +177,7 @@ def real_items(pipeline: Pipeline, data: DataSet, count: int) -> list[Real]:
                 "without by --set data.labels=none"
             ) from error
         tensor = data.item(index, start=0.5)
-        found.append(Real(pipeline.modality.wrap(tensor, spec, None), tensor, conditions, name))
+        found.append(Real(wrapped(pipeline.modality, tensor, spec, None), tensor, conditions, name))
     return found
 
 

@@ -22,7 +22,7 @@ from .compiled import Compiler
 from .enlarging import enlarged, made_from, source_of, tiles_of
 from .extension import extended, longer, plan
 from .made import Made, Planned, StageMade
-from .modality import Modality
+from .modality import Modality, wrapped
 from .pretrained import decodes
 from .running import Conditions, Result, Running
 from .stage import Stage
@@ -224,7 +224,7 @@ class Pipeline:
         for key, condition, tensor in zip(keys, conditions, media, strict=True):
             record = {**self._record(key, condition, nfe, compiled=self._compiled_calls > compiled), **(told or {})}
             with plugins_named(about):
-                item = self.modality.wrap(tensor, result.spec, record)
+                item = wrapped(self.modality, tensor, result.spec, record)
             yield Made(item, key.item, nfe, seconds, tuple(took))
 
     def _running(self, stage: Stage, keys: tuple[Key, ...], observers: Sequence[Observer], plan: Planned) -> Running:

@@ -39,7 +39,12 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("process", "noiseform_processes", "how data is destroyed", ("alpha", "sigma")),
-        Kind("objective", "noiseform_objectives", "what the network predicts, and which errors matter"),
+        Kind(
+            "objective",
+            "noiseform_objectives",
+            "what the network predicts, and which errors matter",
+            ("prediction", "times", "loss"),
+        ),
         Kind("grid", "noiseform_grids", "which times are visited", ("times",)),
         Kind(
             "sampler",

@@ -38,11 +38,8 @@ def widths_of(conditioners: Iterable[tuple[str, Any]], at: str) -> dict[str, int
     for told, conditioner in conditioners:
         for attribute in ("names", "takes"):
             words = getattr(conditioner, attribute, ())
-            if (
-                isinstance(words, str)
-                or not isinstance(words, Collection)
-                or not all(isinstance(w, str) for w in words)
-            ):
+            several = isinstance(words, Collection) and not isinstance(words, str)
+            if not several or not all(isinstance(word, str) for word in words):
                 raise PluginError(f"{at}: {told}: {attribute} is {words!r:.80}, expected several texts; fix the part")
         outputs = conditioner.outputs
         if not isinstance(outputs, Mapping) or not all(isinstance(width, int) for width in outputs.values()):

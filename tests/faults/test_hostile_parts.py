@@ -276,17 +276,17 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("how", CHANGES)
-@pytest.mark.parametrize("kind", ["sampler", "guidance", "network", "codec"])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [*(("sampler", how) for how in CHANGES), ("guidance", "seed"), ("network", "draw"), ("codec", "set-dtype")],
+)
 @pytest.mark.filterwarnings("default")
 def test_part_that_changes_torch_is_undone(generate, kind, how):
     if how == "set-grad":  # which ends with the run by itself
         assert generate(kind, how, 0) == ""
     else:
         said = generate(kind, how, 0)
-        assert "what ran of hostile_plugin (hostile-kit 1.0) changed torch's" in said.replace(
-            "hostile-kit (", "hostile_plugin ("
-        )
+        assert "what ran of hostile-kit (hostile-kit 1.0) changed torch's" in said
         assert CHANGES[how] in said
         Path("x.wav").unlink()
     Path("x.wav").unlink(missing_ok=True)

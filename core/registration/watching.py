@@ -62,8 +62,9 @@ def watched(made: Any, part: Part) -> Any:
         name: _watching(own, part, name) for name in METHODS.get(part.kind, ()) if callable(getattr(own, name, None))
     }
     names = {"__slots__": (), "__module__": own.__module__, "__qualname__": own.__qualname__, **methods}
+    metaclass: Any = type(own)
     with contextlib.suppress(TypeError):  # a class that cannot be derived from, or an object of one built in
-        object.__setattr__(made, "__class__", type(own)(own.__name__, (own,), names))
+        object.__setattr__(made, "__class__", metaclass(own.__name__, (own,), names))
     return made
 
 

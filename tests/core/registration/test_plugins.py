@@ -119,6 +119,7 @@ def test_hostile_plugin_is_set_aside(site, capsys, name):
         find("sampler", f"{name}/x")
     assert main(["list", "sampler"]) == 0
     assert main(["plugins", "list"]) == 0
+    assert main(["--help"]) == 0
     listed = capsys.readouterr().out
     assert name in listed
     assert "\x1b" not in listed

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from noiseform.core.cli.main import main
-from noiseform.core.registration import installed
+from noiseform.core.registration import installed, plugin_warnings
 from noiseform.core.registration.registry import use_registry
 from noiseform.core.registration.settings import apply_settings
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
@@ -81,6 +81,7 @@ class Site:
     def forget(self) -> None:
         """Have the next use of noiseform look again."""
         installed._scan.cache_clear()
+        plugin_warnings._told.clear()
         use_registry(None)
 
 

@@ -26,6 +26,7 @@ from ..storage.model_folder import is_model_folder, read_model_folder, write_mod
 from ..storage.model_parts import RequiredPart
 from ..storage.safetensors_format import tensor_chunks
 from ..storage.weights import check_fit, save_tensors
+from .modality import spec_of
 from .pretrained import codec_entry, has_weights
 from .stage import Stage, build_stage
 
@@ -142,7 +143,7 @@ def _translated(
     parts: set[RequiredPart] = set()
     try:
         with torch.random.fork_rng(devices=[]), plugins_named(f"convert: {source}"):  # initial weights are drawn
-            spec = build("modality", config.modality).spec(config.media)
+            spec = spec_of(build("modality", config.modality), config.media)
             for table in config.stages:
                 stage = build_stage(table, spec, where=source, folder=folder)
                 weights |= dict(_fitted(stage, given, source))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -51,8 +51,7 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
     from ..storage.content import content_digest
 
     keep_large_blocks()
-    modality = _modality_of(file)
-    table = modality.read_record(file)
+    modality, table = _record_of(file)
     shown = printable(file)
     if table is None:
         raise CheckpointError(f"replay: {shown}: holds no record of how it was made; it was left out or stripped")
@@ -96,7 +95,7 @@ def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], sho
         upscaling = UpscaleRequest(wishes=wishes, seed=record.seed, factor=wish["factor"])
         job = upscaling.job(verbs, pipeline, sources[0])
     else:
-        if any(not is_text_of_region(one) for one in wish["mask"] or ()):
+        if any(not is_text_of_region(one, pipeline.modality) for one in wish["mask"] or ()):
             raise ConfigError(f"replay: {shown}: its mask was a file or an array, which the record does not hold")
         between = sources[1] if len(sources) > 1 else None
         given = {name: wish[name] for name in ("mask", "extend", "strength", "at", "resample")}
@@ -111,21 +110,38 @@ def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], sho
     return replace(made, media=job.kept(made.media))
 
 
-def _modality_of(file: Path) -> Modality:
-    """Return the modality whose files end like this one."""
+def _record_of(file: Path) -> tuple[Modality, Mapping[str, object] | None]:
+    """Return what a file is, and the record inside it.
+
+    Plugins may have modalities whose files end alike: then it is that which the record names.
+    """
+    several = _modalities_of(file)
+    for modality in several[:-1]:
+        with contextlib.suppress(Exception):  # its reader may raise anything at what is another's and ends alike
+            table = modality.read_record(file)
+            config = None if table is None else table.get("config")
+            if isinstance(config, Mapping) and config.get("modality") == modality.name:
+                return modality, table
+    return several[-1], several[-1].read_record(file)
+
+
+def _modalities_of(file: Path) -> list[Modality]:
+    """Return the modalities whose files end like this one, those of noiseform last."""
     from ..registration.build import build
     from ..registration.registry import current
 
-    endings = []
-    for part in current().plugins.parts("modality"):
+    endings, found = [], []
+    for part in sorted(current().plugins.parts("modality"), key=lambda part: part.plugin.candidate.builtin):
         modality: Any = build("modality", part.full_name)
         folders = getattr(modality, "folders", ())
         known = [ending for ending in modality.endings if ending not in folders]
         if (os.path.isfile(file) and file.suffix.lower() in known) or (
             os.path.isdir(file) and file.suffix.lower() in folders
         ):
-            return modality
+            found.append(modality)
         endings += modality.endings
+    if found:
+        return found
     if not os.path.isfile(file):
         raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     raise ConfigError(f"replay: {printable(file)}: no modality has such files; known endings: {', '.join(endings)}")

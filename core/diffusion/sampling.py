@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -94,6 +95,8 @@ class SamplingStep:
         next: level after it.
         x: the items at ``next`` (batch, \\*item).
         x0: the clean items as the step's last call of the denoiser saw them, for observers with ``needs_x0``.
+        calls: of the denoiser, since the first step began.
+        seconds: what the steps took, since then; what observers took is not in it.
     """
 
     index: int
@@ -102,6 +105,8 @@ class SamplingStep:
     next: Level[float]
     x: Tensor
     x0: Tensor | None
+    calls: int = 0
+    seconds: float = 0.0
 
 
 class Observer(Protocol):
@@ -180,6 +185,7 @@ def sample(
     seen = checked if watched is None else watched
     like = (x.shape, x.dtype, x.device)
     with torch.no_grad():
+        seconds, since = 0.0, time.perf_counter()
         state = method.init(x)
         for index, (here, next) in enumerate(pairwise(levels)):
             noise.step = index
@@ -204,11 +210,15 @@ def sample(
             # One reduction tells: a sum holds every NaN and infinity. float32 keeps half precision from overflow.
             if not math.isfinite(x.sum(dtype=torch.float32).item()):
                 raise NumericError(_not_finite(method, index, steps, here))
+            if not observers:
+                continue
+            seconds += time.perf_counter() - since
             for observer in observers:
                 if (index + 1) % getattr(observer, "every", 1) == 0 or index + 1 == len(levels) - 1:
                     # Copies: an observer watches, and what it does to its tensors changes nothing.
                     x0 = None if watched is None or watched.x0 is None else watched.x0.clone()
-                    observer(SamplingStep(index, steps, here, next, x.clone(), x0))
+                    observer(SamplingStep(index, steps, here, next, x.clone(), x0, checked.calls, seconds))
+            since = time.perf_counter()
     return x
 
 
@@ -307,12 +317,14 @@ class _Seen:
 
 
 class _Checked(_Seen):
-    """A denoiser whose first answer is held against the items; what holds for it holds for all."""
+    """A denoiser whose first answer is held against the items; what holds for it holds for all. It counts its calls."""
 
     _sure = False
+    calls = 0
 
     def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
         x0 = self._denoise(x, level)
+        self.calls += 1
         if not self._sure:
             check_tensor(x0, x.shape, of="denoise", device=x.device)
             self._sure = True

@@ -66,12 +66,14 @@ class Modality(Protocol):
     ``resampled(media, given, wanted)``, which returns media (batch, \\*wanted.shape) for media (batch, \\*given.shape),
     free of aliasing and linear, so that values may overshoot. One whose files can be read has ``read(path)``, which
     returns an item, and ``take(item, spec, fit=...)``, which returns its tensor with the channels of ``spec`` and what
-    that is then: with ``fit`` at the size and the rates of ``spec`` too, but of its own length in time. What an item
-    has beside that, as a film has sound, ``kept(made, given)`` hands on to what was made of it. An item whose
-    attribute ``channels`` tells their number is told of where a model has others. The file of a mask is read as one
-    of its items, of one channel; where it may also be something else, as a picture is a mask of all frames of a film,
+    that is then: with ``fit`` at the size and the rates of ``spec`` too, but of its own length in time, and by
+    positions alone, whatever the values are, since masks are brought there likewise. What an item has beside that, as a
+    film has sound, ``kept(made, given)`` hands on to what was made of it. An item whose attribute ``channels`` tells
+    their number is told of where a model has others. The file of a mask is read as one of its items, of one channel;
+    where it may also be something else, as a picture is a mask of all frames of a film,
     ``read_mask(path, spec)`` returns what is in it, above one half where something is made anew, of the axes of space
-    of ``spec`` or of the last of them.
+    of ``spec`` or of the last of them. One that knows other words for a part of an item than ranges and boxes has
+    ``region(text)``, which returns what makes a mask (\\*space) of an item's tensor, or None where the text says none.
     """
 
     name: str

@@ -100,7 +100,8 @@ def to_edit(
     _tell_of_fitting(whole, taken)
     new = None
     if mask is not None:
-        new = _fitted(modality, mask_of(mask, whole.spec, _reader(modality, whole.spec)), whole, taken)
+        told = mask_of(mask, whole.spec, _reader(modality, whole.spec), _regions(modality, whole))
+        new = _fitted(modality, told, whole, taken)
     margins = margins_of(extend, taken.spec) if extend is not None else ((0, 0),) * len(spec.rates)
     if mask is None and extend is None:
         new = torch.ones(taken.spec.shape[1:], dtype=torch.bool)
@@ -136,6 +137,16 @@ def _fitted(modality: Any, mask: Tensor, whole: Given, taken: Given) -> Tensor:
     if not bool(fitted.any()):
         raise ConfigError("mask: nothing of it is left at the size that the model makes; give a larger one")
     return fitted
+
+
+def _regions(modality: Any, whole: Given) -> Callable[[str], Tensor | None]:
+    """Return what makes masks of the texts that only the modality understands."""
+
+    def within(text: str) -> Tensor | None:
+        region = modality.region(text) if hasattr(modality, "region") else None
+        return None if region is None else region(whole.tensor)
+
+    return within
 
 
 def _reader(modality: Any, spec: MediaSpec) -> Callable[[str], Tensor]:

@@ -27,20 +27,30 @@ _ENDS = ("start", "end")
 _SIDES = (("top", "bottom"), ("left", "right"))
 
 
-def is_text_of_region(given: object) -> bool:
-    """Return whether a mask is a text that says all of it: a range or a box."""
-    return isinstance(given, str) and bool((_RANGE.fullmatch(given) and given != ":") or _BOX.fullmatch(given))
+def is_text_of_region(given: object, modality: object = None) -> bool:
+    """Return whether a mask is a text that says all of it: a range, a box, or a region as the modality knows them."""
+    if not isinstance(given, str):
+        return False
+    own = getattr(modality, "region", None)
+    return _is_range(given) or bool(_BOX.fullmatch(given)) or (own is not None and own(given) is not None)
 
 
-def mask_of(given: object, spec: MediaSpec, read: Callable[[str], Tensor]) -> Tensor:
+def mask_of(
+    given: object,
+    spec: MediaSpec,
+    read: Callable[[str], Tensor],
+    region: Callable[[str], Tensor | None] | None = None,
+) -> Tensor:
     """Return the mask (\\*space) of an item: True where it is to be made anew.
 
     Args:
         given: a tensor or an array (\\*space), above one half where it is to be made anew; a text: a range in seconds
-            such as ``0.2:0.4``, ``:0.4`` or ``0.2:``, a box ``left,top,right,bottom`` in pixels, or a file; or several
-            of these, which count together. What of a range or a box lies beyond the item's end is told of.
+            such as ``0.2:0.4``, ``:0.4`` or ``0.2:``, which counts positions where items have one axis that is no time,
+            a box ``left,top,right,bottom`` in pixels, what else the modality knows, or a file; or several of these,
+            which count together. What of a range or a box lies beyond the item's end is told of.
         spec: of the item.
         read: returns the mask in a file (\\*space).
+        region: returns the mask (\\*space) that a text of the modality's own says; None where the text is none.
 
     Raises:
         ConfigError: it is none of these, has another size than the item, or nothing of the item lies in it.
@@ -48,22 +58,25 @@ def mask_of(given: object, spec: MediaSpec, read: Callable[[str], Tensor]) -> Te
     several = given if isinstance(given, list | tuple) else [given]
     mask = torch.zeros(spec.shape[1:], dtype=torch.bool)
     for one in several:
-        mask |= _one(one, spec, read)
+        mask |= _one(one, spec, read, region or (lambda text: None))
     if not bool(mask.any()):
         raise ConfigError("mask: nothing of the item lies in it, so nothing is to be made anew; give another one")
     return mask
 
 
-def _one(given: object, spec: MediaSpec, read: Callable[[str], Tensor]) -> Tensor:
+def _one(
+    given: object, spec: MediaSpec, read: Callable[[str], Tensor], region: Callable[[str], Tensor | None]
+) -> Tensor:
     space = spec.shape[1:]
     if isinstance(given, str):
-        if _RANGE.fullmatch(given) and given != ":":
+        if _is_range(given):
             return _range(given, spec)
         if _BOX.fullmatch(given):
             return _box(given, spec)
-        if not os.path.exists(given) and (":" in given or "," in given or "." not in given):
+        own = region(given)
+        if own is None and not os.path.exists(given) and (":" in given or "," in given or "." not in given):
             raise ConfigError(_FORMS.format(given))
-        given = read(given)
+        given = read(given) if own is None else own
     try:
         mask = torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError):
@@ -77,22 +90,27 @@ def _one(given: object, spec: MediaSpec, read: Callable[[str], Tensor]) -> Tenso
     raise ConfigError(f"mask: it has the shape {tuple(mask.shape)}, the item {space}; give one of the item's size")
 
 
+def _is_range(text: str) -> bool:
+    return text != ":" and bool(_RANGE.fullmatch(text))
+
+
 def _range(text: str, spec: MediaSpec) -> Tensor:
-    """Return the mask of a range in seconds."""
-    axis = spec.time_axis
+    """Return the mask of a range in seconds, or in positions where items have one axis and that is no time."""
+    axis = 0 if len(spec.rates) == 1 else spec.time_axis
     if axis is None:
         raise ConfigError(f"mask: {text}: a range in seconds, but such items have no time; give a box or a file")
     match = _RANGE.fullmatch(text)
     assert match is not None, "it is a range"
     rate, length = spec.rates[axis] or 1.0, spec.shape[1 + axis]
+    unit, units = ("s", "seconds") if spec.rates[axis] else ("positions", "positions")
     first = round(float(match[1] or 0) * rate)
     last = length if match[2] is None else round(float(match[2]) * rate)
     if match[2] is not None and last <= first:
-        raise ConfigError(f"mask: {text}: the end does not lie after the start; give start:end in seconds")
+        raise ConfigError(f"mask: {text}: the end does not lie after the start; give start:end in {units}")
     if not 0 <= first < length:
-        raise ConfigError(f"mask: {text}: no part of an item of {length / rate:g} s; give a range inside it")
+        raise ConfigError(f"mask: {text}: no part of an item of {length / rate:g} {unit}; give a range inside it")
     if last > length:
-        _tell_of_end(text, f"{match[2]} s", f"{length / rate:g} s")
+        _tell_of_end(text, f"{match[2]} {unit}", f"{length / rate:g} {unit}")
     line = torch.zeros(length, dtype=torch.bool)
     line[first:last] = True
     return line.reshape([length if other == axis else 1 for other in range(len(spec.rates))]).expand(spec.shape[1:])
@@ -101,7 +119,7 @@ def _range(text: str, spec: MediaSpec) -> Tensor:
 def _box(text: str, spec: MediaSpec) -> Tensor:
     """Return the mask of a box in pixels, in all frames of a film."""
     if len(spec.shape) < 3 or spec.rates[-1] or spec.rates[-2]:
-        raise ConfigError(f"mask: {text}: a box in pixels, but such items have none; give a range in seconds or a file")
+        raise ConfigError(f"mask: {text}: a box in pixels, but such items have none; give a range or a file")
     left, top, right, bottom = map(int, text.split(","))
     height, width = spec.shape[-2:]
     if right <= left or bottom <= top:
@@ -134,6 +152,8 @@ def margins_of(given: object, spec: MediaSpec) -> Margins:
         ConfigError: it is none of these, or says nothing.
     """
     names = _names(spec)
+    if not names:
+        raise ConfigError("extend: such items have no ends at which they could go on; leave it out")
     wishes = _wishes(given, "end" if "end" in names else None)
     margins = [[0, 0] for _ in spec.rates]
     for name, value in wishes.items():

@@ -211,7 +211,7 @@ class EditRequest:
             resample=self.resample,
         )
         _, planned = planned_edit(pipeline, found.spec, change)
-        wished = self._told()
+        wished = self._told(pipeline.modality)
 
         def make(observers: Sequence[Observer]) -> Iterator[Made]:
             return edit(
@@ -230,10 +230,10 @@ class EditRequest:
         kept = _keeping(pipeline.modality, found.item if stays else None)
         return Job(pipeline, make, self.count, planned[-1].spec, steps, kept)
 
-    def _told(self) -> dict[str, object]:
+    def _told(self, modality: object) -> dict[str, object]:
         """Return what a record says of the change: no names of files, which are this machine's own."""
         masks = self.mask if isinstance(self.mask, list | tuple) else [self.mask] if self.mask is not None else []
-        told = [one if is_text_of_region(one) else "a file or an array" for one in masks]
+        told = [one if is_text_of_region(one, modality) else "a file or an array" for one in masks]
         extend = self.extend if isinstance(self.extend, str | int | float | None) else dict(self.extend)
         return {"mask": told or None, "extend": extend, "strength": self.strength, "resample": self.resample}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 
 import pytest
 import torch
@@ -150,6 +151,18 @@ def test_observers_are_called_as_often_as_they_ask(run):
     assert [step.index for step in few.steps] == [3, 5]
     assert [step.index for step in lazy.steps] == [5]
     assert few.steps[0].x0 is None
+
+
+def test_observers_are_told_calls_and_seconds_of_the_steps_alone(run):
+    few = Watcher(every=2)
+
+    def slow(step):
+        time.sleep(0.05)
+
+    sample(MIXTURE, observers=[few, slow], **run | {"sampler": "heun"})
+    assert [step.calls for step in few.steps] == [3, 7, 10]  # the first step and the last of this sampler take one each
+    seconds = [step.seconds for step in few.steps]
+    assert 0 < seconds[0] < seconds[1] < seconds[2] < 0.05
 
 
 def test_observers_change_nothing(run, sampler):

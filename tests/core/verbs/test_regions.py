@@ -11,6 +11,7 @@ from noiseform.core.verbs.regions import grown, is_text_of_region, margins_of, m
 
 SOUND = MediaSpec((1, 100), (100.0,), -1.0, 1.0)
 PICTURE = MediaSpec((3, 6, 8), (None, None), 0.0, 1.0)
+POINTS = MediaSpec((3, 40), (None,), -1.0, 1.0)
 FILM = MediaSpec((3, 10, 6, 8), (5.0, None, None), 0.0, 1.0)
 
 
@@ -25,6 +26,24 @@ def nothing_to_read(path: str) -> torch.Tensor:
 def test_range_of_sound(text, first, last):
     mask = mask_of(text, SOUND, nothing_to_read)
     assert mask.nonzero().flatten().tolist() == list(range(first, last))
+
+
+def test_range_of_what_has_one_axis_without_time_is_of_positions():
+    assert mask_of("5:10", POINTS, nothing_to_read).nonzero().flatten().tolist() == [5, 6, 7, 8, 9]
+    with pytest.warns(UserWarning, match="ends at 50 positions, the item at 40 positions"):
+        assert int(mask_of("30:50", POINTS, nothing_to_read).sum()) == 10
+
+
+def test_a_modality_has_words_of_its_own_for_parts_of_an_item(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd").write_text("a file whose name is a word that the modality knows")
+    said = {"odd": torch.arange(40) % 2 == 1, "wrong": torch.ones(3)}
+    assert torch.equal(mask_of("odd", POINTS, nothing_to_read, said.get), said["odd"])
+    assert int(mask_of(["odd", "0:2"], POINTS, nothing_to_read, said.get).sum()) == 21
+    with pytest.raises(ConfigError, match=r"shape \(3,\), the item \(40,\)"):
+        mask_of("wrong", POINTS, nothing_to_read, said.get)
+    with pytest.raises(ConfigError, match="expected a range"):
+        mask_of("even", POINTS, nothing_to_read, said.get)
 
 
 def test_range_of_film_is_of_whole_frames():
@@ -77,6 +96,9 @@ def test_file_is_read():
     [
         ("0.4:0.2", SOUND, "the end does not lie after the start"),
         ("2:3", SOUND, "no part of an item of 1 s"),
+        ("40:41", POINTS, "no part of an item of 40 positions"),
+        ("4:4", POINTS, "give start:end in positions"),
+        ("1,2,3,4", POINTS, "such items have none; give a range or a file"),
         ("0.2:0.4", PICTURE, "such items have no time"),
         ("1,2,3,4", SOUND, "a box in pixels, but such items have none"),
         ("9,0,12,4", PICTURE, "no part of 8 x 6 pixels"),
@@ -125,6 +147,7 @@ def test_margins(given, spec, margins):
         (True, SOUND, "expected seconds"),
         ({}, SOUND, "expected seconds"),
         (1e12, SOUND, "expected seconds from 0"),
+        ("start=1", POINTS, "such items have no ends"),
     ],
 )
 def test_wrong_margins(given, spec, complaint):
@@ -147,3 +170,14 @@ def test_what_is_added_is_new_and_the_item_stays_in_its_place():
 )
 def test_a_record_holds_regions_and_no_names_of_files(given, whole):
     assert is_text_of_region(given) is whole
+
+
+def test_a_record_holds_what_only_the_modality_understands():
+    class Modality:
+        def region(self, text):
+            return torch.ones_like if text == "odd" else None
+
+    assert is_text_of_region("odd", Modality())
+    assert is_text_of_region("0.2:0.4", Modality())
+    assert not is_text_of_region("mask.png", Modality())
+    assert not is_text_of_region("odd")

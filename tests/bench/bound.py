@@ -11,7 +11,6 @@ costs too much, each state is fitted to the fine solution by least squares, and 
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import statistics
@@ -105,7 +104,10 @@ def on_mixtures(seeds: Sequence[int], calls: Sequence[int]) -> None:
                 problem = Problem(dimension, seed, starts=1024)
                 best = min(diffusers_errors(problem, name, nfe).rms for name in diffusers_names())
                 rows.append((Linear(problem, nfe).fitted() / best, ours(problem, sampler, usual, nfe).rms / best))
-                print(f"{dimension}-D  seed {seed}  NFE {nfe}  fitted {rows[-1][0]:.2f}  default {rows[-1][1]:.2f}", flush=True)
+                print(
+                    f"{dimension}-D  seed {seed}  NFE {nfe}  fitted {rows[-1][0]:.2f}  default {rows[-1][1]:.2f}",
+                    flush=True,
+                )
             fitted, default = (statistics.geometric_mean(column) for column in zip(*rows, strict=True))
             print(f"{dimension}-D  NFE {nfe}  geometric mean: fitted {fitted:.2f}, default {default:.2f}", flush=True)
 

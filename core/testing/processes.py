@@ -196,7 +196,7 @@ class ProcessSuite(Suite):
     def test_a_run_ends_at_the_data(self) -> None:
         """Forty steps from pure noise lead to the exact solution, on data whose solution is known."""
         wrong = error_of_run(self.made(), "angle", 40, sampler="dpmpp-2m")
-        holds(wrong < 0.02, f"40 steps end {wrong:.2g} from the exact solution, of data of width 0.6")
+        holds(wrong < 0.05, f"40 steps end {wrong:.2g} from the exact solution, of data of width 0.6")
 
     def _process(self) -> CompleteProcess:
         """Return the process with what it does not bring itself."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .grids import GridSuite
 from .processes import ProcessSuite
 from .samplers import SamplerSuite
 from .suite import Suite
 
 __all__ = ["SUITES"]
 
-SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (ProcessSuite, SamplerSuite)}
+SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (GridSuite, ProcessSuite, SamplerSuite)}

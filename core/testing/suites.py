@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .grids import GridSuite
+from .guidances import GuidanceSuite
 from .objectives import ObjectiveSuite
 from .processes import ProcessSuite
 from .samplers import SamplerSuite
@@ -13,5 +14,5 @@ from .suite import Suite
 __all__ = ["SUITES"]
 
 SUITES: Mapping[str, type[Suite]] = {
-    suite.kind: suite for suite in (GridSuite, ObjectiveSuite, ProcessSuite, SamplerSuite)
+    suite.kind: suite for suite in (GridSuite, GuidanceSuite, ObjectiveSuite, ProcessSuite, SamplerSuite)
 }

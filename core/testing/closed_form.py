@@ -165,8 +165,7 @@ def error_of_run(process: Process | str, grid: Grid | str, steps: int, *, sample
         ConfigError: the grid's times do not fall.
         NumericError: a step was not finite.
     """
-    process, grid = part_of("process", process), part_of("grid", grid)
-    levels = levels_from(process, grid, steps)
+    levels = levels_from(part_of("process", process), part_of("grid", grid), steps)
     mean, width, place = LINE.means.item(), LINE.widths.item(), torch.linspace(-2, 2, 9).double()[:, None]
     start, end = (
         level.alpha * mean + math.hypot(level.alpha * width, level.sigma) * place for level in (levels[0], levels[-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -152,8 +151,8 @@ class GuidanceSuite(Suite):
                 for run, x, alone in zip(runs, xs, expected, strict=True):
                     told = "two runs in turn, beside one alone (is what it remembers in wrap, not in the object?)"
                     same(run(x, level), alone[number], told)
-        for again, alone in zip(self._walk(xs[0], levels, made=made), expected[0], strict=True):
-            same(again, alone, "a later run of one object beside its first")
+        for pair in zip(self._walk(xs[0], levels, made=made), expected[0], strict=True):
+            same(*pair, "a later run of one object beside its first")
 
     def test_is_finite_at_both_ends(self) -> None:
         """At pure noise, where alpha is 0, and at the data, where sigma is 0, its answer is finite."""
@@ -232,8 +231,8 @@ class GuidanceSuite(Suite):
         weak: Callable[[Tensor, Level[float], Cond], Tensor] | None = None,
     ) -> Denoise:
         """Return the model under it, as the program wraps one."""
-        asks = cond if asks is None else asks
-        guides = {"classifier": chance, "denoiser": functools.partial(weak or weaker, cond=asks)}
+        asked, second = cond if asks is None else asks, weak or weaker
+        guides = {"classifier": chance, "denoiser": lambda x, level: second(x, level, asked)}
         given = {"guide": guides[kind]} if (kind := getattr(made, "guide", None)) in guides else {}
         wrapped: Denoise = made.wrap(denoise or model, cond, null, **given)
         holds(callable(wrapped), f"wrap: expected denoise(x, level) -> x0, got a {type(wrapped).__name__}")

@@ -224,7 +224,7 @@ class _BeginsAnewAtNoise(_RemembersInSelf):
     """Forgets at t = 1, which helps one run after another, but not two at a time."""
 
     def wrap(self, denoise, cond, null):  # type: ignore[no-untyped-def]
-        guided = super().wrap(denoise, cond, null)
+        guided = super().wrap(denoise, cond, null)  # type: ignore[no-untyped-call]
 
         def begun(x, level):  # type: ignore[no-untyped-def]
             self._before = None if level.t == 1 else self._before
@@ -248,7 +248,7 @@ class _DragsItsGradients(Blend):
 
 
 class _NeedsItsGuide(Towards):
-    def wrap(self, denoise, cond, null, guide):  # type: ignore[no-untyped-def]
+    def wrap(self, denoise, cond, null, guide):  # type: ignore[no-untyped-def, override]
         return super().wrap(denoise, cond, null, guide)
 
 

@@ -80,7 +80,7 @@ class _StandsStill(Line):
     """Loses nothing between 0.6 and 0.602."""
 
     def alpha(self, t):  # type: ignore[no-untyped-def]
-        return 1 - self.sigma(t)
+        return 1 - self.sigma(t)  # type: ignore[no-untyped-call]
 
     def sigma(self, t):  # type: ignore[no-untyped-def]
         return torch.where(t < 0.6, 1.2 * t, torch.where(t < 0.602, 0.72, 1 - (1 - t) * 0.28 / 0.398))

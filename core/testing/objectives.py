@@ -14,7 +14,7 @@ from ..diffusion.objective import Objective
 from ..diffusion.prediction import Prediction
 from ..diffusion.process import CompleteProcess, complete, level_at, levels_at
 from ..registration.build import build
-from .finding import holds, no_global_draws, same, skip, unchanged
+from .finding import Finding, holds, no_global_draws, same, skip, unchanged
 from .regression import Batch, Pairs, SmallNetwork, batch_of
 from .samplers import ITEMS
 from .suite import Suite
@@ -220,7 +220,7 @@ class ObjectiveSuite(Suite):
 
     def test_keeps_what_it_learns_in_its_memory(self) -> None:
         """What it learns of the losses is in the buffers of ``memory``: another object with these goes on alike."""
-        name, process, made = next(self._served())
+        name, process, made = self._first()
         x0, eps, cond = batch_of(200, (1,))
         for turn in range(12):
             u = (torch.arange(200, dtype=torch.float64) + (turn + 0.5) / 12) / 200
@@ -245,11 +245,17 @@ class ObjectiveSuite(Suite):
             if (not any(only) or name in only) and prediction.blindness(_process(name)) is None:
                 yield name, _process(name), self.made()
 
+    def _first(self, only: str | None = None) -> tuple[str, CompleteProcess, Objective]:
+        """Return the first of these."""
+        for served in self._served(only):
+            return served
+        raise Finding("its prediction tells the clean item at t = 1 of no process, so that there is nothing to try")
+
     def _batch(
         self, rows: int, item: Sequence[int], *, dtype: torch.dtype = torch.float64, under: str | None = None
     ) -> Batch:
         """Return items of an objective made anew, at times that it draws itself."""
-        _, process, made = next(self._served(under))
+        _, process, made = self._first(under)
         x0, eps, cond = batch_of(rows, item, dtype=dtype)
         u = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
         return Batch(made, process, x0, made.times(u, process), eps, cond)

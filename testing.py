@@ -11,7 +11,11 @@ One suite for each kind of parts; a test class that names its part inherits ever
 
 from __future__ import annotations
 
+from .core.testing.grids import GridSuite
+from .core.testing.guidances import GuidanceSuite
+from .core.testing.objectives import ObjectiveSuite
+from .core.testing.processes import ProcessSuite
 from .core.testing.samplers import SamplerSuite
 from .core.testing.suite import Finding, Suite
 
-__all__ = ["Finding", "SamplerSuite", "Suite"]
+__all__ = ["Finding", "GridSuite", "GuidanceSuite", "ObjectiveSuite", "ProcessSuite", "SamplerSuite", "Suite"]

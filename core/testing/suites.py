@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .grids import GridSuite
+from .guidances import GuidanceSuite
+from .objectives import ObjectiveSuite
+from .processes import ProcessSuite
 from .samplers import SamplerSuite
 from .suite import Suite
 
 __all__ = ["SUITES"]
 
-SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite,)}
+SUITES: Mapping[str, type[Suite]] = {
+    suite.kind: suite for suite in (GridSuite, GuidanceSuite, ObjectiveSuite, ProcessSuite, SamplerSuite)
+}

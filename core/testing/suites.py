@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .networks import NetworkSuite
 from .samplers import SamplerSuite
 from .suite import Suite
 
 __all__ = ["SUITES"]
 
-SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite,)}
+SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite, NetworkSuite)}

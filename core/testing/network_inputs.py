@@ -32,6 +32,16 @@ class Inputs:
         cond = {kind: value[first:last] for kind, value in self.cond.items()}
         return Inputs(self.x[first:last], self.time[first:last], cond)
 
+    def at_times(self, *times: float) -> Inputs:
+        """Return one item as often as there are times, at each of them."""
+        cond = {kind: value.expand(len(times), *value.shape[1:]) for kind, value in self.cond.items()}
+        return Inputs(self.x.expand(len(times), *self.x.shape[1:]), torch.tensor(times), cond)
+
+    def turned(self) -> Inputs:
+        """Return the items in the opposite order."""
+        cond = {kind: value.flip(0) for kind, value in self.cond.items()}
+        return Inputs(self.x.flip(0), self.time.flip(0), cond)
+
     def named(self) -> dict[str, Tensor]:
         """Return all tensors by name."""
         return {"x": self.x, "time": self.time, **{f"cond[{kind!r}]": value for kind, value in self.cond.items()}}

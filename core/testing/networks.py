@@ -20,6 +20,7 @@ __all__ = ["NetworkSuite"]
 _LARGE = 10.0  # root mean square of a first output, for noise of unit variance: by taste
 _ROUGH = {torch.bfloat16: 0.25, torch.float16: 0.1, torch.float32: 1e-3}
 """How far, as a share of its spread, an output may be from that in float64: such a dtype's steps, many times over."""
+_ROUGH_TIME = 0.6  # the same for what another time changes, which may be little; noise in its place would give 1
 
 
 class NetworkSuite(NetworkTrial):
@@ -66,8 +67,24 @@ class NetworkSuite(NetworkTrial):
             far = ((output.double() - exact).std() / exact.std()).item()
             holds(
                 far < _ROUGH.get(dtype, 1.0),
-                f"in {dtype} the output is {far:.2g} of its spread away from that in {self.dtypes[0]}; keep in float32 "
-                "what is delicate, such as the sines of the time",
+                f"in {dtype} the output is {far:.2g} of its spread away from that in {self.dtypes[0]}; keep what "
+                "is delicate in float32",
+            )
+
+    def test_hears_the_time_in_every_dtype(self) -> None:
+        """What another time changes is much the same in every dtype: sines of large numbers are noise in bfloat16."""
+        network, exact = self.ready(), None
+        for dtype in self.dtypes:
+            inputs = self.inputs(network, rows=1, dtype=dtype).at_times(0.15, 0.4, 0.65, 0.9)
+            with torch.no_grad():
+                output = self.output(network.to(dtype), inputs).double()
+            change = output - output.mean(0)
+            exact = change if exact is None else exact
+            far = ((change - exact).std() / exact.std()).item()
+            holds(
+                not far > _ROUGH_TIME,
+                f"in {dtype} what another time changes is {far:.2g} of it away from that in {self.dtypes[0]}; take the "
+                "sines of the time in float32",
             )
 
     def test_time_may_be_of_any_dtype(self) -> None:
@@ -144,12 +161,11 @@ class NetworkSuite(NetworkTrial):
         """One item at different times comes out differently, each by its own time."""
         network = self.ready()
         one = self.inputs(network, rows=1)
-        times = torch.tensor([0.5, 0.1, 0.45, 0.9])
-        cond = {kind: value.expand(len(times), *value.shape[1:]) for kind, value in one.cond.items()}
+        times = (0.5, 0.1, 0.45, 0.9)
         with torch.no_grad():
-            output = self.output(network, Inputs(one.x.expand(len(times), *one.x.shape[1:]), times, cond))
-        for row in range(1, len(times)):
-            self.differs(output[row], output[0], f"times {times[row].item():.2f} and {times[0].item():.2f}")
+            output = self.output(network, one.at_times(*times))
+        for row, time in enumerate(times[1:], start=1):
+            self.differs(output[row], output[0], f"times {time} and {times[0]}")
 
     def test_hears_its_conditioning(self) -> None:
         """Every feature of a vector, every feature and place of a sequence and every channel beside an item counts."""
@@ -223,10 +239,11 @@ class NetworkSuite(NetworkTrial):
         with no_global_draws():
             first = self.answer(network)
         with torch.no_grad():
-            self.output(network, self.inputs(network, rows=2))
-        same(self.answer(network), first, "one call twice, with another between them (is something kept, or drawn?)")
-        changed_ones = [name for name, value in network.state_dict().items() if not torch.equal(value, before[name])]
-        holds(not changed_ones, f"a call in evaluation changed {changed_ones[:1]}")
+            self.output(network, inputs.rows(0, 2))
+            self.close(self.output(network, inputs.turned()), first.flip(0), "a batch in the opposite order")
+        same(self.answer(network), first, "one call twice, with others between them (is something kept, or drawn?)")
+        moved = [name for name, value in network.state_dict().items() if not torch.equal(value, before[name])]
+        holds(not moved, f"a call in evaluation changed {moved[:1]}")
         self.close(self.output(network, inputs).detach(), first, "a call with gradients beside one without")
         with torch.inference_mode():
             self.close(self.output(network, inputs).clone(), first, "a call in inference mode beside one without")

@@ -48,10 +48,12 @@ class Inputs:
 
     def scattered(self) -> Inputs:
         """Return the same values, which lie in memory with gaps between them."""
-        x, time, *values = (
-            torch.stack([value, value], -1)[..., 0] for value in (self.x, self.time, *self.cond.values())
-        )
-        return Inputs(x, time, dict(zip(self.cond, values, strict=True)))
+
+        def apart(value: Tensor) -> Tensor:
+            twice = torch.cat([value, value], -1)
+            return twice[..., : value.shape[-1]] if value.ndim > 1 else torch.stack([value, value], -1)[:, 0]
+
+        return Inputs(apart(self.x), apart(self.time), {kind: apart(value) for kind, value in self.cond.items()})
 
 
 def drawn_inputs(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .codecs import CodecSuite
 from .networks import NetworkSuite
 from .samplers import SamplerSuite
 from .suite import Suite
 
 __all__ = ["SUITES"]
 
-SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite, NetworkSuite)}
+SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite, NetworkSuite, CodecSuite)}

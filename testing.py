@@ -12,8 +12,9 @@ One suite for each kind of parts; a test class that names its part inherits ever
 from __future__ import annotations
 
 from .core.testing.codecs import CodecSuite
+from .core.testing.conditioners import ConditionerSuite
 from .core.testing.networks import NetworkSuite
 from .core.testing.samplers import SamplerSuite
 from .core.testing.suite import Finding, Suite
 
-__all__ = ["CodecSuite", "Finding", "NetworkSuite", "SamplerSuite", "Suite"]
+__all__ = ["CodecSuite", "ConditionerSuite", "Finding", "NetworkSuite", "SamplerSuite", "Suite"]

@@ -16,7 +16,7 @@ __all__ = ["FILM", "PICTURE", "SOUND", "drawn_media", "odd"]
 
 SOUND = MediaSpec((1, 2048), (8000.0,), -1.0, 1.0)
 PICTURE = MediaSpec((3, 16, 16), (None, None), 0.0, 1.0)
-FILM = MediaSpec((3, 4, 16, 16), (8.0, None, None), 0.0, 1.0)
+FILM = MediaSpec((3, 6, 8, 8), (8.0, None, None), 0.0, 1.0)
 
 
 def drawn_media(spec: MediaSpec, rows: int = 3, *, purpose: str = "media") -> Tensor:

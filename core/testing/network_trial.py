@@ -21,7 +21,6 @@ __all__ = ["NetworkTrial"]
 class NetworkTrial(LearningSuite):
     """What the checks of a network share; the attributes are those of ``NetworkSuite``."""
 
-    kind: ClassVar[str] = "network"
     channels: ClassVar[int] = 3
     size: ClassVar[Sequence[int] | None] = None
     widths: ClassVar[Mapping[str, int]] = {"vector": 7, "sequence": 6, "channels": 2}

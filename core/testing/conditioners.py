@@ -168,7 +168,7 @@ class ConditionerSuite(ConditionerTrial):
                 except Finding as found:
                     if isinstance(found.__cause__, ConfigError):
                         continue
-                    raise Finding(f"{_shown(wish)}: {found}; refuse what it cannot take by a ConfigError") from found
+                    raise Finding(f"{_shown(wish)}: {found}; refuse it by a ConfigError") from found
                 for name, value in self.told(part, raw).items():
                     holds(value.isfinite().all(), f"{_shown(wish)}: {name!r} is not finite")
 

@@ -152,7 +152,7 @@ class LearningSuite(Suite, ABC):
         if not any(weight.requires_grad for weight in module.parameters()):
             skip("it has nothing to learn")
         with seeded(0):  # dropout is training's own
-            self.loss(module).backward()  # type: ignore[no-untyped-call]
+            self.loss(module).backward()
         cure = "use it, leave it out, or name it in the suite's `unused`"
         for name, weight in module.named_parameters():
             if not weight.requires_grad or any(fnmatch(name, pattern) for pattern in self.unused):

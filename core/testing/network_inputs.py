@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,12 +98,10 @@ def changed(inputs: Inputs, kind: str) -> tuple[Inputs, list[str]]:
         kind: of the conditioning, of which a feature, a channel or a place differs.
     """
     value = inputs.cond[kind]
-    spots = [(f"feature {number}", (slice(None), number)) for number in range(value.shape[1])]
+    noun = {"sequence": "place", "channels": "channel"}.get(kind, "feature")
+    spots: list[tuple[str, tuple[Any, ...]]] = [(f"{noun} {one}", (slice(None), one)) for one in range(value.shape[1])]
     if kind == "sequence":
-        features = [(f"feature {number}", (slice(None), slice(None), number)) for number in range(value.shape[2])]
-        spots = [(f"place {number}", (slice(None), number)) for number in range(value.shape[1])] + features  # type: ignore[list-item]
-    elif kind == "channels":
-        spots = [(name.replace("feature", "channel"), spot) for name, spot in spots]
+        spots += [(f"feature {one}", (..., one)) for one in range(value.shape[2])]
     rows = [value]
     for _, spot in spots:
         row = value.clone()

@@ -265,6 +265,8 @@ class _DeadWeight(Letters):
 
 
 class _ForgetsAWeight(Letters):
+    turned: Tensor
+
     def __init__(self, width: int = 6) -> None:
         super().__init__(width)
         self.register_buffer("turned", torch.randn(width, width), persistent=False)

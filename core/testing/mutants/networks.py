@@ -177,6 +177,8 @@ class _Remembers(Convolutions):
 
 
 class _Counts(Convolutions):
+    calls: Tensor
+
     def __init__(self, **host: int) -> None:
         super().__init__(**host)
         self.register_buffer("calls", torch.zeros(()))
@@ -225,6 +227,8 @@ class _LooseTensor(Convolutions):
 
 class _ForgetsAWeight(Convolutions):
     """Draws something that does not go into files."""
+
+    waves: Tensor
 
     def __init__(self, **host: int) -> None:
         super().__init__(**host)

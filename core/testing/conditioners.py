@@ -190,7 +190,7 @@ class ConditionerSuite(ConditionerTrial):
                     same(alone[name][0], value[row], f"shown: {name!r} of item {row} alone and in a batch", atol=1e-5)
 
     def test_sources_fit_their_items(self) -> None:
-        """The source is smaller than items by the factors, and what corrects and what is there already fit the items."""
+        """The source is smaller than items by the factors; what is corrected, and what is there already, fit them."""
         for part, wishes, spec in self.each():
             if SOURCE not in getattr(part, "takes", ()):
                 skip("it takes no source")

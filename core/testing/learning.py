@@ -26,7 +26,7 @@ __all__ = ["LearningSuite", "called", "numbered", "seeded", "stirred"]
 def seeded(seed: int) -> Iterator[None]:
     """Have torch's global generator begin at a seed in the block, as training does; it is put back afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed queues calls for devices that may never come
         yield
 
 

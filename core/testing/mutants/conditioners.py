@@ -1,4 +1,4 @@
-"""Conditioners that are wrong in one way each: of labels and letters, of a source, and of what is known."""
+"""Conditioners that are wrong in one way each: of labels and letters, and those of ``conditioners_beside``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError
-from ...media import MediaSpec
-from ...pipeline.context import CONTEXT, Context
-from ...pipeline.source import SOURCE, Items, Source
+from .conditioners_beside import MUTANTS as BESIDE
 from .mutant import Mutant
 
 __all__ = ["MUTANTS"]
@@ -59,68 +57,6 @@ class Letters(nn.Module):
         letters = torch.full_like(raw["letters"], -1)
         letters[:, 0] = 0
         return {"label": torch.full_like(raw["label"], 2), "letters": letters}
-
-
-class Beside:
-    """What an item is made from, laid beside it: an original."""
-
-    takes = (SOURCE,)
-
-    def __init__(self, *, media: MediaSpec, latent_shape: tuple[int, ...], codec: Any) -> None:
-        self.codec, self.latent_shape = codec, latent_shape
-        self.source, self.factors = media, (1,) * (len(media.shape) - 1)
-        self.outputs = {"channels": latent_shape[0]}
-
-    def encode(self, conditions: Conditions) -> dict[str, Tensor]:
-        rows = torch.zeros(len(conditions), *self.latent_shape)
-        for row, condition in zip(rows, conditions, strict=True):
-            source = condition.get(SOURCE)
-            if isinstance(source, Source):
-                row.copy_(self.codec.encode(source.media()[None])[0])
-        return {"channels": rows}
-
-    def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(raw)
-
-    def null(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"channels": torch.zeros_like(raw["channels"])}
-
-    def shown(self, items: Items) -> dict[str, Tensor]:
-        return {"channels": self.codec.encode(items.media)}
-
-    def corrected(self, made: Tensor, source: Source) -> Tensor:
-        return made + source.media().mean() - made.mean()
-
-    def offset(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
-        return raw["channels"], torch.ones(len(raw["channels"]), *(1,) * len(self.latent_shape))
-
-
-class Known:
-    """What is known of an item, and where: an original."""
-
-    takes = (CONTEXT,)
-
-    def __init__(self, *, latent_shape: tuple[int, ...]) -> None:
-        self.latent_shape = latent_shape
-        self.outputs = {"channels": latent_shape[0] + 1}
-
-    def encode(self, conditions: Conditions) -> dict[str, Tensor]:
-        channels, *space = self.latent_shape
-        rows = torch.zeros(len(conditions), channels + 1, *space)
-        for row, condition in zip(rows, conditions, strict=True):
-            context = condition.get(CONTEXT)
-            if isinstance(context, Context):
-                row.copy_(torch.cat([context.latent * context.known, context.known[None]]))
-        return {"channels": rows}
-
-    def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(raw)
-
-    def null(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"channels": torch.zeros_like(raw["channels"])}
-
-    def learnt(self, known: Tensor) -> Any:
-        return bool(known.any())
 
 
 class _AnotherWidth(Letters):
@@ -284,67 +220,8 @@ class _UnknownWish(Letters):
     takes = ("text", "mood")
 
 
-class _ShownUnderAnotherName(Beside):
-    def shown(self, items):  # type: ignore[no-untyped-def]
-        return {"latent": items.x0}
-
-
-class _ShowsMore(Beside):
-    def shown(self, items):  # type: ignore[no-untyped-def]
-        latent = self.codec.encode(items.media)
-        return {"channels": torch.cat([latent, latent[:, :1]], 1)}
-
-
-class _ShowsANeighbour(Beside):
-    def shown(self, items):  # type: ignore[no-untyped-def]
-        return {"channels": self.codec.encode(items.media.roll(1, 0))}
-
-
-class _FactorsOfTwo(Beside):
-    def __init__(self, *, media: MediaSpec, latent_shape: tuple[int, ...], codec: Any) -> None:
-        super().__init__(media=media, latent_shape=latent_shape, codec=codec)
-        self.factors = (2,) * len(self.factors)
-
-
-class _CorrectsAway(Beside):
-    def corrected(self, made, source):  # type: ignore[no-untyped-def]
-        return super().corrected(made, source).mean(0)
-
-
-class _WritesIntoMade(Beside):
-    def corrected(self, made, source):  # type: ignore[no-untyped-def]
-        return made.add_(source.media().mean() - made.mean())
-
-
-class _ScaleOfZero(Beside):
-    def offset(self, raw):  # type: ignore[no-untyped-def]
-        return raw["channels"], torch.zeros(len(raw["channels"]), *(1,) * len(self.latent_shape))
-
-
-class _HalfTheSize(Beside):
-    def forward(self, raw):  # type: ignore[no-untyped-def]
-        return {"channels": raw["channels"][..., ::2]}
-
-
-class _LearntEverywhere(Known):
-    def learnt(self, known):  # type: ignore[no-untyped-def]
-        return known
-
-
-class _MarksTheContext(Known):
-    """Empties what it is given of what is not known."""
-
-    def encode(self, conditions):  # type: ignore[no-untyped-def]
-        for condition in conditions:
-            if CONTEXT in condition:
-                condition[CONTEXT].latent.mul_(condition[CONTEXT].known)
-        return super().encode(conditions)
-
-
 MUTANTS = (
     Mutant("the original: labels and letters", Letters, None),
-    Mutant("the original: a source beside the item", Beside, None),
-    Mutant("the original: what is known beside the item", Known, None),
     Mutant("declares another width", _AnotherWidth, "test_gives_what_it_declares"),
     Mutant("declares its outputs in a list", _OutputsInAList, "test_declares_what_it_is"),
     Mutant("takes a text in the place of a tuple", _TakesAText, "test_declares_what_it_is"),
@@ -364,20 +241,11 @@ MUTANTS = (
     Mutant("grows by every call", _Grows, "test_same_every_time"),
     Mutant("takes wishes out of the conditions", _TakesWishesAway, "test_leaves_its_inputs_alone"),
     Mutant("writes into what was encoded", _WritesIntoRaw, "test_leaves_its_inputs_alone"),
-    Mutant("writes into a context", _MarksTheContext, "test_leaves_its_inputs_alone"),
     Mutant("works in float32 alone", _OneDtype, "test_works_in_the_dtype_of_its_weights"),
     Mutant("trips over what is no text", _TextsOnly, "test_odd_wishes_work_or_are_refused"),
     Mutant("trips over what is not Unicode", _Unicode, "test_odd_wishes_work_or_are_refused"),
     Mutant("has a layer that it does not use", _DeadWeight, "test_every_parameter_learns"),
     Mutant("draws something that no file holds", _ForgetsAWeight, "test_weights_go_out_and_in_again"),
     Mutant("lets a parameter be set that it does not have", _UnknownSettable, "test_settable_parameters_exist"),
-    Mutant("shows in training under another name", _ShownUnderAnotherName, "test_training_shows_what_use_gives"),
-    Mutant("shows more channels in training", _ShowsMore, "test_training_shows_what_use_gives"),
-    Mutant("shows another item in training", _ShowsANeighbour, "test_training_shows_what_use_gives"),
-    Mutant("says that items are larger than they are", _FactorsOfTwo, "test_sources_fit_their_items"),
-    Mutant("corrects to another shape", _CorrectsAway, "test_sources_fit_their_items"),
-    Mutant("writes into what was made", _WritesIntoMade, "test_sources_fit_their_items"),
-    Mutant("divides items by zero", _ScaleOfZero, "test_sources_fit_their_items"),
-    Mutant("gives channels of half the size", _HalfTheSize, "test_gives_what_it_declares"),
-    Mutant("says where it has learnt, not whether", _LearntEverywhere, "test_says_what_it_has_learnt"),
+    *BESIDE,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from operator import mul
 from typing import ClassVar
 
 import torch
@@ -48,6 +49,10 @@ class ConditionerSuite(ConditionerTrial):
             holds(len(set(names)) == len(names), "names: a label stands there twice")
             takes = getattr(part, "takes", ())
             holds(not isinstance(takes, str), f"takes: expected a tuple, got the text {takes!r}; write ({takes!r},)")
+
+    def test_takes_media_or_refuses_them(self) -> None:
+        """It takes some media, and refuses others when it is made, by a ConfigError."""
+        self.taken(strict=True)
 
     def test_gives_what_it_declares(self) -> None:
         """Each item is told what ``outputs`` says, as wide as that says, finite, and beside each of its positions."""
@@ -195,10 +200,9 @@ class ConditionerSuite(ConditionerTrial):
             if SOURCE not in getattr(part, "takes", ()):
                 skip("it takes no source")
             if not getattr(part, "whole", False):
-                sizes = zip(part.source.shape[1:], part.factors, strict=True)
-                larger = tuple(size * factor for size, factor in sizes)
-                told = f"source {part.source.shape[1:]} times factors {tuple(part.factors)} is not {spec.shape[1:]}"
-                holds(larger == spec.shape[1:], told)
+                own, factors = part.source.shape[1:], tuple(part.factors)
+                fits = len(own) == len(factors) and spec.shape[1:] == tuple(map(mul, own, factors))
+                holds(fits, f"a source of {own} times factors {factors} is no item of {spec.shape[1:]}")
             made = drawn_media(spec, len(wishes), purpose="made")
             if hasattr(part, "corrected"):
                 for wish, one in zip(wishes, made, strict=True):

@@ -147,7 +147,7 @@ class TextEncoder(nn.Module, ABC):
         wrong = [text for text in texts if not isinstance(text, str)]
         if wrong:
             raise ConfigError(f"text: expected a text, got {type(wrong[0]).__name__}; write it in quotes")
-        torn = [text for text in texts if _torn(str(text))]
+        torn = [str(text) for text in texts if _torn(str(text))]
         if torn:
             raise ConfigError(f"text: {printable(torn[0], 60)} is not Unicode; write it in UTF-8")
         rows = self._tokens(texts)

@@ -80,6 +80,14 @@ class Known:
         return bool(known.any())
 
 
+class _FilmsOnly(Beside):
+    """Takes for granted that items are films."""
+
+    def __init__(self, *, media: MediaSpec, latent_shape: tuple[int, ...], codec: Any) -> None:
+        super().__init__(media=media, latent_shape=latent_shape, codec=codec)
+        self.frames = latent_shape[-3] * latent_shape[3]
+
+
 class _ShownUnderAnotherName(Beside):
     def shown(self, items):  # type: ignore[no-untyped-def]
         return {"latent": items.x0}
@@ -141,6 +149,7 @@ MUTANTS = (
     Mutant("the original: a source beside the item", Beside, None),
     Mutant("the original: what is known beside the item", Known, None),
     Mutant("writes into a context", _MarksTheContext, "test_leaves_its_inputs_alone"),
+    Mutant("trips over what is no film", _FilmsOnly, "test_takes_media_or_refuses_them"),
     Mutant("shows in training under another name", _ShownUnderAnotherName, "test_training_shows_what_use_gives"),
     Mutant("shows more channels in training", _ShowsMore, "test_training_shows_what_use_gives"),
     Mutant("shows another item in training", _ShowsANeighbour, "test_training_shows_what_use_gives"),

@@ -93,7 +93,8 @@ class Suite:
             holds(parameter.schema, f"{name}: {parameter.expects} is no type that a file can say; annotate it")
             if not parameter.required:
                 with _accepted(f"{name}: its default {parameter.default!r} is not accepted"):
-                    check_parameters(factory, {parameter.name: _as_file(parameter.default)}, what=self.part().label)
+                    given = {**self.parameters, parameter.name: _as_file(parameter.default)}  # some may be required
+                    check_parameters(factory, given, what=self.part().label)
 
     def test_parameters_are_validated(self) -> None:
         """An unknown parameter is refused, and one of a wrong type too."""

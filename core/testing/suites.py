@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .modalities import ModalitySuite
 from .samplers import SamplerSuite
 from .suite import Suite
 
 __all__ = ["SUITES"]
 
-SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite,)}
+SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite, ModalitySuite)}

@@ -11,7 +11,8 @@ One suite for each kind of parts; a test class that names its part inherits ever
 
 from __future__ import annotations
 
+from .core.testing.modalities import ModalitySuite
 from .core.testing.samplers import SamplerSuite
 from .core.testing.suite import Finding, Suite
 
-__all__ = ["Finding", "SamplerSuite", "Suite"]
+__all__ = ["Finding", "ModalitySuite", "SamplerSuite", "Suite"]

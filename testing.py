@@ -11,8 +11,9 @@ One suite for each kind of parts; a test class that names its part inherits ever
 
 from __future__ import annotations
 
+from .core.testing.metrics import MetricSuite
 from .core.testing.modalities import ModalitySuite
 from .core.testing.samplers import SamplerSuite
 from .core.testing.suite import Finding, Suite
 
-__all__ = ["Finding", "ModalitySuite", "SamplerSuite", "Suite"]
+__all__ = ["Finding", "MetricSuite", "ModalitySuite", "SamplerSuite", "Suite"]

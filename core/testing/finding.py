@@ -21,6 +21,10 @@ except ImportError as error:
 __all__ = ["Finding", "drawn", "holds", "no_global_draws", "refused", "same", "skip", "unchanged"]
 
 
+_ODD = 1_618_033_988
+"""A seed that nobody else takes."""
+
+
 class Finding(AssertionError):  # noqa: N818 (it is what is found, and no error of noiseform)
     """A part breaks its contract; the message says what was expected, and what came."""
 
@@ -63,10 +67,18 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
 @contextmanager
 def no_global_draws() -> Iterator[None]:
     """Raise a Finding where a global generator of torch, numpy or Python was used or seeded in the block."""
-    states = _states()
-    yield
-    for (name, before), (_, after) in zip(states, _states(), strict=True):
-        holds(before == after, f"the global generator of {name} was touched; draw with what the program gives")
+    numbers, own = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            for seed in (torch.manual_seed, np.random.seed, random.seed):
+                seed(_ODD)  # so that a part which seeds with 0, or whatever a program began with, is seen too
+            states = _states()
+            yield
+            touched = [name for (name, before), (_, after) in zip(states, _states(), strict=True) if before != after]
+    finally:
+        np.random.set_state(numbers)
+        random.setstate(own)
+    holds(not touched, f"the global generator of {', '.join(touched)} was touched; draw with what the program gives")
 
 
 def _states() -> tuple[tuple[str, object], ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .metrics import MetricSuite
 from .modalities import ModalitySuite
 from .samplers import SamplerSuite
 from .suite import Suite
 
 __all__ = ["SUITES"]
 
-SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite, ModalitySuite)}
+SUITES: Mapping[str, type[Suite]] = {suite.kind: suite for suite in (SamplerSuite, ModalitySuite, MetricSuite)}

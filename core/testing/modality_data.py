@@ -87,7 +87,9 @@ class DataChecks(ModalityCase):
                 labels, text = told.get("labels", ()), told.get("text", "")
                 texts = isinstance(labels, tuple) and all(isinstance(one, str) for one in labels)
                 holds(texts, f"labels: expected a tuple of texts, got {labels!r:.80}")
-                holds(len(labels) == len(data.vocabulary), f"{len(labels)} labels in {len(data.vocabulary)} vocabularies")
+                holds(
+                    len(labels) == len(data.vocabulary), f"{len(labels)} labels in {len(data.vocabulary)} vocabularies"
+                )
                 holds(isinstance(text, str), f"text: expected text, got {text!r:.80}")
 
     def test_the_fingerprint_tells_changes(self) -> None:
@@ -128,7 +130,9 @@ class DataChecks(ModalityCase):
             expected = {f"empty{ending}", f"other{ending}"}
             holds(told.keys() == expected, f"skipped: expected {sorted(expected)}, got {sorted(told)}")
             for name, reason in told.items():
-                holds(reason and "\n" not in reason, f"skipped: {name}: expected a reason in one line, got {reason!r:.80}")
+                holds(
+                    reason and "\n" not in reason, f"skipped: {name}: expected a reason in one line, got {reason!r:.80}"
+                )
 
     def test_places_without_data_are_refused(self) -> None:
         """An empty folder, and one that is not there, give a MediaError."""

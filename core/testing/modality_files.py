@@ -94,7 +94,9 @@ class FileChecks(ModalityCase):
                     item = made.wrap(wave(spec), spec, RECORD)
                     made.write(item, folder / f"{name}{ending}", record=True, overwrite=False)
                 one, two = (contents(folder / f"{name}{ending}") for name in ("one", "two"))
-                holds(one == two, f"{ending}: the same item written twice gives other bytes (a time, or a random number?)")
+                holds(
+                    one == two, f"{ending}: the same item written twice gives other bytes (a time, or a random number?)"
+                )
 
     def test_odd_names_work(self) -> None:
         """Names with spaces, quotes, dots and letters of any language are written and read, as text and as a path."""
@@ -210,7 +212,9 @@ def _damaged(made: Any, spec: MediaSpec, ending: str) -> Iterator[tuple[str, Pat
         ]
         for share in (0.02, 0.3, 0.6, 0.97):
             place = int(len(whole) * share)
-            changed.append((f"byte {place} changed", whole[:place] + bytes([whole[place] ^ 0xA5]) + whole[place + 1 :], False))
+            changed.append(
+                (f"byte {place} changed", whole[:place] + bytes([whole[place] ^ 0xA5]) + whole[place + 1 :], False)
+            )
         for what, content, hopeless in changed:
             inner.write_bytes(content)
             yield what, path, hopeless

@@ -39,7 +39,9 @@ class ItemChecks(ModalityCase):
             with unchanged(tensor=x):
                 tensor, found = made.take(made.wrap(x, spec, None), spec, fit=fit)
             close(tensor, x, step, f"take(wrap(x), fit={fit})")
-            holds(tuple(found.shape) == tuple(tensor.shape), f"take told shape {found.shape}, gave {tuple(tensor.shape)}")
+            holds(
+                tuple(found.shape) == tuple(tensor.shape), f"take told shape {found.shape}, gave {tuple(tensor.shape)}"
+            )
             holds(_alike(found.rates, spec.rates), f"take told the rates {found.rates}, expected {spec.rates}")
         large = spec.times([2] * (len(spec.shape) - 1))
         item = made.wrap(wave(large), large, None)
@@ -118,7 +120,9 @@ class ItemChecks(ModalityCase):
         """Return twice the size along each axis, along all, and half of each."""
         self._resamples(made)
         axes = len(spec.shape) - 1
-        larger = [spec.times(factors) for factors in product((1, 2), repeat=axes) if sum(factors) in (axes + 1, 2 * axes)]
+        larger = [
+            spec.times(factors) for factors in product((1, 2), repeat=axes) if sum(factors) in (axes + 1, 2 * axes)
+        ]
         return [*larger, *(_halved(spec, axis) for axis in range(axes) if spec.shape[1 + axis] % 2 == 0)]
 
     def test_length_in_time(self) -> None:

@@ -36,6 +36,7 @@ COMMAND_LINE = {
     "compat": None,
     "plugins list": ["--json"],
     "plugins doctor": [],
+    "plugins check": ["DIST|KIND/NAME", "--verbose", "--json"],
     "registry show": ["--origin"],
 }
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from noiseform import ConfigError, MediaError, MediaSpec, NumericError
@@ -31,7 +32,7 @@ class SeriesModality:
 
     name = "series"
     endings = (".csv",)
-    claims = {"media": {"channels": 2, "steps": 48, "rate": 50}}  # what `noiseform plugins check` tries it with
+    claims: ClassVar = {"media": {"channels": 2, "steps": 48, "rate": 50}}  # what `noiseform plugins check` tries it with
 
     def spec(self, media):
         """Return shape and units for the ``[media]`` table of a pipeline."""

@@ -95,7 +95,8 @@ def _asked(about: str) -> tuple[list[Part], list[Plugin]]:
     kind, slash, name = about.partition("/")
     if slash and kind in KINDS:
         return [found.find(kind, name)], []
-    plugins = [plugin for plugin in found.plugins if about in _names(plugin) or normalized(about) == plugin.distribution]
+    names = {about, normalized(about)}
+    plugins = [plugin for plugin in found.plugins if names & _names(plugin)]
     if not plugins:
         known = {name for plugin in found.plugins for name in _names(plugin)}
         hint = nearest(about, known, listing="noiseform plugins list")

@@ -59,7 +59,7 @@ def room() -> Iterator[Path]:
 
 
 def contents(place: Path) -> dict[str, bytes]:
-    """Return the files at a place, a file or a folder, by their names inside it; an empty folder is one without bytes."""
+    """Return the files at a place by their names inside it; of a folder there is one more, which has no bytes."""
     if not place.is_dir():
         return {"": place.read_bytes()} if place.exists() else {}
     inside = {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}

@@ -41,7 +41,7 @@ class DataChecks(ModalityCase):
                 same(data.item(index, start=0.0), item, f"item {index} asked for twice")
 
     def test_items_of_other_sizes(self) -> None:
-        """A file of twice the size is cut or resized to the shape, wherever the part begins, or skipped with a reason."""
+        """A file of twice the size is cut or resized to the shape, wherever the part begins, or it is skipped."""
         made, spec = self.begun()
         large = spec.times([2] * (len(spec.shape) - 1))
         with room() as folder:

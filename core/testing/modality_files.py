@@ -182,7 +182,7 @@ class FileChecks(ModalityCase):
                         holds(not (hopeless and reader is read), f"{told}: expected MediaError, but it was read")
 
     def test_a_mask_is_read(self) -> None:
-        """``read_mask`` gives values above one half where the file has them, of the axes of space or the last of them."""
+        """``read_mask`` gives values above one half where the file has them, of the last axes of space."""
         made, spec = self.begun()
         if not hasattr(made, "read_mask"):
             skip("it has no read_mask: a mask is read as one of its items")

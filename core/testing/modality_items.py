@@ -31,7 +31,7 @@ class ItemChecks(ModalityCase):
                     holds(kept == record, f"wrap with the record {record!r}: the item has {kept!r:.80}")
 
     def test_items_are_taken(self) -> None:
-        """``take`` gives back what was wrapped, with what it is; with ``fit`` an item of another size gets the example's."""
+        """``take`` gives back what was wrapped; with ``fit`` an item of another size gets the example's."""
         made, spec = self.begun()
         self._takes(made)
         x, step = wave(spec), (spec.high - spec.low) / 128
@@ -75,7 +75,7 @@ class ItemChecks(ModalityCase):
             skip("it has no take: its items are not edited")
 
     def test_resampling_is_linear(self) -> None:
-        """``resampled`` gives the shape that is wanted, is linear, treats items alone, and leaves its own size alone."""
+        """``resampled`` gives the wanted shape, is linear, treats items alone, and leaves its own size as it is."""
         made, spec = self.begun()
         x = torch.stack([wave(spec), wave(spec, 1)])
         for wanted in self._sizes(made, spec):
@@ -143,7 +143,7 @@ class ItemChecks(ModalityCase):
         holds(table == dict(self.table()), "lasting changed the table that it was given")
 
     def test_what_is_kept_of_an_item(self) -> None:
-        """``kept(made, given)`` hands on what an item has beside its tensor, and leaves tensor and record as they were."""
+        """``kept(made, given)`` hands on what ``given`` has beside its tensor; the rest is that of ``made``."""
         made, spec = self.begun()
         if not hasattr(made, "kept"):
             skip("it has no kept")

@@ -35,7 +35,7 @@ class Moments:
         return items.std(0, correction=0)
 
 
-class Error:
+class Denoising:
     """How far a model's x0 is from real items half way to noise, in root mean square: an original."""
 
     needs = "model"
@@ -129,7 +129,7 @@ class _ManyLines(Moments):
         return super().compare(made, real)
 
 
-class _NeedsModels(Error):
+class _NeedsModels(Denoising):
     needs = "models"
 
 
@@ -137,27 +137,27 @@ class _MeasuresPictures(Moments):
     modality = "pictures"
 
 
-class _MeanOfBatches(Error):
+class _MeanOfBatches(Denoising):
     """Takes the mean of the batches, of which the last one may be smaller."""
 
     def mean(self, errors):  # type: ignore[no-untyped-def]
         return torch.stack([one.mean() for one in errors]).mean().sqrt().item()
 
 
-class _WritesIntoReal(Error):
+class _WritesIntoReal(Denoising):
     def compare(self, model, real):  # type: ignore[no-untyped-def]
         real[0].tensor.mul_(0.5)
         return super().compare(model, real)
 
 
-class _ModelDrawsItself(Error):
+class _ModelDrawsItself(Denoising):
     def shown(self, x0):  # type: ignore[no-untyped-def]
         return x0 + 0.1 * torch.randn_like(x0)
 
 
 MUTANTS = (
     Mutant("the original: a distance of moments", Moments, None, {"symmetric": True}),
-    Mutant("the original: a model's error", Error, None),
+    Mutant("the original: a model's error", Denoising, None),
     Mutant("says a number without a name", _SaysOneNumber, "test_figures_are_numbers"),
     Mutant("says tensors", _SaysTensors, "test_figures_are_numbers"),
     Mutant("says nothing", _SaysNothing, "test_figures_are_numbers"),

@@ -145,9 +145,9 @@ class MetricSuite(Suite):
         for name, sets in self._each():
             one, other = (
                 {figure: value for figure, value in found.items() if figure not in self.of_the_work}
-                for found in (self._figures(self.made(), sets, batch_size=size) for size in (1, 3))
+                for found in (self._figures(self.made(), sets, batch_size=size) for size in (1, 2))
             )
-            self._same(one, other, f"{name}: 1 item a call of the network, and 3")
+            self._same(one, other, f"{name}: 1 item a call of the network, and 2")
 
     def _each(self) -> Iterator[tuple[str, Sets]]:
         """Give each modality that it measures, with sets of its items."""
@@ -163,7 +163,7 @@ class MetricSuite(Suite):
         if self._measures_models():
             skip("it is shown a model, and no other set")
 
-    def _figures(self, made: Any, sets: Sets, *, count: int = 4, batch_size: int = 2) -> dict[str, float]:
+    def _figures(self, made: Any, sets: Sets, *, count: int = 3, batch_size: int = 2) -> dict[str, float]:
         """Return what it says of a noisy set, or of a model, and of real items."""
         if self._measures_models():
             return self._compared(made, IdealModel(sets.spec, batch_size), sets.real(count))

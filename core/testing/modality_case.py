@@ -13,7 +13,7 @@ from ..data.dataset import DataConfig
 from ..errors import ConfigError
 from ..media import MediaSpec
 from .finding import holds
-from .media import example_of
+from .media import example_of, wave
 from .suite import Suite
 
 __all__ = ["ModalityCase", "close"]
@@ -48,6 +48,13 @@ class ModalityCase(Suite):
         spec = made.spec(dict(table))
         holds(isinstance(spec, MediaSpec), f"spec(media) gave a {type(spec).__name__}, expected a MediaSpec")
         return made, spec
+
+    def item(self, spec: MediaSpec, number: int = 0) -> Tensor:
+        """Return an item (\\*spec.shape) that is nothing odd, another one for each number: a smooth wave.
+
+        A suite of a modality in which a wave is odd, such as points with labels, returns its own.
+        """
+        return wave(spec, number)
 
     def written(self, made: Any, spec: MediaSpec) -> Iterator[str]:
         """Give the endings in which an item of the example can be written: ``check_output`` says it of each."""

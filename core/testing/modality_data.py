@@ -14,7 +14,7 @@ from ..data.dataset import DataConfig
 from ..errors import MediaError
 from ..media import MediaSpec
 from .finding import holds, refused, same, skip
-from .media import room, wave
+from .media import room
 from .modality_case import PLAIN, ModalityCase, close
 
 __all__ = ["DataChecks"]
@@ -27,7 +27,7 @@ class DataChecks(ModalityCase):
         """Every file of a folder is an item of the example's shape, with the values that were written, each time."""
         made, spec = self.begun()
         with room() as folder:
-            names = _fill(made, spec, folder, ["0", "1", "2"])
+            names = self._fill(made, spec, folder, ["0", "1", "2"])
             data = made.dataset(str(folder), spec, PLAIN)
             holds(len(data) == 3, f"a folder of 3 files is a data set of {len(data)} items")
             holds(not data.skipped, f"files that were written a moment ago are skipped: {data.skipped!r:.200}")
@@ -37,7 +37,7 @@ class DataChecks(ModalityCase):
                 item = data.item(index, start=0.0)
                 _is_item(item, spec, f"item {index}")
                 ending, told = made.endings[0], f"item {index}, which is called {name!r}, beside what was written"
-                close(item, wave(spec, names.index(name)), self.tolerance(ending, spec), told)
+                close(item, self.item(spec, names.index(name)), self.tolerance(ending, spec), told)
                 same(data.item(index, start=0.0), item, f"item {index} asked for twice")
 
     def test_items_of_other_sizes(self) -> None:
@@ -45,9 +45,9 @@ class DataChecks(ModalityCase):
         made, spec = self.begun()
         large = spec.times([2] * (len(spec.shape) - 1))
         with room() as folder:
-            _fill(made, spec, folder, ["0"])
+            self._fill(made, spec, folder, ["0"])
             path = folder / f"large{made.endings[0]}"
-            made.write(made.wrap(wave(large), large, None), path, record=False, overwrite=False)
+            made.write(made.wrap(self.item(large), large, None), path, record=False, overwrite=False)
             data = made.dataset(folder, spec, DataConfig(labels="none", max_bad=0.9))
             holds(len(data) + len(data.skipped) == 2, f"of 2 files {len(data)} are items, {len(data.skipped)} skipped")
             for index in range(len(data)):
@@ -60,8 +60,8 @@ class DataChecks(ModalityCase):
         with room() as folder:
             for label in ("left", "right"):
                 (folder / label).mkdir()
-            _fill(made, spec, folder / "left", ["0", "1"])
-            _fill(made, spec, folder / "right", ["2"], first=2)
+            self._fill(made, spec, folder / "left", ["0", "1"])
+            self._fill(made, spec, folder / "right", ["2"], first=2)
             try:
                 data = made.dataset(folder, spec, DataConfig(labels="folder", window="start"))
             except MediaError:
@@ -71,7 +71,7 @@ class DataChecks(ModalityCase):
             vocabulary = tuple(tuple(field) for field in data.vocabulary)
             holds(vocabulary == (("left", "right"),), f"vocabulary: expected (('left', 'right'),), got {vocabulary}")
             for index in range(len(data)):
-                number = _nearest(data.item(index, start=0.0), [wave(spec, n) for n in range(3)])
+                number = _nearest(data.item(index, start=0.0), [self.item(spec, n) for n in range(3)])
                 expected, told = ("left", "left", "right")[number], data.conditions(index).get("labels")
                 holds(tuple(told or ()) == (expected,), f"an item in the folder {expected!r} has the labels {told!r}")
 
@@ -79,7 +79,7 @@ class DataChecks(ModalityCase):
         """``conditions`` are a mapping with labels as a tuple of texts, and a text, where there are any."""
         made, spec = self.begun()
         with room() as folder:
-            _fill(made, spec, folder, ["0", "1"])
+            self._fill(made, spec, folder, ["0", "1"])
             data = made.dataset(folder, spec, PLAIN)
             for index in range(2):
                 told = data.conditions(index)
@@ -96,7 +96,7 @@ class DataChecks(ModalityCase):
         """It is the same for the same files, and another once one of them changes, comes or goes."""
         made, spec = self.begun()
         with room() as folder:
-            names = _fill(made, spec, folder, ["0", "1"])
+            names = self._fill(made, spec, folder, ["0", "1"])
 
             def fingerprint() -> object:
                 return made.dataset(folder, spec, PLAIN).fingerprint
@@ -105,11 +105,11 @@ class DataChecks(ModalityCase):
             holds(isinstance(first, str) and first, f"fingerprint: expected a hash as text, got {first!r:.80}")
             holds(fingerprint() == first, "two data sets of the same files have different fingerprints")
             # Another item with a record, so that the file's size changes in every format.
-            other = made.wrap(wave(spec, 7), spec, {"noiseform": "another"})
+            other = made.wrap(self.item(spec, 7), spec, {"noiseform": "another"})
             made.write(other, folder / names[1], record=True, overwrite=True)
             second = fingerprint()
             holds(second != first, "a file was replaced, and the fingerprint stays the same")
-            _fill(made, spec, folder, ["2"])
+            self._fill(made, spec, folder, ["2"])
             holds(fingerprint() != second, "a file came, and the fingerprint stays the same")
 
     def test_damaged_files_are_skipped(self) -> None:
@@ -123,7 +123,7 @@ class DataChecks(ModalityCase):
             (folder / f"other{ending}").write_bytes(bytes(range(256)) * 4)
             with refused(MediaError, "a folder of nothing but damaged files"):
                 made.dataset(folder, spec, config)
-            _fill(made, spec, folder, ["0"])
+            self._fill(made, spec, folder, ["0"])
             data = made.dataset(folder, spec, config)
             holds(len(data) == 1, f"1 good file and 2 damaged ones are a data set of {len(data)} items")
             told = {Path(name).name: reason for name, reason in data.skipped}
@@ -143,13 +143,12 @@ class DataChecks(ModalityCase):
             with refused(MediaError, "a folder that is not there as data"):
                 made.dataset(folder / "missing", spec, PLAIN)
 
-
-def _fill(made: Any, spec: MediaSpec, folder: Path, stems: Sequence[str], *, first: int = 0) -> list[str]:
-    """Write a wave for each of some names, and return the names of the files."""
-    names = [f"{stem}{made.endings[0]}" for stem in stems]
-    for number, name in enumerate(names, first):
-        made.write(made.wrap(wave(spec, number), spec, None), folder / name, record=False, overwrite=False)
-    return names
+    def _fill(self, made: Any, spec: MediaSpec, folder: Path, stems: Sequence[str], *, first: int = 0) -> list[str]:
+        """Write a wave for each of some names, and return the names of the files."""
+        names = [f"{stem}{made.endings[0]}" for stem in stems]
+        for number, name in enumerate(names, first):
+            made.write(made.wrap(self.item(spec, number), spec, None), folder / name, record=False, overwrite=False)
+        return names
 
 
 def _is_item(item: object, spec: MediaSpec, what: str) -> None:

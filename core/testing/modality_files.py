@@ -13,7 +13,7 @@ import torch
 from ..errors import ConfigError, MediaError, NoiseformError
 from ..media import MediaSpec
 from .finding import Finding, holds, refused, skip, unchanged
-from .media import contents, room, wave
+from .media import contents, room
 from .modality_case import ModalityCase, close
 
 __all__ = ["FileChecks"]
@@ -28,7 +28,7 @@ class FileChecks(ModalityCase):
     def test_what_is_written_is_read(self) -> None:
         """Every format gives an item back within its declared error, of the same shape."""
         made, spec = self.begun()
-        x = wave(spec)
+        x = self.item(spec)
         for ending in self.written(made, spec):
             with room() as folder, unchanged(tensor=x):
                 made.write(made.wrap(x, spec, None), folder / f"item{ending}", record=True, overwrite=False)
@@ -61,7 +61,9 @@ class FileChecks(ModalityCase):
         for ending in (*(one for one in made.endings if one not in known), ".unknown"):
             with room() as folder:
                 with refused(NoiseformError, f"write to {ending}, which check_output refuses"):
-                    made.write(made.wrap(wave(spec), spec, None), folder / f"i{ending}", record=False, overwrite=False)
+                    made.write(
+                        made.wrap(self.item(spec), spec, None), folder / f"i{ending}", record=False, overwrite=False
+                    )
                 holds(contents(folder) == {"": b""}, f"write to {ending} was refused, but left something behind")
 
     def test_the_record_is_kept(self) -> None:
@@ -71,7 +73,7 @@ class FileChecks(ModalityCase):
             if ending in self.without_record:
                 continue
             with room() as folder:
-                item, path = made.wrap(wave(spec), spec, RECORD), folder / f"item{ending}"
+                item, path = made.wrap(self.item(spec), spec, RECORD), folder / f"item{ending}"
                 made.write(item, path, record=True, overwrite=False)
                 self._has_record(made, path, RECORD)
                 made.write(item, folder / f"plain{ending}", record=False, overwrite=False)
@@ -91,7 +93,7 @@ class FileChecks(ModalityCase):
         for ending in self.written(made, spec):
             with room() as folder:
                 for name in ("one", "two"):
-                    item = made.wrap(wave(spec), spec, RECORD)
+                    item = made.wrap(self.item(spec), spec, RECORD)
                     made.write(item, folder / f"{name}{ending}", record=True, overwrite=False)
                 one, two = (contents(folder / f"{name}{ending}") for name in ("one", "two"))
                 holds(
@@ -105,14 +107,14 @@ class FileChecks(ModalityCase):
         for stem in ("a name with spaces", "it's 100% \u00fcn\u00ef \u540d", "-dash.v1.2"):
             with room() as folder:
                 path = folder / f"{stem}{ending}"
-                made.write(made.wrap(wave(spec), spec, RECORD), str(path), record=True, overwrite=False)
+                made.write(made.wrap(self.item(spec), spec, RECORD), str(path), record=True, overwrite=False)
                 holds(path.exists(), f"{path.name!r}: written, but there is no such file")
-                close(self.back(made, path, spec), wave(spec), self.tolerance(ending, spec), f"{path.name!r}")
+                close(self.back(made, path, spec), self.item(spec), self.tolerance(ending, spec), f"{path.name!r}")
 
     def test_nothing_is_replaced_unasked(self) -> None:
         """An existing file is refused and left whole; with ``overwrite`` it is replaced."""
         made, spec = self.begun()
-        one, two = (made.wrap(wave(spec, number), spec, None) for number in (0, 1))
+        one, two = (made.wrap(self.item(spec, number), spec, None) for number in (0, 1))
         for ending in self.written(made, spec):
             with room() as folder:
                 path = folder / f"item{ending}"
@@ -123,13 +125,13 @@ class FileChecks(ModalityCase):
                 holds(contents(folder) == before, f"{ending}: a refused write changed the file, or left another one")
                 made.write(two, path, record=False, overwrite=True)
                 found = self.back(made, path, spec)
-                close(found, wave(spec, 1), self.tolerance(ending, spec), f"{ending}: replaced and read")
+                close(found, self.item(spec, 1), self.tolerance(ending, spec), f"{ending}: replaced and read")
                 holds(len(contents(folder)) == len(before), f"{ending}: replacing left other files behind")
 
     def test_failed_writes_leave_nothing(self) -> None:
         """A place that cannot be written gives an error of noiseform's; what fails on the way leaves no file either."""
         made, spec = self.begun()
-        item = made.wrap(wave(spec), spec, None)
+        item = made.wrap(self.item(spec), spec, None)
         folders = set(getattr(made, "folders", ()))
         for ending in self.written(made, spec):
             with room() as folder:
@@ -141,7 +143,7 @@ class FileChecks(ModalityCase):
                         made.write(item, folder / f"taken{ending}", record=False, overwrite=True)
                     holds((folder / f"taken{ending}").is_dir(), f"{ending}: a folder was replaced by a file")
                     (folder / f"taken{ending}").rmdir()
-                unwritable = made.wrap(wave(spec), spec, {"noiseform": object()})
+                unwritable = made.wrap(self.item(spec), spec, {"noiseform": object()})
                 if ending not in self.without_record:
                     with suppress(Exception):  # of whatever kind: what counts is what it leaves
                         made.write(unwritable, folder / f"item{ending}", record=True, overwrite=False)
@@ -151,7 +153,7 @@ class FileChecks(ModalityCase):
     def test_values_that_are_not_finite_are_not_written(self) -> None:
         """NaN is refused by an error of noiseform's that leaves no file, or comes back as a finite value."""
         made, spec = self.begun()
-        x = wave(spec)
+        x = self.item(spec)
         x.flatten()[x.numel() // 2] = torch.nan
         for ending in self.written(made, spec):
             with room() as folder:
@@ -169,7 +171,7 @@ class FileChecks(ModalityCase):
         made, spec = self.begun()
         read = getattr(made, "read", None)
         for ending in self.written(made, spec):
-            for what, path, hopeless in _damaged(made, spec, ending):
+            for what, path, hopeless in self._damaged(made, spec, ending):
                 for reader in filter(None, (read, made.read_record)):
                     told = f"{ending}: {what}, by {'read' if reader is read else 'read_record'}"
                     try:
@@ -198,24 +200,24 @@ class FileChecks(ModalityCase):
         wrong = ((found > 0.5) != (mask[0] > (spec.high + spec.low) / 2)).double().mean().item()
         holds(wrong < 0.1, f"{wrong:.0%} of a mask that was written are read as the opposite")
 
-
-def _damaged(made: Any, spec: MediaSpec, ending: str) -> Iterator[tuple[str, Path, bool]]:
-    """Give files that are damaged in one way each, and whether nothing at all can be read of them."""
-    with room() as folder:
-        path = folder / f"item{ending}"
-        made.write(made.wrap(wave(spec), spec, RECORD), path, record=True, overwrite=False)
-        inner = next(iter(sorted(one for one in path.rglob("*") if one.is_file()))) if path.is_dir() else path
-        whole = inner.read_bytes()
-        changed = [("an empty file", b"", True), ("other bytes", bytes(range(256)) * 4, True)]
-        changed += [
-            (f"the first {share:.0%} of a file", whole[: int(len(whole) * share)], False) for share in (0.03, 0.4, 0.95)
-        ]
-        for share in (0.02, 0.3, 0.6, 0.97):
-            place = int(len(whole) * share)
-            changed.append(
-                (f"byte {place} changed", whole[:place] + bytes([whole[place] ^ 0xA5]) + whole[place + 1 :], False)
-            )
-        for what, content, hopeless in changed:
-            inner.write_bytes(content)
-            yield what, path, hopeless
-    yield "no file of that name", path, True
+    def _damaged(self, made: Any, spec: MediaSpec, ending: str) -> Iterator[tuple[str, Path, bool]]:
+        """Give files that are damaged in one way each, and whether nothing at all can be read of them."""
+        with room() as folder:
+            path = folder / f"item{ending}"
+            made.write(made.wrap(self.item(spec), spec, RECORD), path, record=True, overwrite=False)
+            inner = next(iter(sorted(one for one in path.rglob("*") if one.is_file()))) if path.is_dir() else path
+            whole = inner.read_bytes()
+            changed = [("an empty file", b"", True), ("other bytes", bytes(range(256)) * 4, True)]
+            changed += [
+                (f"the first {share:.0%} of a file", whole[: int(len(whole) * share)], False)
+                for share in (0.03, 0.4, 0.95)
+            ]
+            for share in (0.02, 0.3, 0.6, 0.97):
+                place = int(len(whole) * share)
+                changed.append(
+                    (f"byte {place} changed", whole[:place] + bytes([whole[place] ^ 0xA5]) + whole[place + 1 :], False)
+                )
+            for what, content, hopeless in changed:
+                inner.write_bytes(content)
+                yield what, path, hopeless
+        yield "no file of that name", path, True

@@ -10,7 +10,7 @@ import torch
 from ..errors import ConfigError, NoiseformError
 from ..media import MediaSpec
 from .finding import holds, no_global_draws, refused, same, skip, unchanged
-from .media import contents, room, wave
+from .media import contents, room
 from .modality_case import ModalityCase, close
 
 __all__ = ["ItemChecks"]
@@ -23,7 +23,7 @@ class ItemChecks(ModalityCase):
         """``wrap`` takes a tensor of any floating-point dtype, leaves it alone, and keeps the record."""
         made, spec = self.begun()
         for dtype in (torch.float32, torch.float64, torch.bfloat16):
-            x = wave(spec).to(dtype)
+            x = self.item(spec).to(dtype)
             with unchanged(tensor=x):
                 for record in (None, {"noiseform": "0", "seed": 1}):
                     item = made.wrap(x, spec, record)
@@ -34,7 +34,7 @@ class ItemChecks(ModalityCase):
         """``take`` gives back what was wrapped; with ``fit`` an item of another size gets the example's."""
         made, spec = self.begun()
         self._takes(made)
-        x, step = wave(spec), (spec.high - spec.low) / 128
+        x, step = self.item(spec), (spec.high - spec.low) / 128
         for fit in (False, True):
             with unchanged(tensor=x):
                 tensor, found = made.take(made.wrap(x, spec, None), spec, fit=fit)
@@ -44,7 +44,7 @@ class ItemChecks(ModalityCase):
             )
             holds(_alike(found.rates, spec.rates), f"take told the rates {found.rates}, expected {spec.rates}")
         large = spec.times([2] * (len(spec.shape) - 1))
-        item = made.wrap(wave(large), large, None)
+        item = made.wrap(self.item(large), large, None)
         tensor, found = made.take(item, spec, fit=False)
         holds(tuple(tensor.shape) == large.shape, f"take(fit=False) of {large.shape} gave {tuple(tensor.shape)}")
         tensor, found = made.take(item, spec, fit=True)
@@ -58,10 +58,10 @@ class ItemChecks(ModalityCase):
         """``take`` refuses what is no item of the modality, and values that are not finite, or makes them finite."""
         made, spec = self.begun()
         self._takes(made)
-        for other in (None, "a text", wave(spec), object()):
+        for other in (None, "a text", self.item(spec), object()):
             with refused(ConfigError, f"take({type(other).__name__})"):
                 made.take(other, spec, fit=False)
-        x = wave(spec)
+        x = self.item(spec)
         x.flatten()[0] = torch.inf
         x.flatten()[1] = torch.nan
         try:
@@ -77,7 +77,7 @@ class ItemChecks(ModalityCase):
     def test_resampling_is_linear(self) -> None:
         """``resampled`` gives the wanted shape, is linear, treats items alone, and leaves its own size as it is."""
         made, spec = self.begun()
-        x = torch.stack([wave(spec), wave(spec, 1)])
+        x = torch.stack([self.item(spec), self.item(spec, 1)])
         for wanted in self._sizes(made, spec):
             with unchanged(media=x):
                 found = made.resampled(x, spec, wanted)
@@ -148,16 +148,16 @@ class ItemChecks(ModalityCase):
         if not hasattr(made, "kept"):
             skip("it has no kept")
         self._takes(made)
-        new = made.wrap(wave(spec), spec, {"noiseform": "new"})
-        kept = made.kept(new, made.wrap(wave(spec, 1), spec, {"noiseform": "given"}))
+        new = made.wrap(self.item(spec), spec, {"noiseform": "new"})
+        kept = made.kept(new, made.wrap(self.item(spec, 1), spec, {"noiseform": "given"}))
         holds(kept.record == {"noiseform": "new"}, f"kept: the record is {kept.record!r:.80}, expected that of `made`")
         found = made.take(kept, spec, fit=False)[0]
-        close(found, wave(spec), (spec.high - spec.low) / 128, "kept: the tensor is not that of `made`")
+        close(found, self.item(spec), (spec.high - spec.low) / 128, "kept: the tensor is not that of `made`")
 
     def test_warnings_are_told(self) -> None:
         """Constant items are warned of, in words; a plain wave is not."""
         made, spec = self.begun()
-        for name, x in (("a wave", wave(spec)), ("low", None), ("middling", None), ("high", None)):
+        for name, x in (("a wave", self.item(spec)), ("low", None), ("middling", None), ("high", None)):
             level = {"low": spec.low, "high": spec.high}.get(name, (spec.low + spec.high) / 2)
             item = made.wrap(torch.full(spec.shape, level) if x is None else x, spec, None)
             told = made.warnings(item)
@@ -174,7 +174,7 @@ class ItemChecks(ModalityCase):
 
         made, spec = self.begun()
         captions = ["seed 0", "a long caption \u2013 \u540d " * 8, "", "two\nlines"]
-        items = [made.wrap(wave(spec, number), spec, None) for number in range(4)]
+        items = [made.wrap(self.item(spec, number), spec, None) for number in range(4)]
         with room() as folder:
             sizes, drawn = [], []
             for count in (1, 4):
@@ -201,7 +201,7 @@ class ItemChecks(ModalityCase):
         """Writing, reading and showing draw nothing from a global generator, and seed none."""
         made, spec = self.begun()
         with room() as folder, no_global_draws():
-            item, path = made.wrap(wave(spec), spec, None), folder / f"item{made.endings[0]}"
+            item, path = made.wrap(self.item(spec), spec, None), folder / f"item{made.endings[0]}"
             made.write(item, path, record=True, overwrite=False)
             self.back(made, path, spec)
             made.sheet([item], ["one"], folder / "sheet.png", overwrite=False)

@@ -16,7 +16,7 @@ def _changed(**changes: object) -> Callable[[], dict[str, object]]:
 
 
 def _stage(**changes: object) -> Callable[[], dict[str, object]]:
-    return _changed(stages=[{**TABLE["stages"][0], **changes}])  # type: ignore[index, dict-item]
+    return _changed(stages=[{**TABLE["stages"][0], **changes}])  # type: ignore[index]
 
 
 MUTANTS = (

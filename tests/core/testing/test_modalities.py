@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from noiseform.core.registration.registry import current
 from noiseform.core.testing.finding import Finding
 from noiseform.core.testing.modalities import ModalitySuite as Imported
-from noiseform.core.testing.mutants.curves import Curves
+from noiseform.core.testing.mutants.curves import CURVES, Curves
 from noiseform.core.testing.mutants.modalities import MUTANTS
 from noiseform.testing import ModalitySuite
 
@@ -36,3 +37,16 @@ class TestAsAnAuthorWritesIt(ModalitySuite):
     component = "image"
     media = {"height": 12, "width": 9, "channels": 1}  # noqa: RUF012
     declared_error = {".jpg": 0.05, ".jpeg": 0.05}  # noqa: RUF012
+
+
+class TestItemsOfItsOwn(ModalitySuite):
+    """A modality in which a wave is odd brings items of its own."""
+
+    component = Curves
+    media = CURVES
+
+    def item(self, spec, number=0):
+        steps = torch.zeros(spec.shape)
+        steps[0, 5 * number + 3 :] = 0.5
+        steps[1, : 2 * number + 9] = -0.25
+        return steps

@@ -6,6 +6,7 @@ import click
 
 from ..registration.registry import current
 from .doctor import doctor
+from .plugins_check import check
 from .rows import plugin_entry, print_json, print_rows
 
 __all__ = ["plugins"]
@@ -14,6 +15,9 @@ __all__ = ["plugins"]
 @click.group()
 def plugins() -> None:
     """Look at the plugins and what became of them. Nothing here installs or updates anything."""
+
+
+plugins.add_command(check)
 
 
 @plugins.command("list")

@@ -41,6 +41,7 @@ COMMAND_LINE = {
     "compat": None,
     "plugins list": ["--json"],
     "plugins doctor": ["--json"],
+    "plugins check": ["DIST|KIND/NAME", "--verbose", "--json"],
     "registry show": ["--origin"],
     "registry schema": ["--recipe", "-o", "--overwrite"],
 }

@@ -18,6 +18,7 @@ from ..registration.plugin_loading import Plugin
 from ..registration.registry import Registry, current, user_folder
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY
+from .plugins_new import new
 from .rows import print_json, print_rows
 
 __all__ = ["plugins"]
@@ -28,6 +29,9 @@ LIBRARIES = ("torch", "torchaudio", "numpy", "soundfile", "av", "safetensors", "
 @click.group()
 def plugins() -> None:
     """Look at the plugins and what became of them. Nothing here installs or updates anything."""
+
+
+plugins.add_command(new)
 
 
 @plugins.command("list")

@@ -36,6 +36,7 @@ COMMAND_LINE = {
     "compat": None,
     "plugins list": ["--json"],
     "plugins doctor": [],
+    "plugins new": ["NAME", "--kind", "--output"],
     "registry show": ["--origin"],
 }
 

@@ -64,7 +64,7 @@ def project_name(text: str) -> ProjectName:
 
 
 def _refused(text: str, why: str) -> ConfigError:
-    return ConfigError(f"plugins new: name {printable(text)!r}: {why}")
+    return ConfigError(f"plugins new: name '{printable(text)}': {why}")
 
 
 def _installed_at(module: str) -> str:

@@ -36,7 +36,7 @@ COMMAND_LINE = {
     "compat": None,
     "plugins list": ["--json"],
     "plugins doctor": [],
-    "plugins new": ["NAME", "--kind", "--output"],
+    "plugins new": ["NAME", "--kind", "-o"],
     "registry show": ["--origin"],
 }
 

@@ -107,7 +107,9 @@ def _names(name: ProjectName, templates: Sequence[Template]) -> dict[str, str]:
         "distribution": name.distribution,
         "module": name.module,
         "requirement": _requirement(),
-        "summary": "Parts for noiseform: " + ", ".join(each.name for each in templates) if others else _sentence(summary),
+        "summary": "Parts for noiseform: " + ", ".join(each.name for each in templates)
+        if others
+        else _sentence(summary),
         "parts": "\n".join(parts),
         "commands": "\n".join(f"$ {command}" for command in project_commands(name, templates, os.curdir)),
     }

@@ -84,7 +84,9 @@ def files_in(folder: Path) -> Iterator[tuple[PurePosixPath, bytes, bool]]:
     """
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            parts = [part.replace("dot-", ".", 1) if part.startswith("dot-") else part for part in _inside(path, folder)]
+            parts = [
+                part.replace("dot-", ".", 1) if part.startswith("dot-") else part for part in _inside(path, folder)
+            ]
             yield PurePosixPath(*parts), path.read_bytes(), path.suffix == ENDING
 
 

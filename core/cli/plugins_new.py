@@ -13,7 +13,9 @@ __all__ = ["new"]
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help=f"What it has: {', '.join(ALL_KINDS)}; repeatable.")
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="KIND", help=f"What it has: {', '.join(ALL_KINDS)}; repeatable."
+)
 @click.option("-o", "--output", metavar="FOLDER", help="Where to write it. [default: ./NAME]")
 def new(name: str, kinds: tuple[str, ...], output: str | None) -> None:
     """Write a plugin that works: a part of each KIND, its tests, and all that it takes to publish it.
@@ -30,7 +32,9 @@ def new(name: str, kinds: tuple[str, ...], output: str | None) -> None:
     from ..naming import printable
 
     if not kinds:
-        raise ConfigError(f"plugins new: of which kind? say --kind, as in --kind sampler; known: {', '.join(ALL_KINDS)}")
+        raise ConfigError(
+            f"plugins new: of which kind? say --kind, as in --kind sampler; known: {', '.join(ALL_KINDS)}"
+        )
     folder = name if output is None else output
     named = project_name(name)
     refuse_taken(Path(folder))

@@ -27,9 +27,7 @@ class LCM:
     order = 0
     stochastic = True
     nfe_per_step = 1
-    claims: ClassVar[Mapping[str, object]] = {
-        "like_the_data": False
-    }  # an ideal denoiser is no consistency function
+    claims: ClassVar[Mapping[str, object]] = {"like_the_data": False}  # an ideal denoiser is no consistency function
 
     def init(self, x: Tensor) -> None:
         return None

@@ -25,7 +25,7 @@ ROOT = Path(noiseform.__file__).resolve().parent
 NAME = ProjectName("acme-noise", "acme_noise")
 EVERYTHING = [word for kind in ALL_KINDS for word in ("--kind", kind)]
 
-ALIKE = ("process", "objective", "grid", "guidance", "conditioner", "observer")
+ALIKE = ("process", "objective", "grid", "guidance", "observer")
 """Kinds whose template is the part of docs/examples/outsider."""
 
 
@@ -46,7 +46,7 @@ def test_it_writes_and_prints(here, capsys):
     assert commands.splitlines() == [
         "  pip install -e './my plugin'",
         "  pytest './my plugin'",
-        "  noiseform generate audio spoken-digits --label seven --steps 8 --sampler acme-noise/ralston -o seven.wav",
+        "  noiseform generate audio spoken-digits --label seven --steps 8 --sampler acme-noise/ralston -o ralston.wav",
     ]
     assert set(whole(here / "my plugin")) == {
         *(".github/workflows/test.yml", ".gitignore", "LICENSE", "README.md", "pyproject.toml"),
@@ -54,7 +54,9 @@ def test_it_writes_and_prints(here, capsys):
     }
 
 
-@pytest.mark.parametrize(("version", "bounds"), [("0.1.0", ">=0.1,<0.2"), ("0.12.3", ">=0.12,<0.13"), ("2.5.1", ">=2.5,<3")])
+@pytest.mark.parametrize(
+    ("version", "bounds"), [("0.1.0", ">=0.1,<0.2"), ("0.12.3", ">=0.12,<0.13"), ("2.5.1", ">=2.5,<3")]
+)
 def test_a_project_says_what_it_is_built_for(monkeypatch, version, bounds):
     monkeypatch.setattr(noiseform, "__version__", version)
     table = tomllib.loads(project_files(NAME, [template_of("grid")])["pyproject.toml"].decode())["project"]

@@ -15,7 +15,7 @@ from ..registration.targets import PACKAGE
 from ..storage.atomic import publish_folder, temporary_folder, write_whole
 from .example_data import EXAMPLE_DATA
 from .project_name import ProjectName
-from .template import FOLDER, PROJECT, Template, filled, files_in
+from .template import FOLDER, PROJECT, Template, files_in, filled
 
 __all__ = ["project_commands", "project_files", "refuse_taken", "write_project"]
 

@@ -11,7 +11,7 @@ from string import Template as Text
 from ..errors import ConfigError, nearest
 from ..registration.kinds import KINDS
 
-__all__ = ["ALL_KINDS", "PROJECT", "Template", "filled", "files_in", "template_of"]
+__all__ = ["ALL_KINDS", "PROJECT", "Template", "files_in", "filled", "template_of"]
 
 FOLDER = Path(__file__).parent / "templates"
 

@@ -80,7 +80,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Make a project for each kind, and install all of them in a new environment by one command."""
     folder = tmp_path_factory.mktemp("new-projects")
     commands = {}
@@ -99,7 +99,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", *OFFLINE, *asked]
     done = subprocess.run(pip, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    yield Place(folder, python, commands)
+    return Place(folder, python, commands)
 
 
 def installing(commands: list[list[str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import shlex
 import time
@@ -17,7 +17,7 @@ from .example_data import EXAMPLE_DATA
 from .project_name import ProjectName
 from .template import FOLDER, PROJECT, Template, files_in, filled
 
-__all__ = ["project_commands", "project_files", "refuse_taken", "write_project"]
+__all__ = ["kit_is_installed", "project_commands", "project_files", "refuse_taken", "write_project"]
 
 COPYRIGHT = "Copyright 2026 The noiseform authors"
 """The line of noiseform's licence that a project has its own in the place of."""
@@ -59,12 +59,27 @@ def project_files(name: ProjectName, templates: Sequence[Template]) -> dict[str,
     return dict(sorted(files.items()))
 
 
-def project_commands(name: ProjectName, templates: Sequence[Template], folder: str) -> list[str]:
-    """Return the commands by which the project in ``folder`` is installed, tested and used."""
-    place = shlex.quote(folder if os.path.isabs(folder) or folder == os.curdir else os.path.join(os.curdir, folder))
+def kit_is_installed() -> bool:
+    """Tell whether there is what the tests of a project need, which noiseform's extra ``testing`` brings."""
+    return all(importlib.util.find_spec(name) for name in ("hypothesis", "pytest"))
+
+
+def project_commands(
+    name: ProjectName, templates: Sequence[Template], folder: str, *, with_kit: bool = False
+) -> list[str]:
+    """Return the commands by which a project is installed, tested and used.
+
+    Args:
+        name: of the project.
+        templates: that it was made of.
+        folder: where it is.
+        with_kit: install what its tests need, too.
+    """
+    path = folder if os.path.isabs(folder) or folder == os.curdir else os.path.join(os.curdir, folder)
+    place, installed = shlex.quote(path), shlex.quote(f"{path}[dev]" if with_kit else path)
     names = {"distribution": name.distribution, "module": name.module, "folder": place}
     used = [filled(command, names) for template in templates for command in template.use]
-    return [f"pip install -e {place}", f"pytest {place}", *used]
+    return [f"pip install -e {installed}", f"pytest {place}", *used]
 
 
 def refuse_taken(folder: Path) -> None:
@@ -111,7 +126,9 @@ def _names(name: ProjectName, templates: Sequence[Template]) -> dict[str, str]:
         if others
         else _sentence(summary),
         "parts": "\n".join(parts),
-        "commands": "\n".join(f"$ {command}" for command in project_commands(name, templates, os.curdir)),
+        "commands": "\n".join(
+            f"$ {command}" for command in project_commands(name, templates, os.curdir, with_kit=True)
+        ),
     }
 
 

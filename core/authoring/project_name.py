@@ -18,6 +18,9 @@ __all__ = ["ProjectName", "project_name"]
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
 """A name that package indexes take (PEP 508), not longer than the name of a part may be."""
 
+FOLDERS = {"build", "dist", "example", "runs", "src", "tests"}
+"""Folders that a project has, or that others make in it and git passes over."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectName:
@@ -47,6 +50,8 @@ def project_name(text: str) -> ProjectName:
         raise _refused(text, f"its module could not be called {name.module!r}; begin with a letter, as in acme-{text}")
     if keyword.iskeyword(name.module):
         raise _refused(text, f"{name.module!r} is a word of Python's own; write more, as in acme-{text}")
+    if name.module in FOLDERS:
+        raise _refused(text, f"{name.module!r} is a folder in every project; write more, as in acme-{text}")
     if name.distribution == "noiseform":
         raise _refused(text, "this is noiseform itself; choose another, such as noiseform-acme")
     if name.module in sys.stdlib_module_names:

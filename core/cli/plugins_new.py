@@ -25,7 +25,7 @@ def new(name: str, kinds: tuple[str, ...], output: str | None) -> None:
     pip install -e ./acme-noise
     pytest ./acme-noise
     """
-    from ..authoring.project import project_commands, project_files, refuse_taken, write_project
+    from ..authoring.project import kit_is_installed, project_commands, project_files, refuse_taken, write_project
     from ..authoring.project_name import project_name
     from ..authoring.template import template_of
     from ..errors import ConfigError
@@ -44,5 +44,5 @@ def new(name: str, kinds: tuple[str, ...], output: str | None) -> None:
     for path in files:
         click.echo(printable(Path(folder, path)))
     click.echo("\nnext:")
-    for command in project_commands(named, templates, folder):
+    for command in project_commands(named, templates, folder, with_kit=not kit_is_installed()):
         click.echo(f"  {command}")

@@ -54,6 +54,14 @@ def test_it_writes_and_prints(here, capsys):
     }
 
 
+def test_what_the_tests_need_is_installed_where_it_is_absent(here, capsys, monkeypatch):
+    monkeypatch.setattr(project, "kit_is_installed", lambda: False)
+    assert main(["plugins", "new", "acme-noise", "--kind", "grid"]) == 0
+    assert "  pip install -e './acme-noise[dev]'\n  pytest ./acme-noise\n" in capsys.readouterr().out
+    readme = (here / "acme-noise" / "README.md").read_text()
+    assert "$ pip install -e '.[dev]'\n$ pytest .\n$ noiseform generate audio spoken-digits" in readme
+
+
 @pytest.mark.parametrize(
     ("version", "bounds"), [("0.1.0", ">=0.1,<0.2"), ("0.12.3", ">=0.12,<0.13"), ("2.5.1", ">=2.5,<3")]
 )

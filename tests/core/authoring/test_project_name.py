@@ -40,6 +40,8 @@ def test_names_that_follow(text, distribution, module):
         ("3d-points", "begin with a letter, as in acme-3d-points"),
         ("class", "a word of Python's own; write more, as in acme-class"),
         ("Lambda", "a word of Python's own"),
+        ("tests", "'tests' is a folder in every project; write more, as in acme-tests"),
+        ("Build", "is a folder in every project"),
         ("noiseform", "this is noiseform itself; choose another"),
         ("NoiseForm", "this is noiseform itself; choose another"),
         ("json", "would hide Python's own 'json'; write more, as in acme-json"),

@@ -7,6 +7,7 @@ import click
 from ..registration.registry import current
 from .doctor import doctor
 from .plugins_check import check
+from .plugins_new import new
 from .rows import plugin_entry, print_json, print_rows
 
 __all__ = ["plugins"]
@@ -15,9 +16,6 @@ __all__ = ["plugins"]
 @click.group()
 def plugins() -> None:
     """Look at the plugins and what became of them. Nothing here installs or updates anything."""
-
-
-plugins.add_command(check)
 
 
 @plugins.command("list")
@@ -33,4 +31,6 @@ def list_plugins(as_json: bool) -> None:
     print_rows(headings, [[str(entry[key]) for key in keys] for entry in found])
 
 
+plugins.add_command(new)
+plugins.add_command(check)
 plugins.add_command(doctor)

@@ -40,8 +40,9 @@ COMMAND_LINE = {
     "show": ["KIND/NAME", "--json"],
     "compat": None,
     "plugins list": ["--json"],
-    "plugins doctor": ["--json"],
+    "plugins new": ["NAME", "--kind", "-o"],
     "plugins check": ["DIST|KIND/NAME", "--verbose", "--json"],
+    "plugins doctor": ["--json"],
     "registry show": ["--origin"],
     "registry schema": ["--recipe", "-o", "--overwrite"],
 }

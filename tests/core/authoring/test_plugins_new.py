@@ -25,8 +25,11 @@ ROOT = Path(noiseform.__file__).resolve().parent
 NAME = ProjectName("acme-noise", "acme_noise")
 EVERYTHING = [word for kind in ALL_KINDS for word in ("--kind", kind)]
 
-ALIKE = ("process", "objective", "grid", "guidance", "observer")
-"""Kinds whose template is the part of docs/examples/outsider."""
+ALIKE = (
+    *("process/process", "objective/objective", "grid/grid", "guidance/guidance", "codec/codec"),
+    *("conditioner/conditioner", "modality/modality", "modality/dataset", "observer/observer"),
+)
+"""Kinds and files of their templates that docs/examples/outsider has too."""
 
 
 @pytest.fixture
@@ -116,10 +119,11 @@ def test_templates_are_those_of_the_kinds():
     assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == {*ALL_KINDS, "project"}
 
 
-@pytest.mark.parametrize("kind", ALIKE)
-def test_the_example_and_the_template_are_one(kind):
-    template = (FOLDER / kind / "package" / f"{kind}.py.in").read_text(encoding="utf-8")
-    assert template == (ROOT / "docs/examples/outsider/noiseform_outsider" / f"{kind}.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", ALIKE)
+def test_the_example_and_the_template_are_one(file):
+    kind, name = file.split("/")
+    template = (FOLDER / kind / "package" / f"{name}.py.in").read_text(encoding="utf-8")
+    assert template == (ROOT / "docs/examples/outsider/noiseform_outsider" / f"{name}.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class SeriesModality:
 
     name = "series"
     endings = (".csv",)
-    claims: ClassVar = {"media": {"channels": 2, "steps": 48, "rate": 50}}  # for `noiseform plugins check`
+    claims: ClassVar = {"media": {"channels": 2, "steps": 48, "rate": 50}}  # what `plugins check` tries it with
 
     def spec(self, media):
         """Return shape and units for the ``[media]`` table of a pipeline."""

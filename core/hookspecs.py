@@ -14,7 +14,12 @@ import pluggy
 __all__ = ["API_VERSION", "hookimpl", "hookspec"]
 
 API_VERSION = 1
-"""The version of this interface. A plugin module may say which one it is built for: ``noiseform_api = 1``."""
+"""The version of this interface, one more with each change that plugins notice; ``registration/api.py`` lists them.
+
+A plugin says what it is built for by its dependency on noiseform, and may say so in its module: ``noiseform_api = 1``.
+A hook that is given up stays here for a while, marked ``@hookspec(warn_on_impl=DeprecationWarning("..."))``; of an
+argument that is given up ``warn_on_impl_args`` tells.
+"""
 
 hookspec = pluggy.HookspecMarker("noiseform")
 hookimpl = pluggy.HookimplMarker("noiseform")

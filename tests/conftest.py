@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from noiseform.core.cli.main import main
-from noiseform.core.registration import installed
+from noiseform.core.registration import installed, plugin_warnings
 from noiseform.core.registration.registry import use_registry
 from noiseform.core.registration.settings import apply_settings
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
@@ -63,14 +63,18 @@ class Site:
         version: str = "1.0",
         entry_points: Mapping[str, str] | None = None,
         metadata: str | None = None,
+        requires: Sequence[str] = (),
     ) -> None:
         """Add a distribution whose entry point is its first module, unless said otherwise."""
         for name, source in modules.items():
             (self.folder / f"{name}.py").write_text(textwrap.dedent(source), encoding="utf-8")
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
+        needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
         text = (
-            metadata if metadata is not None else f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{needs}"
+            if metadata is None
+            else metadata
         )
         (info / "METADATA").write_text(text, encoding="utf-8")
         points = entry_points if entry_points is not None else {distribution: next(iter(modules))}
@@ -81,6 +85,7 @@ class Site:
     def forget(self) -> None:
         """Have the next use of noiseform look again."""
         installed._scan.cache_clear()
+        plugin_warnings._told.clear()
         use_registry(None)
 
 

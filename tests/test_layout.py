@@ -25,6 +25,7 @@ ROOMS = [
     "verbs",
     "training",
     "testing",
+    "authoring",
     "cli",
 ]
 OWN = {"core", "plugins", "modalities", "noiseform"}

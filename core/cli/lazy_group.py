@@ -12,6 +12,7 @@ from ..errors import NoiseformError, PluginError, nearest
 from ..registration.plugin_loading import Part
 from ..registration.registry import current, load_registry, using_registry
 from ..registration.targets import import_target
+from ..registration.watching import debugging_plugins
 
 __all__ = ["DEBUG_KEY", "PLUGIN_KEY", "Entry", "LazyGroup"]
 
@@ -98,6 +99,11 @@ def _use_registry(ctx: click.Context, parameter: click.Parameter, value: str | N
         ctx.with_resource(using_registry(load_registry(Path(value))))
 
 
+def _debug_plugins(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(debugging_plugins())
+
+
 def common_options() -> Sequence[click.Option]:
     """Return the options that every command of noiseform has."""
     return (
@@ -110,6 +116,13 @@ def common_options() -> Sequence[click.Option]:
             help="One more registry.toml, above the built-in one and yours.",
         ),
         click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."),
+        click.Option(
+            ["--debug-plugins"],
+            is_flag=True,
+            callback=_debug_plugins,
+            expose_value=False,
+            help="Give parts from outside copies, and name one that writes into them or changes torch; slow.",
+        ),
     )
 
 

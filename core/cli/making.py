@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -65,6 +66,8 @@ class Delivery:
             ConfigError: such items do not go into such files.
             NumericError: an item looks wrong, and the user is strict.
         """
+        from ..pipeline.modality import warnings_of
+
         modality, out, pipeline = self._modality, self._out, job.pipeline
         modality.check_output(self.targets[0], job.spec)
         observers = [_previewing(pipeline, Path(out["previews"]))] if out["previews"] else []
@@ -72,10 +75,10 @@ class Delivery:
         with _progress(pipeline, len(self.targets), job.steps, quiet=out["quiet"] or out["as_json"]) as progress:
             if pipeline.compiler is not None:
                 pipeline.compiler.tell = progress.say
-            items = job.make([*observers, *progress.observers])
+            items = _off_stdout(job.make([*observers, *progress.observers]))
             for made, target in zip(items, self.targets, strict=True):
                 media = job.kept(made.media)
-                for complaint in modality.warnings(media):
+                for complaint in warnings_of(modality, media):
                     if out["strict"]:
                         raise NumericError(
                             f"{self._doing}: item {made.item}: {complaint}; try another seed or less guidance"
@@ -91,11 +94,23 @@ class Delivery:
             modality.sheet(shown, captions, out["sheet"], overwrite=out["overwrite"])
 
 
+def _off_stdout(items: Iterator[Made]) -> Iterator[Made]:
+    """Give items; what parts print while one is made goes to standard error, since standard output is ours."""
+    while True:
+        with contextlib.redirect_stdout(sys.stderr):
+            made = next(items, None)
+        if made is None:
+            return
+        yield made
+
+
 def _targets(
     doing: str, modality: Modality, output: str | None, default: str, folders: Sequence[str], count: int
 ) -> list[Path]:
     """Return the file, or folder, of each item."""
-    endings = modality.endings
+    from ..pipeline.modality import endings_of
+
+    endings = endings_of(modality)
     named = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in default)[:100] + endings[0]
     place = Path(output) if output else Path(named)
     inside = output is not None and (output.endswith(("/", os.sep)) or os.path.isdir(place))
@@ -169,8 +184,6 @@ class _Lines(_Quiet):
 @contextlib.contextmanager
 def _progress(pipeline: Pipeline, count: int, steps: int, *, quiet: bool) -> Iterator[_Telling]:
     """Show a bar on a terminal, and lines elsewhere."""
-    import sys
-
     if quiet:
         yield _Quiet()
     elif not sys.stderr.isatty():

@@ -43,7 +43,8 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
     """Make FILE again from the record inside it, and compare byte by byte.
 
     Ends with 0 where both are the same, with 7 where they differ (another version of torch, another processor, or
-    items that were made several at a time), and with 4 where the model is no longer the same.
+    items that were made several at a time), with 4 where the model is no longer the same, and with 5 where a plugin is
+    missing that it was made with.
     """
     from ..machine.memory import keep_large_blocks
     from ..pipeline.record import read
@@ -55,6 +56,7 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
     if table is None:
         raise CheckpointError(f"replay: {shown}: holds no record of how it was made; it was left out or stripped")
     record = read(table, where=shown)
+    _refuse_missing_parts(record, shown)
     loaded = _same_pipeline(record, pipeline, shown)
     made = _made_again(loaded, record, sources, shown)
     with tempfile.TemporaryDirectory() as folder:
@@ -143,6 +145,24 @@ def _modalities_of(file: Path) -> list[Modality]:
     if not os.path.isfile(file):
         raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     raise ConfigError(f"replay: {printable(file)}: no modality has such files; known endings: {', '.join(endings)}")
+
+
+def _refuse_missing_parts(record: Record, shown: str) -> None:
+    """Refuse a record that names parts which no plugin has here, before anything of its pipeline is looked for.
+
+    Raises:
+        PluginError: see above; it names distribution and version of each plugin.
+    """
+    from ..registration.registry import current
+    from ..storage.model_parts import check_parts
+
+    known = current().plugins
+    check_parts(
+        record.parts,
+        lambda part: known.version_of(part.kind, part.name, part.distribution),
+        what=f"replay: {shown}: it was made by {printable(record.pipeline)}",
+        why=known.why_unusable,
+    )
 
 
 def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:

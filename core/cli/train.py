@@ -57,6 +57,7 @@ def train(
     from ..machine.interrupts import Interrupted
     from ..machine.memory import keep_large_blocks
     from ..naming import printable
+    from ..pipeline.modality import spec_of
     from ..pipeline.overrides import takes_source
     from ..registration.build import build
     from ..registration.registry import current
@@ -77,7 +78,7 @@ def train(
     modality = build("modality", wanted.modality)
 
     def items() -> DataSet:
-        found = modality.dataset(data, modality.spec(wanted.items), wanted.data)
+        found = modality.dataset(data, spec_of(modality, wanted.items), wanted.data)
         if not quiet:
             click.echo(_data(found, folder), err=True)
         return found

@@ -22,6 +22,9 @@ __all__ = ["CompleteProcess", "Process", "complete", "level_at", "levels_at"]
 NEGLIGIBLE = 1e-9
 """Share of the other below which alpha or sigma counts as 0: far below what float32 resolves, far above rounding."""
 
+_NEXT = 1e-9
+"""How near to an end its limits are taken."""
+
 
 @runtime_checkable
 class Process(Protocol):
@@ -61,6 +64,8 @@ class _Derived:
         self._process = process
 
     def __getattr__(self, name: str) -> object:
+        if name.startswith("__") or name == "_process":  # what copying asks of an object that is not filled yet
+            raise AttributeError(name)
         return getattr(self._process, name)
 
     def __repr__(self) -> str:
@@ -90,6 +95,14 @@ class _Derived:
 
 
 def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
+    slope = _slope(function, t)
+    # At an end autograd may multiply 0 by infinity, as in the cosine of a root; the limit is what stands next to it.
+    return (
+        torch.where(slope.isnan(), _slope(function, t.clamp(_NEXT, 1 - _NEXT)), slope) if slope.isnan().any() else slope
+    )
+
+
+def _slope(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
     with torch.enable_grad():
         at = t.detach().clone().requires_grad_()
         value = function(at)

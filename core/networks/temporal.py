@@ -57,6 +57,8 @@ class TemporalConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, frames, position, channels_out) for x (batch, frames, position, channels_in)."""
         kernel = self.weight.unsqueeze(-1)
+        if kernel.dtype == torch.float64:  # which torch's own convolution takes, whose backward wants it compact (2.13)
+            kernel = kernel.contiguous()
         return functional.conv2d(x.movedim(-1, 1), kernel, self.bias, padding=(self._padding, 0)).movedim(1, -1)
 
 

@@ -6,7 +6,7 @@ There are three kinds: a ``vector`` (item, width); a ``sequence`` (item, length,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -36,6 +36,11 @@ def widths_of(conditioners: Iterable[tuple[str, Any]], at: str) -> dict[str, int
     """
     widths: dict[str, int] = {}
     for told, conditioner in conditioners:
+        for attribute in ("names", "takes"):
+            words = getattr(conditioner, attribute, ())
+            several = isinstance(words, Collection) and not isinstance(words, str)
+            if not several or not all(isinstance(word, str) for word in words):
+                raise PluginError(f"{at}: {told}: {attribute} is {words!r:.80}, expected several texts; fix the part")
         outputs = conditioner.outputs
         if not isinstance(outputs, Mapping) or not all(isinstance(width, int) for width in outputs.values()):
             raise PluginError(f"{at}: {told}: outputs is {outputs!r:.80}, expected a mapping such as {{'vector': 128}}")

@@ -26,10 +26,20 @@ from ..storage.model_folder import is_model_folder, read_model_folder, write_mod
 from ..storage.model_parts import RequiredPart
 from ..storage.safetensors_format import tensor_chunks
 from ..storage.weights import check_fit, save_tensors
+from .modality import spec_of
 from .pretrained import codec_entry, has_weights
 from .stage import Stage, build_stage
 
-__all__ = ["Converted", "Converter", "content_name", "convert", "folders_named_in", "is_replaced", "make_parents"]
+__all__ = [
+    "Converted",
+    "Converter",
+    "content_name",
+    "convert",
+    "folders_named_in",
+    "is_replaced",
+    "make_parents",
+    "write_converted",
+]
 
 _FOLDER = re.compile(r"[a-z][a-z0-9]*-[0-9a-f]{8}")
 _OF_TORCH = {"format": "pt"}  # what transformers asks of a file before it reads it
@@ -96,15 +106,29 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
         ResourceError: the disk is full, or memory runs out.
     """
     replaced = is_replaced(out, overwrite, "convert")
-    doing = f"convert: {printable(source)}"
-    with plugins_named(doing):
+    with plugins_named(f"convert: {printable(source)}"):
         found = _converter_of(source).convert(source, pickles=pickles)
-    config = with_defaults_named(checked(PipelineConfig, found.pipeline, what=doing))
+    write_converted(found, out, source=printable(source), replaced=replaced)
+    return found
+
+
+def write_converted(found: Converted, out: Path, *, source: str, replaced: bool = False) -> None:
+    """Write a model that was read as a model folder, whole, after making sure that everything in it fits.
+
+    Args:
+        found: the model.
+        out: the model folder.
+        source: what it was read from, for messages.
+        replaced: whether a model folder is there already, which stays until the new one is complete.
+
+    Raises: what :func:`convert` raises.
+    """
+    config = with_defaults_named(checked(PipelineConfig, found.pipeline, what=f"convert: {source}"))
     make_parents(out, "convert")
     with temporary_folder(out) as room:
         for folder, files in found.folders.items():
             _write_folder(room / folder, files)
-        weights, parts = _translated(config, found.weights, room, printable(source))
+        weights, parts = _translated(config, found.weights, room, source)
         model = (config.model_dump(exclude_none=True), weights, parts, found.facts)
         if replaced:
             before = folders_named_in(out)
@@ -116,7 +140,6 @@ def convert(source: Path, out: Path, *, overwrite: bool = False, pickles: bool =
         else:
             write_model_folder(room, *model)
             publish_folder(room, out)
-    return found
 
 
 def make_parents(out: Path, doing: str) -> None:
@@ -142,7 +165,7 @@ def _translated(
     parts: set[RequiredPart] = set()
     try:
         with torch.random.fork_rng(devices=[]), plugins_named(f"convert: {source}"):  # initial weights are drawn
-            spec = build("modality", config.modality).spec(config.media)
+            spec = spec_of(build("modality", config.modality), config.media)
             for table in config.stages:
                 stage = build_stage(table, spec, where=source, folder=folder)
                 weights |= dict(_fitted(stage, given, source))

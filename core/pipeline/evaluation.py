@@ -20,9 +20,10 @@ from ..errors import ConfigError, PluginError
 from ..machine.exhaustion import memory_told
 from ..media import MediaSpec
 from ..naming import printable
-from ..registration.attribution import plugins_named
+from ..registration.attribution import plugins_named, torch_kept
+from ..registration.registry import current
 from .enlarging import source_of
-from .modality import DataSet, Media
+from .modality import DataSet, Media, wrapped
 from .pipeline import Pipeline
 from .running import Running
 from .wishes import heard
@@ -176,7 +177,7 @@ def real_items(pipeline: Pipeline, data: DataSet, count: int) -> list[Real]:
                 "without by --set data.labels=none"
             ) from error
         tensor = data.item(index, start=0.5)
-        found.append(Real(pipeline.modality.wrap(tensor, spec, None), tensor, conditions, name))
+        found.append(Real(wrapped(pipeline.modality, tensor, spec, None), tensor, conditions, name))
     return found
 
 
@@ -205,12 +206,20 @@ def evaluated(
         if needs == "made" and made is None:
             wishes = [one.conditions for one in real]
             made = [one.media for one in pipeline.make(wishes, seed=seed, batch_size=batch_size)]
-        with plugins_named(f"evaluate: metric {name}"), memory_told(too_much):
+        about = f"evaluate: metric {name}"
+        with torch_kept(about, _owners(name)), plugins_named(about), memory_told(too_much):
             if needs == "model":
                 figures = metric.compare(MeasuredModel(pipeline, seed, batch_size), real)
             else:
                 figures = metric.compare(made, [one.media for one in real])
         yield name, _checked(figures, name)
+
+
+def _owners(metric: str) -> Iterator[str]:
+    """Give the distributions that have a metric of this name."""
+    for part in current().plugins.parts("metric"):
+        if metric in (part.name, part.full_name):
+            yield part.plugin.distribution
 
 
 def _checked(figures: object, name: str) -> dict[str, float]:

@@ -28,6 +28,7 @@ from ..storage.weights import assign_frozen
 from .classifier import CLASSIFIER
 from .compiled import Compiler
 from .guide_loading import guide_entry, load_guide
+from .modality import spec_of
 from .overrides import Overrides
 from .pipeline import Pipeline
 from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
@@ -85,14 +86,21 @@ def load_pipeline(
     config = with_defaults_named(config)
     known = current().plugins
     check = dict.fromkeys(parts_trained)
-    for warning in check_parts(tuple(check), lambda part: known.version_of(part.kind, part.name, part.distribution)):
+    for warning in check_parts(
+        tuple(check),
+        lambda part: known.version_of(part.kind, part.name, part.distribution),
+        why=known.why_unusable,
+    ):
         warnings.warn(warning, stacklevel=2)
     kind = build("modality", modality)
     config = overrides.of_length(config, kind)
     with torch.random.fork_rng(devices=[]), plugins_named(where):  # initial weights are drawn
         stages = [
             build_stage(
-                table, kind.spec({**config.media, **table.media}), where=where, folder=trained[table.name].model.folder
+                table,
+                spec_of(kind, {**config.media, **table.media}),
+                where=where,
+                folder=trained[table.name].model.folder,
             )
             for table in config.stages
         ]

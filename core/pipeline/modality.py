@@ -9,9 +9,10 @@ from typing import Protocol
 from torch import Tensor
 
 from ..data.dataset import DataConfig
+from ..errors import PluginError
 from ..media import MediaSpec
 
-__all__ = ["DataSet", "Media", "Modality"]
+__all__ = ["DataSet", "Media", "Modality", "endings_of", "spec_of", "warnings_of", "wrapped"]
 
 
 class Media(Protocol):
@@ -108,3 +109,43 @@ class Modality(Protocol):
 
     def warnings(self, item: Media) -> list[str]:
         """Return what looks wrong with an item, such as silence, with the figure that says so."""
+
+
+def spec_of(modality: Modality, media: Mapping[str, object]) -> MediaSpec:
+    """Return shape and units for a ``[media]`` table, held against the contract as what the following return.
+
+    Raises:
+        PluginError: the modality gives something else.
+    """
+    spec: object = modality.spec(media)
+    if isinstance(spec, MediaSpec):
+        return spec
+    raise _wrong(modality, "spec", spec, "a MediaSpec")
+
+
+def wrapped(modality: Modality, tensor: Tensor, spec: MediaSpec, record: Mapping[str, object] | None) -> Media:
+    """Return a tensor as a medium."""
+    item = modality.wrap(tensor, spec, record)
+    if hasattr(item, "record"):
+        return item
+    raise _wrong(modality, "wrap", item, "a medium, which has a `record`")
+
+
+def warnings_of(modality: Modality, item: Media) -> list[str]:
+    """Return what looks wrong with an item."""
+    given: object = modality.warnings(item)
+    if isinstance(given, list | tuple) and all(isinstance(one, str) for one in given):
+        return list(given)
+    raise _wrong(modality, "warnings", given, "a list of texts")
+
+
+def endings_of(modality: Modality) -> tuple[str, ...]:
+    """Return the endings of a modality's files."""
+    given: object = modality.endings
+    if isinstance(given, list | tuple) and given and all(isinstance(e, str) and e.startswith(".") for e in given):
+        return tuple(given)
+    raise _wrong(modality, "endings", given, 'endings such as (".wav", ".flac")')
+
+
+def _wrong(modality: Modality, method: str, given: object, expected: str) -> PluginError:
+    return PluginError(f"modality {modality.name!r}: {method} gave {given!r:.80}, expected {expected}; fix the part")

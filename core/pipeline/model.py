@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..contract import check_rows
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, PluginError, nearest
 from .conditioning import combined
 from .source import Items
 
@@ -88,7 +88,7 @@ class Model(nn.Module):
 
     def null(self, raw: Raw) -> Raw:
         """Return the encoding, of the same shapes, that asks for nothing."""
-        return [conditioner.null(one) for conditioner, one in zip(self.conditioners, raw, strict=True)]
+        return [_null(conditioner, one) for conditioner, one in zip(self.conditioners, raw, strict=True)]
 
     def condition(self, raw: Raw) -> dict[str, Tensor]:
         """Return the conditioning of the network: vectors added up, sequences and channels put side by side."""
@@ -104,6 +104,19 @@ def told_of(conditioner: object) -> str:
     """Return what messages call a conditioner."""
     own = getattr(conditioner, "_conditioner", conditioner)
     return f"conditioner {type(own).__name__}"
+
+
+def _null(conditioner: Any, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what a conditioner makes of no wish, in the place of what it made of one.
+
+    Raises:
+        PluginError: it is not of the same form.
+    """
+    of, rows = f"{told_of(conditioner)}: null", len(next(iter(raw.values()), ()))
+    given = check_rows(conditioner.null(raw), rows, of=of)
+    if given.keys() != raw.keys():
+        raise PluginError(f"{of} gave {sorted(given)}, expected what encode gives, {sorted(raw)}; fix the part")
+    return dict(given)
 
 
 class _Frozen(nn.Module):

@@ -16,13 +16,13 @@ from ..errors import ConfigError
 from ..machine.exhaustion import memory_told
 from ..machine.memory import refuse_too_much
 from ..media import MediaSpec
-from ..registration.attribution import plugins_named
+from ..registration.attribution import plugins_named, torch_kept
 from ..registration.config import PipelineConfig
 from .compiled import Compiler
 from .enlarging import enlarged, made_from, source_of, tiles_of
 from .extension import extended, longer, plan
 from .made import Made, Planned, StageMade
-from .modality import Modality
+from .modality import Modality, wrapped
 from .pretrained import decodes
 from .running import Conditions, Result, Running
 from .stage import Stage
@@ -204,7 +204,9 @@ class Pipeline:
         at, compiled, took = time.perf_counter(), self._compiled_calls, list[StageMade]()
         too_much = f"{doing}: {self.name}: {len(keys)} items at a time do not fit into memory; lower --batch-size"
         result = begun if isinstance(begun, Result) else None
-        with plugins_named(f"{doing}: {self.name}"), memory_told(too_much), torch.no_grad():
+        about = f"{doing}: {self.name}"
+        owners = {part.distribution for one in planned for part in self.stages[one.number].parts}
+        with torch_kept(about, owners), plugins_named(about), memory_told(too_much), torch.no_grad():
             for one in planned:
                 mine = tuple(replace(key, stage=one.key) for key in keys)
                 running = self._running(self.stages[one.number], mine, observers, one)
@@ -221,8 +223,8 @@ class Pipeline:
         seconds, nfe = (time.perf_counter() - at) / len(keys), sum(one.nfe for one in took)
         for key, condition, tensor in zip(keys, conditions, media, strict=True):
             record = {**self._record(key, condition, nfe, compiled=self._compiled_calls > compiled), **(told or {})}
-            with plugins_named(f"{doing}: {self.name}"):
-                item = self.modality.wrap(tensor, result.spec, record)
+            with plugins_named(about):
+                item = wrapped(self.modality, tensor, result.spec, record)
             yield Made(item, key.item, nfe, seconds, tuple(took))
 
     def _running(self, stage: Stage, keys: tuple[Key, ...], observers: Sequence[Observer], plan: Planned) -> Running:

@@ -12,6 +12,7 @@ import torch
 from ..contract import check_tensor
 from ..diffusion.denoiser import Guidance, Network
 from ..diffusion.objective import Objective
+from ..diffusion.prediction import Prediction
 from ..diffusion.process import CompleteProcess, complete
 from ..diffusion.sampling import Grid, Sampler
 from ..errors import ConfigError, PluginError, ResourceError
@@ -88,6 +89,7 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
     process = complete(build_part(config.process, "process", where=at))
     _check_process(process, config)
     objective = build_part(config.objective, "objective", where=at)
+    _check_prediction(objective, config, at)
     _refuse_blind(process, objective, config, at)
     codec = build_part(config.codec, "codec", where=at, media=media)
     latent_shape = _latent_shape(codec, media, config)
@@ -106,6 +108,11 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
     _check_variance(objective, sampler, config, at)
     with interrupts_held(), torch.device("meta"):  # an interrupt between would leave torch there
         trial = build_part(config.network, "network", where=at, **host)
+    if not isinstance(trial, torch.nn.Module):
+        raise PluginError(
+            f"{at}: network {config.network.use!r} made a {type(trial).__name__}, expected a torch module "
+            "(torch.nn.Module); fix the part"
+        )
     refuse_unheard(widths, _heard(trial, config.network), config.network.use, at)
     count = sum(parameter.numel() for parameter in trial.parameters())
     if count > MAX_PARAMETERS:
@@ -142,6 +149,15 @@ def _check_process(process: CompleteProcess, config: StageConfig) -> None:
         of = f"process {config.process.use!r}: {name}(t)"
         if not bool(torch.isfinite(check_tensor(getattr(process, name)(t), t.shape, of=of)).all()):
             raise PluginError(f"{of} is not finite at t = 0, 0.5 or 1; fix the part")
+
+
+def _check_prediction(objective: Objective, config: StageConfig, at: str) -> None:
+    """Hold what an objective says of the network's output against the contract."""
+    if not isinstance(objective.prediction, Prediction):
+        raise PluginError(
+            f"{at}: objective {config.objective.use!r}: prediction is {objective.prediction!r:.80}, expected a "
+            "Prediction such as V of noiseform.core.diffusion.prediction; fix the part"
+        )
 
 
 def _latent_shape(codec: Any, media: MediaSpec, config: StageConfig) -> tuple[int, ...]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from ..errors import NoiseformError, PluginError
 from .plugin_loading import Plugin, reason_of
 from .registry import current
 from .targets import PACKAGE
+from .torch_state import kept
 
-__all__ = ["plugins_named"]
+__all__ = ["plugins_named", "torch_kept"]
 
 
 @contextmanager
@@ -39,6 +40,21 @@ def plugins_named(doing: str) -> Iterator[None]:
             f"{doing}: plugin {plugin.label}: {function} raised {reason_of(error)}; "
             "report it to its author (--debug shows where)"
         ) from error
+
+
+@contextmanager
+def torch_kept(doing: str, owners: Iterable[str]) -> Iterator[None]:
+    """Put back torch's global state after plugins from outside were at work, with a warning that names them.
+
+    Args:
+        doing: what is being done, for the message.
+        owners: distributions whose parts are at work; plugins that observe runs are as well.
+    """
+    wanted = set(owners)
+    outsiders = [one for one in current().plugins.plugins if one.usable and not one.candidate.builtin]
+    working = [one.label for one in outsiders if one.distribution in wanted or one.run_hooks]
+    with kept(f"{doing}: what ran of {', '.join(working)}") if working else nullcontext():
+        yield
 
 
 def _culprit(error: BaseException) -> tuple[Plugin, str] | None:

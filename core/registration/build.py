@@ -9,6 +9,7 @@ from ..errors import ConfigError, NoiseformError, PluginError
 from .kinds import kind_of
 from .plugin_loading import Part, reason_of
 from .registry import current
+from .watching import watched
 
 __all__ = ["build", "build_part", "factory_of", "find", "made_of"]
 
@@ -120,4 +121,4 @@ def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object]
         raise PluginError(
             f"{part.label} made a {type(made).__name__} without {', '.join(missing)}; see the docs of {part.kind}"
         )
-    return made
+    return watched(made, part)

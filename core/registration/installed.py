@@ -6,12 +6,15 @@ import functools
 import importlib.metadata
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
-__all__ = ["Candidate", "installed", "normalized"]
+__all__ = ["REGISTRY", "Candidate", "allowed", "came_by", "installed", "named_once", "normalized"]
 
 GROUP = "noiseform"
+
+REGISTRY = "registry"
+"""In the place of a distribution for what a user's own registry.toml names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Candidate:
         origin: where it was named, for people to read.
         builtin: whether noiseform itself names it.
         fault: why it cannot even be imported, or an empty string.
+        requires: the dependency on noiseform that its distribution names, or an empty string.
+        also: where else it was named, where a line of registry.toml and an entry point name one module.
     """
 
     name: str
@@ -35,6 +40,8 @@ class Candidate:
     origin: str
     builtin: bool = False
     fault: str = ""
+    requires: str = ""
+    also: str = ""
 
 
 def normalized(distribution: str) -> str:
@@ -48,6 +55,69 @@ def installed() -> tuple[Candidate, ...]:
     The search path is scanned once; only a changed ``sys.path`` makes it look again.
     """
     return _scan(tuple(sys.path))
+
+
+def named_once(found: Iterable[tuple[Candidate, str]]) -> tuple[tuple[Candidate, str], ...]:
+    """Make one of the candidates that name the same module, where they are one plugin.
+
+    They are where a line of registry.toml and an entry point name it, or two entry points of one distribution.
+
+    Args:
+        found: candidates, each with what disables it; a disabled one stays by itself.
+    """
+    kept: list[tuple[Candidate, str]] = []
+    for candidate, disabled in found:
+        place = next(
+            (n for n, (other, why) in enumerate(kept) if not disabled and not why and _same(candidate, other)), None
+        )
+        if place is None:
+            kept.append((candidate, disabled))
+            continue
+        first, second = kept[place][0], candidate
+        if first.distribution == REGISTRY and second.distribution != REGISTRY:  # the distribution has a version
+            first, second = second, first
+        also = second.origin if second.origin != first.origin else f"entry point {second.name}"
+        kept[place] = replace(first, also=also), ""
+    return tuple(kept)
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    owners = {one.distribution, other.distribution}
+    outsiders = not one.builtin and not other.builtin and bool(one.target)
+    return outsiders and one.target == other.target and (len(owners) == 1 or REGISTRY in owners)
+
+
+def allowed(value: str, distribution: str) -> bool:
+    """Read ``NOISEFORM_PLUGINS``: 0 allows no outsiders, names of distributions allow those, empty or 1 all."""
+    allowed = {normalized(name.strip()) for name in value.split(",")} - {""}
+    return allowed <= {"1"} or distribution in allowed - {"0"}
+
+
+def came_by(candidate: Candidate) -> str:
+    """Return how a plugin came onto this machine: ``editable, /home/me/kit``, ``wheel, by pip``."""
+    import json
+    from urllib.parse import urlsplit
+
+    if candidate.builtin:
+        return "noiseform itself"
+    if candidate.distribution == REGISTRY:
+        return "a line of registry.toml"
+    try:
+        distribution = importlib.metadata.distribution(candidate.distribution)
+        said = json.loads(distribution.read_text("direct_url.json") or "{}")
+        if not said:
+            installer = (distribution.read_text("INSTALLER") or "").strip()
+            return ("wheel" if distribution.read_text("WHEEL") else "metadata") + (
+                f", by {installer}" if installer else ""
+            )
+        url = urlsplit(said["url"])
+        place = url.path if url.scheme == "file" else f"{url.scheme}://{url.hostname or ''}{url.path}"  # no passwords
+        if "dir_info" in said:
+            return f"editable, {place}" if said["dir_info"].get("editable") else f"from the folder {place}"
+        commit = said.get("vcs_info", {}).get("commit_id", "")
+        return f"from {place}" + (f" at {commit:.12}" if commit else "")
+    except Exception:  # damaged metadata tell nothing
+        return "its metadata do not say how"
 
 
 @functools.lru_cache(maxsize=1)
@@ -75,8 +145,19 @@ def _candidates(distribution: importlib.metadata.Distribution) -> Iterator[Candi
     points = distribution.entry_points.select(group=GROUP)
     if not points:
         return
-    name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+    metadata = distribution.metadata
+    name, version = metadata["Name"], metadata["Version"]
     if not name or not version:
         raise ValueError("no Name or no Version")
+    requires = _on_noiseform(metadata.get_all("Requires-Dist") or distribution.requires or ())
     for point in points:
-        yield Candidate(point.name, point.value, normalized(name), version, f"{name} {version}")
+        yield Candidate(point.name, point.value, normalized(name), version, f"{name} {version}", requires=requires)
+
+
+def _on_noiseform(lines: Iterable[str]) -> str:
+    """Return the dependency on noiseform itself; those of extras, which may not be installed, do not count."""
+    for line in lines:
+        text, _, marker = line.partition(";")
+        if re.match(rf"{GROUP}(?![\w.-])", text.strip(), re.IGNORECASE) and "extra" not in marker:
+            return text.strip()
+    return ""

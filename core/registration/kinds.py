@@ -25,19 +25,26 @@ class Kind:
         hook: the hook by which plugins provide parts of the kind.
         summary: what a part of the kind does, in a few words.
         contract: attributes that every built part has; checked once, when the part is built.
+        since: the version of noiseform since which hook and contract are as they are.
     """
 
     name: str
     hook: str
     summary: str
     contract: tuple[str, ...] = ()
+    since: str = "0.1"
 
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("process", "noiseform_processes", "how data is destroyed", ("alpha", "sigma")),
-        Kind("objective", "noiseform_objectives", "what the network predicts, and which errors matter"),
+        Kind(
+            "objective",
+            "noiseform_objectives",
+            "what the network predicts, and which errors matter",
+            ("prediction", "times", "loss"),
+        ),
         Kind("grid", "noiseform_grids", "which times are visited", ("times",)),
         Kind(
             "sampler",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,7 @@ import pluggy
 
 from .. import hookspecs
 from ..errors import NoiseformError, PluginError, nearest
+from .api import CHANGES, BuiltFor, Hook, built_for, check_requirement, served
 from .installed import Candidate
 from .kinds import KINDS, NAME, NAME_RULE, Kind
 from .targets import TARGET, import_target
@@ -24,7 +27,8 @@ __all__ = ["RUN_HOOKS", "Part", "Plugin", "load_plugin", "reason_of"]
 
 _CORE = Path(__file__).parents[1]
 
-RUN_HOOKS = ("noiseform_sampling_observers", "noiseform_training_observers")
+RUN_HOOKS = {"noiseform_sampling_observers": "0.1", "noiseform_training_observers": "0.1"}
+"""The hooks that are asked once a run, each with the version of noiseform since which it is as it is."""
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class Plugin:
         file: the file of its module.
         seconds: how long importing it took.
         run_hooks: its implementations of the run hooks.
+        built_for: the versions of noiseform, or of the interface, that it says it is built for.
+        warnings: what its author should know of it, though it works.
     """
 
     candidate: Candidate
@@ -47,7 +53,9 @@ class Plugin:
     error: BaseException | None = None
     file: str = ""
     seconds: float = 0.0
-    run_hooks: dict[str, Callable[..., object]] = field(default_factory=dict)
+    run_hooks: dict[str, Hook] = field(default_factory=dict)
+    built_for: BuiltFor = field(default_factory=BuiltFor)
+    warnings: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -120,10 +128,14 @@ def load_plugin(candidate: Candidate) -> tuple[Plugin, list[Part]]:
     try:
         if candidate.fault:
             raise PluginError(candidate.fault)
+        plugin.built_for, doubt = check_requirement(candidate)
         module = _imported(candidate.target, plugin)
         plugin.seconds = time.perf_counter() - started
         plugin.file = str(getattr(module, "__file__", None) or "")
-        hooks = _hooks(module)
+        plugin.built_for = built_for(module, plugin.built_for)
+        hooks, deprecated = _hooks(module)
+        hooks, changed = served(hooks, plugin.built_for)
+        plugin.warnings = tuple(filter(None, [doubt, *deprecated, *changed]))
         plugin.run_hooks = {name: hooks[name] for name in RUN_HOOKS if name in hooks}
         for kind in KINDS.values():
             if kind.hook in hooks:
@@ -155,7 +167,8 @@ def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        own = Path(frame.filename).is_relative_to(_CORE) or "pluggy" in Path(frame.filename).parts
+        path = Path(frame.filename)
+        own = path.is_relative_to(_CORE) or not {"pluggy", "importlib"}.isdisjoint(path.parts)
         if not own and os.path.isfile(frame.filename):  # which the frozen import system is not
             return f"{frame.filename}:{frame.lineno}"
     return ""
@@ -168,17 +181,32 @@ def _imported(target: str, plugin: Plugin) -> object:
         return import_target(target)
 
 
-def _hooks(module: object) -> dict[str, Callable[..., object]]:
-    """Return a plugin's hook implementations by name, after pluggy has judged them."""
-    built_for = getattr(module, "noiseform_api", hookspecs.API_VERSION)
-    if built_for != hookspecs.API_VERSION:
-        raise PluginError(
-            f"it is built for plugin API {built_for!r}, this noiseform has {hookspecs.API_VERSION}; "
-            "install versions of the two that fit"
-        )
-    manager = pluggy.PluginManager("noiseform")  # one each, so that pluggy's checks judge one plugin at a time
+def _hooks(module: object) -> tuple[dict[str, Hook], list[str]]:
+    """Return a plugin's hook implementations by name, after pluggy has judged them, and what it warns of."""
+    specified = tuple(hook for name, hook in vars(hookspecs).items() if name.startswith("noiseform_"))
+    manager = _manager(specified)
+    try:
+        return _judged(manager, module)
+    finally:  # so that pluggy's checks judge one plugin at a time
+        try:
+            manager.unregister(module)
+        except Exception:  # it was never registered, or is no object that can be compared
+            _manager.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _manager(specified: tuple[Hook, ...]) -> pluggy.PluginManager:
+    """Return what judges plugins by these hooks; made once, since that takes longer than judging."""
+    manager = pluggy.PluginManager("noiseform")
     manager.add_hookspecs(hookspecs)
-    manager.register(module)
+    return manager
+
+
+def _judged(manager: pluggy.PluginManager, module: object) -> tuple[dict[str, Hook], list[str]]:
+    """Return the hooks of one plugin, and what pluggy warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        manager.register(module)
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -196,7 +224,20 @@ def _hooks(module: object) -> dict[str, Callable[..., object]]:
             raise PluginError(f"{name} lacks @hookimpl")
     if not hooks:
         raise PluginError("it has no hook: a function marked @hookimpl, such as noiseform_samplers")
-    return hooks
+    return hooks, _deprecated(manager, module, [one.message for one in caught])
+
+
+def _deprecated(manager: pluggy.PluginManager, module: object, messages: Sequence[Warning | str]) -> list[str]:
+    """Return what pluggy said of given-up hooks and arguments; not of a hook beside which the one of now stands too."""
+    specs = {caller.name: caller.spec for caller in manager.get_hookcallers(module) or () if caller.spec is not None}
+    both = {change.former for change in CHANGES if change.hook in specs}
+    given = [
+        warning
+        for name, spec in specs.items()
+        if name not in both
+        for warning in (spec.warn_on_impl, *(spec.warn_on_impl_args or {}).values())
+    ]
+    return [" ".join(str(one).split()) for one in messages if any(one is warning for warning in given)]
 
 
 def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, object]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigError, NoiseformError, PluginError, nearest
-from .installed import normalized
+from .installed import REGISTRY, normalized
 from .kinds import KINDS, kind_of
 from .plugin_loading import Part, Plugin, reason_of
 
@@ -84,9 +84,9 @@ class Plugins:
         owner, slash, short = wanted.rpartition("/")
         rivals = list(self._parts[kind].get(short, ()))
         if slash:
-            rivals = [part for part in rivals if part.plugin.distribution == normalized(owner)]
+            rivals = [part for part in rivals if _of(part.plugin, owner)]
         usable = [part for part in rivals if part.plugin.usable]
-        own = [[part for part in usable if part.plugin.distribution == normalized(each)] for each in owners]
+        own = [[part for part in usable if _of(part.plugin, each)] for each in owners]
         usable = next((parts for parts in own if parts), []) or self._preferred(usable)
         if len(usable) > 1:
             raise PluginError(_clash(usable))
@@ -116,10 +116,18 @@ class Plugins:
 
     def version_of(self, kind: str, name: str, distribution: str) -> str | None:
         """Return the installed version of the distribution that has a part; None where it cannot be had."""
-        for part in self._parts[kind_of(kind).name].get(name, ()):
-            if part.plugin.usable and part.plugin.distribution == normalized(distribution):
+        for part in self._parts.get(kind, {}).get(name, ()):
+            if part.plugin.usable and _of(part.plugin, distribution):
                 return part.plugin.candidate.version
         return None
+
+    def why_unusable(self, distribution: str) -> str:
+        """Return why nothing of a distribution can be used though it is installed; nothing where that is not so."""
+        own = [plugin for plugin in self.plugins if _of(plugin, distribution)]
+        if any(plugin.usable for plugin in own):
+            return ""
+        told = [f"plugin {plugin.label} is {plugin.state}: {plugin.reason}" for plugin in own[:1]]
+        return "".join(f"{one}; see noiseform plugins doctor" for one in told)
 
     def observers(self, hook: str, run: object) -> tuple[Any, ...]:
         """Return the observers that plugins give for one run.
@@ -153,6 +161,12 @@ class Plugins:
                     )
             found += observers
         return tuple(found)
+
+
+def _of(plugin: Plugin, owner: str) -> bool:
+    """Return whether a plugin is an owner's: a distribution's, or the registry's, though a distribution has it too."""
+    name = normalized(owner)
+    return plugin.distribution == name or (name == REGISTRY and bool(plugin.candidate.also))
 
 
 def _clash(rivals: list[Part]) -> str:

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..errors import ConfigError, PluginError
-from .installed import Candidate, installed, normalized
-from .plugin_loading import Part, Plugin, load_plugin, reason_of
+from .installed import REGISTRY, Candidate, allowed, installed, named_once
+from .pipeline_table import pipeline_table
+from .plugin_loading import Part, Plugin, load_plugin
+from .plugin_warnings import tell_warnings
 from .plugins import Plugins
 from .registry_layer import Layer, Origin, check_layer, merged, section, value_at
 from .settings import apply_settings
@@ -39,6 +41,10 @@ class Registry:
         layers: from low to high, the built-in one first; the registry itself adds those of the plugins' pipelines.
         environ: environment variables; ``NOISEFORM_PLUGINS`` is read.
 
+    Attributes:
+        held_back: targets of plugins that must not be imported, each with the reason; for ``plugins doctor`` to fill
+            before the plugins are loaded.
+
     Raises:
         ConfigError: a layer has an unknown key or a value of a wrong type.
     """
@@ -49,6 +55,7 @@ class Registry:
         self._files = tuple(layers)
         self._environ = environ
         self._settled = merged(layer.table for layer in layers)
+        self.held_back: dict[str, str] = {}
 
     @property
     def defaults(self) -> Mapping[str, str]:
@@ -71,12 +78,18 @@ class Registry:
         return self.default(modality) if len(claimed) > 1 else name
 
     @functools.cached_property
-    def plugins(self) -> Plugins:
-        """The plugins, imported and asked for their parts at the first use."""
+    def candidates(self) -> tuple[tuple[Candidate, str], ...]:
+        """The plugins that are named, before anything of them is imported, each with what disables it, if it is."""
         table = section(self._settled, "plugins")
         named = [self._named(name, str(target)) for name, target in table.items() if name not in {"disable", "prefer"}]
-        loaded = [self._load(candidate) for candidate in (*named, *installed())]
-        prefer = cast("Mapping[str, str]", section(table, "prefer"))
+        return named_once((candidate, self._disabled(candidate)) for candidate in (*named, *installed()))
+
+    @functools.cached_property
+    def plugins(self) -> Plugins:
+        """The plugins, imported and asked for their parts at the first use."""
+        loaded = [self._load(candidate, disabled) for candidate, disabled in self.candidates]
+        tell_warnings(plugin for plugin, _ in loaded)
+        prefer = cast("Mapping[str, str]", section(section(self._settled, "plugins"), "prefer"))
         defaults = {key: str(self.default(key)) for key in self.defaults}
         return Plugins([self._own_pipelines(), *loaded], prefer=prefer, defaults=defaults)
 
@@ -85,16 +98,23 @@ class Registry:
         origin = self.origin(("plugins", name))
         builtin = origin.layer == "built-in"
         # What a user's own file names comes with no distribution, so its owner is the registry itself.
-        owner, version = ("noiseform", _version()) if builtin else ("registry", "")
+        owner, version = ("noiseform", _version()) if builtin else (REGISTRY, "")
         return Candidate(name, target, owner, version, str(origin), builtin=builtin)
 
-    def _load(self, candidate: Candidate) -> tuple[Plugin, list[Part]]:
+    def _disabled(self, candidate: Candidate) -> str:
         names = {candidate.name, candidate.distribution, f"{candidate.distribution}/{candidate.name}"}
         disabled = cast("list[str]", section(self._settled, "plugins").get("disable", []))
         if not names.isdisjoint(disabled):
-            return Plugin(candidate, "disabled", f"by {self.origin(('plugins', 'disable'))}"), []
-        if not candidate.builtin and not _allows(self._environ.get("NOISEFORM_PLUGINS", ""), candidate.distribution):
-            return Plugin(candidate, "disabled", "by the environment variable NOISEFORM_PLUGINS"), []
+            return f"by {self.origin(('plugins', 'disable'))}"
+        if not candidate.builtin and not allowed(self._environ.get("NOISEFORM_PLUGINS", ""), candidate.distribution):
+            return "by the environment variable NOISEFORM_PLUGINS"
+        return ""
+
+    def _load(self, candidate: Candidate, disabled: str) -> tuple[Plugin, list[Part]]:
+        if disabled:
+            return Plugin(candidate, "disabled", disabled), []
+        if candidate.target in self.held_back:
+            return Plugin(candidate, "set aside", self.held_back[candidate.target]), []
         return load_plugin(candidate)
 
     def _own_pipelines(self) -> tuple[Plugin, list[Part]]:
@@ -113,7 +133,7 @@ class Registry:
         for name in sorted({part.name for part in self.plugins.parts("pipeline")}):
             try:
                 part = self.plugins.find("pipeline", name)
-                table = _pipeline_table(part)
+                table = pipeline_table(part)
             except PluginError:  # raised again when that pipeline is asked for
                 continue
             if part.target is table and part.plugin.file == self._files[0].origin(()).file:
@@ -222,7 +242,7 @@ class Registry:
         table = self.pipelines.get(name)
         if table is not None:
             return table, ("pipelines", name)
-        return _pipeline_table(self.plugins.find("pipeline", name, also=self.pipelines)), ()
+        return pipeline_table(self.plugins.find("pipeline", name, also=self.pipelines)), ()
 
     def _trained(self, name: str) -> Mapping[str, object]:
         """Return the table inside a pipeline's model folder, for a pipeline that has no stages of its own."""
@@ -312,21 +332,3 @@ def _file_layer(name: str, path: Path) -> Layer:
 
 def _version() -> str:
     return str(importlib.import_module(PACKAGE).__version__)
-
-
-def _allows(value: str, distribution: str) -> bool:
-    """Read ``NOISEFORM_PLUGINS``: 0 allows no outsiders, names of distributions allow those, empty or 1 all."""
-    allowed = {normalized(name.strip()) for name in value.split(",")} - {""}
-    return allowed <= {"1"} or distribution in allowed - {"0"}
-
-
-def _pipeline_table(part: Part) -> Mapping[str, object]:
-    given = part.load()
-    if callable(given):
-        try:
-            given = given()
-        except Exception as error:
-            raise PluginError(f"{part.label} raised {reason_of(error)}; report it to its author") from error
-    if not isinstance(given, Mapping):
-        raise PluginError(f"{part.label}: expected a table, got {type(given).__name__}; report it to its author")
-    return given

@@ -1,4 +1,4 @@
-"""A guard around foreign imports: torch's global state is as it was before, and standard output stays ours."""
+"""Guards around foreign code: torch's global state is as it was before, and standard output stays ours."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
-__all__ = ["guarded"]
+__all__ = ["TorchState", "guarded", "kept"]
 
 
 @dataclass(frozen=True)
-class _State:
-    """What a module could change of torch for everybody else."""
+class TorchState:
+    """What somebody could change of torch for everybody else."""
 
     dtype: object
     grad: bool
@@ -23,7 +23,8 @@ class _State:
     generator: object
 
     @classmethod
-    def of(cls, torch: ModuleType) -> _State:
+    def of(cls, torch: ModuleType) -> TorchState:
+        """Return the state now."""
         return cls(
             torch.get_default_dtype(),
             torch.is_grad_enabled(),
@@ -33,12 +34,17 @@ class _State:
         )
 
     @classmethod
-    def fresh(cls, torch: ModuleType) -> _State:
+    def fresh(cls, torch: ModuleType) -> TorchState:
         """Return the state that torch starts with, as far as it is the same on every machine."""
         return cls(torch.float32, True, None, None, None)
 
-    def restore(self, torch: ModuleType) -> list[str]:
-        """Undo what changed since; return its names."""
+    def restore(self, torch: ModuleType, *, drawn: bool = False) -> list[str]:
+        """Undo what changed since; return its names.
+
+        Args:
+            torch: the library.
+            drawn: whether a number drawn from the global generator is a change.
+        """
         changed = []
         if torch.get_default_dtype() is not self.dtype:
             torch.set_default_dtype(self.dtype)
@@ -53,6 +59,9 @@ class _State:
             torch.manual_seed(self.seed)
             torch.set_rng_state(self.generator)
             changed.append("seed")
+        elif drawn and not torch.equal(torch.get_rng_state(), self.generator):
+            torch.set_rng_state(self.generator)
+            changed.append("generator")
         return changed
 
 
@@ -63,13 +72,26 @@ def guarded(what: str) -> Iterator[None]:
     What the code prints goes to standard error, because standard output may be somebody's JSON.
     """
     torch = sys.modules.get("torch")
-    before = _State.of(torch) if torch is not None else None
+    before = TorchState.of(torch) if torch is not None else None
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
         torch = sys.modules.get("torch")
         if torch is not None and hasattr(torch, "get_default_dtype"):
-            changed = (before or _State.fresh(torch)).restore(torch)
+            changed = (before or TorchState.fresh(torch)).restore(torch)
             if changed:
                 warnings.warn(f"{what} changed torch's {', '.join(changed)}: undone", RuntimeWarning, stacklevel=3)
+
+
+@contextlib.contextmanager
+def kept(what: str) -> Iterator[None]:
+    """Run foreign code (parts at work); put back torch's global state afterwards, with a warning that says ``what``."""
+    torch = sys.modules["torch"]
+    before = TorchState.of(torch)
+    try:
+        yield
+    finally:
+        changed = before.restore(torch, drawn=True)
+        if changed:
+            warnings.warn(f"{what} changed torch's {', '.join(changed)}: undone", UserWarning, stacklevel=3)

@@ -31,12 +31,20 @@ def parsed(text: str) -> RequiredPart | None:
     return RequiredPart(match[1], match[3], match[2], match[4]) if match else None
 
 
-def check_parts(parts: Iterable[RequiredPart], resolve: Callable[[RequiredPart], str | None]) -> list[str]:
+def check_parts(
+    parts: Iterable[RequiredPart],
+    resolve: Callable[[RequiredPart], str | None],
+    *,
+    what: str = "model",
+    why: Callable[[str], str] = lambda distribution: "",
+) -> list[str]:
     """Compare what a model needs with what is installed.
 
     Args:
         parts: what the model's manifest names.
         resolve: gives the installed version of the distribution that has the part, None where there is none.
+        what: what needs them, for messages.
+        why: says of a distribution why nothing of it can be used, where it is installed all the same.
 
     Returns:
         A warning for each distribution that is there in another version.
@@ -57,9 +65,10 @@ def check_parts(parts: Iterable[RequiredPart], resolve: Callable[[RequiredPart],
             )
     if missing:
         shown = ", ".join(f"{part.kind} {part.name!r}" for part in missing[:10])
-        needed = sorted({f"{part.distribution}=={part.version}" for part in missing})
-        raise PluginError(
-            f"model: it needs {printable(shown)}, which no installed plugin has; "
-            f"install {printable(', '.join(needed[:10]))} if you trust it"
-        )
+        needed = sorted({f"{part.distribution}=={part.version}" for part in missing if part.version})
+        cure = "name its module in registry.toml"
+        if needed:
+            cure = f"install {printable(', '.join(needed[:10]))} if you trust it"
+        aside = "; ".join(filter(None, map(why, sorted({part.distribution for part in missing}))))
+        raise PluginError(f"{what}: it needs {printable(shown)}, which no installed plugin has; {aside or cure}")
     return list(warnings.values())

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import ConfigError
 
 try:
-    from hypothesis import HealthCheck, settings
+    from hypothesis import HealthCheck, Phase, settings
 except ImportError as error:
     raise ConfigError("noiseform.testing needs hypothesis and pytest; pip install 'noiseform[testing]'") from error
 
@@ -62,11 +62,21 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
 
 @contextmanager
 def no_global_draws() -> Iterator[None]:
-    """Raise a Finding where a global generator of torch, numpy or Python was used or seeded in the block."""
+    """Raise a Finding where a global generator of torch, numpy or Python was used or seeded in the block.
+
+    Each is moved on before, since one that was seeded alike already would not change, and is put back afterwards.
+    """
+    kept = torch.get_rng_state(), np.random.get_state(legacy=True), random.getstate()
+    torch.rand(()), np.random.random(), random.random()
     states = _states()
-    yield
-    for (name, before), (_, after) in zip(states, _states(), strict=True):
-        holds(before == after, f"the global generator of {name} was touched; draw with what the program gives")
+    try:
+        yield
+        for (name, before), (_, after) in zip(states, _states(), strict=True):
+            holds(before == after, f"the global generator of {name} was touched; draw with what the program gives")
+    finally:
+        torch.set_rng_state(kept[0])
+        np.random.set_state(kept[1])
+        random.setstate(kept[2])
 
 
 def _states() -> tuple[tuple[str, object], ...]:
@@ -96,6 +106,7 @@ drawn = settings(
     database=None,
     deadline=None,
     print_blob=False,
+    phases=(Phase.generate, Phase.shrink),  # to explain a failure takes longer than to find it
     suppress_health_check=list(HealthCheck),
 )
 """The kit's settings of a check with hypothesis: the same examples in every run, no files, no time limit."""

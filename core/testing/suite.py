@@ -44,8 +44,18 @@ class Suite:
     @classmethod
     def checks(cls) -> Iterator[str]:
         """Return the names of the checks, in the order in which they are written, those of all kinds first."""
-        for owner in reversed(cls.__mro__):
-            yield from (name for name in vars(owner) if name.startswith("test_") and callable(getattr(cls, name)))
+        names = dict.fromkeys(name for owner in reversed(cls.__mro__) for name in vars(owner))
+        yield from (name for name in names if name.startswith("test_") and callable(getattr(cls, name)))
+
+    @classmethod
+    def lacks(cls) -> str:
+        """Return what the suite has to say of the part before it can be made; nothing where it can."""
+        factory = cls.part().load()
+        if not callable(factory):
+            return ""
+        required = [one.name for one in describe(factory) if one.required and not one.host]
+        missing = [name for name in required if name not in cls.parameters]
+        return f"parameters {', '.join(missing)}" if missing else ""
 
     @classmethod
     def part(cls) -> Part:
@@ -93,7 +103,8 @@ class Suite:
             holds(parameter.schema, f"{name}: {parameter.expects} is no type that a file can say; annotate it")
             if not parameter.required:
                 with _accepted(f"{name}: its default {parameter.default!r} is not accepted"):
-                    check_parameters(factory, {parameter.name: _as_file(parameter.default)}, what=self.part().label)
+                    given = {**self.parameters, parameter.name: _as_file(parameter.default)}  # some may be required
+                    check_parameters(factory, given, what=self.part().label)
 
     def test_parameters_are_validated(self) -> None:
         """An unknown parameter is refused, and one of a wrong type too."""

@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..machine.memory import refuse_too_much
 from ..naming import printable
 from ..pipeline.classifier import CLASSIFIER, Classifier
-from ..pipeline.modality import DataSet, Modality
+from ..pipeline.modality import DataSet, Modality, spec_of
 from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
 from ..registration.build import build_part, find
 from ..storage.model_parts import RequiredPart
@@ -45,7 +45,7 @@ class ClassifierTask:
     def __init__(self, recipe: ClassifierRecipe, modality: Modality) -> None:
         config = recipe.classifier
         self._recipe, self._modality = recipe, modality
-        self._media = modality.spec(recipe.media)
+        self._media = spec_of(modality, recipe.media)
         self._trained = pretrained_codec(config.codec)
         if self._trained is not None:
             config = config.model_copy(update={"codec": self._trained.config})

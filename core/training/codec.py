@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..machine.memory import refuse_too_much
-from ..pipeline.modality import DataSet, Media, Modality
+from ..pipeline.modality import DataSet, Media, Modality, spec_of
 from ..pipeline.pretrained import CODEC, decodes
 from ..registration.build import build_part, find
 from ..registration.parameters import check_parameters, host_parameters
@@ -45,7 +45,7 @@ class CodecTask:
 
     def __init__(self, recipe: CodecRecipe, modality: Modality) -> None:
         self._recipe, self._modality = recipe, modality
-        self._media = modality.spec(recipe.media)
+        self._media = spec_of(modality, recipe.media)
         name = recipe.codec.use
         codec = build_part(recipe.codec, "codec", where="recipe", media=self._media)
         factory: Any = getattr(codec, "loss", None)

@@ -19,7 +19,7 @@ from ..machine.memory import refuse_too_much
 from ..naming import printable
 from ..pipeline.conditioning import mixed
 from ..pipeline.enlarging import source_of
-from ..pipeline.modality import DataSet, Media, Modality
+from ..pipeline.modality import DataSet, Media, Modality, spec_of
 from ..pipeline.model import Model
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.pretrained import codec_entry, decodes, has_weights, pretrained_codec, pretrained_encoder
@@ -54,7 +54,7 @@ class DenoisingTask:
         self._recipe, self._modality = recipe, modality
         stages = {stage.name: stage for stage in recipe.stages}
         name = recipe.stage.name
-        self._media = modality.spec(recipe.items)
+        self._media = spec_of(modality, recipe.items)
         self._codec = pretrained_codec(stages[name].codec)
         if self._codec is not None:
             stages[name] = stages[name].model_copy(update={"codec": self._codec.config})

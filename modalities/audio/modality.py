@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +48,10 @@ class AudioModality:
     name = "audio"
     endings = (".wav", ".flac", ".ogg", ".mp3")
     media_table = AudioMedia
+    claims: ClassVar[Mapping[str, object]] = {
+        "media": {"sample_rate": 8000, "seconds": 0.25, "channels": 2},
+        "declared_error": {".ogg": 0.01, ".mp3": 0.03},
+    }
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         table = checked(AudioMedia, media, what="media")

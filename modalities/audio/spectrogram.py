@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from ...core.errors import ConfigError
+from ...core.naming import printable
 from ...core.storage.atomic import whole_file
 from .clip import Audio
 
@@ -167,7 +168,7 @@ def _colours() -> torch.Tensor:
 
 
 def _caption(draw: ImageDraw.ImageDraw, x: int, y: int, text: str) -> None:
-    font = ImageFont.load_default(13)
+    text, font = printable(text), ImageFont.load_default(13)
     while text and draw.textlength(text, font) > _CELL[0]:
         text = text[:-2] + "…"
     draw.text((x, y - 4), text, _INK, font, anchor="ls")

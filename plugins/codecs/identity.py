@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -35,6 +36,7 @@ class Identity:
     emphasis: Annotated[float, Ge(0), Le(0.99)] = 0.0
     _: KW_ONLY
     media: MediaSpec
+    claims: ClassVar[Mapping[str, object]] = {"declared_error": 1e-6}
 
     def shape(self, media_shape: tuple[int, ...]) -> tuple[int, ...]:
         return media_shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 import torch
@@ -47,6 +47,7 @@ class KLVAE(nn.Module):
 
     loss: ClassVar[Callable[..., Reconstruction]] = Reconstruction
     settable: ClassVar[tuple[str, ...]] = ("tile",)
+    claims: ClassVar[Mapping[str, object]] = {"chunks": {"tile": 16}}
     latent_mean: Tensor
     latent_std: Tensor
 

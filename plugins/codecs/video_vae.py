@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ClassVar, cast
 
 import torch
@@ -53,6 +53,7 @@ class VideoVAE(KLVAE):
 
     loss: ClassVar[Callable[..., FilmReconstruction]] = FilmReconstruction
     settable: ClassVar[tuple[str, ...]] = ("tile", "chunk")
+    claims: ClassVar[Mapping[str, object]] = {"chunks": {"tile": 16, "chunk": 3}}
     apart: ClassVar[int] = 2
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Le, Lt
@@ -56,6 +56,7 @@ class Media(nn.Module):
 
     takes = (SOURCE,)
     settable = ("level", "corrections")
+    claims: ClassVar[Mapping[str, object]] = {"guided": False}
 
     def __init__(
         self,

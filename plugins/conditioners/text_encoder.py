@@ -135,7 +135,7 @@ class TextEncoder(nn.Module, ABC):
 
         Raises:
             CheckpointError: what was trained on an encoder is given another one.
-            ConfigError: a text is no text.
+            ConfigError: a text is no text, or cannot be written in UTF-8.
         """
         recorded = bytes(self.model_sha256.tolist()).hex()
         if recorded != self._held.sha256:
@@ -147,6 +147,9 @@ class TextEncoder(nn.Module, ABC):
         wrong = [text for text in texts if not isinstance(text, str)]
         if wrong:
             raise ConfigError(f"text: expected a text, got {type(wrong[0]).__name__}; write it in quotes")
+        torn = [str(text) for text in texts if _torn(str(text))]
+        if torn:
+            raise ConfigError(f"text: {printable(torn[0], 60)} is not Unicode; write it in UTF-8")
         rows = self._tokens(texts)
         if max(map(len, rows), default=0) > self.length:
             warnings.warn(
@@ -194,6 +197,11 @@ class TextEncoder(nn.Module, ABC):
         items, length = raw["tokens"].shape
         empty = self._filled(self._tokens([""]), length)
         return {name: one.expand(items, -1).to(raw["tokens"].device) for name, one in empty.items()}
+
+
+def _torn(text: str) -> bool:
+    """Return whether a text holds halves of characters, which no tokenizer takes."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _library(name: str) -> Any:

@@ -38,6 +38,8 @@ class _Autoencoder(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self._part, self._scale, self._media = f"codec {part}", scale, media
+        if len(media.shape) != 3:
+            raise ConfigError(f"{self._part} takes pictures, got media of shape {media.shape}; use another")
         self.model: Any = configured(self.library, self._part, config, nulls)
         self.model.to(memory_format=torch.channels_last)
         self.stride = 2 ** (len(self.model.config["block_out_channels"]) - 1)

@@ -33,6 +33,7 @@ class _Network(nn.Module, ABC):
     library: ClassVar[str]
     """Name of the library's class."""
     conditioning: ClassVar[frozenset[str]] = frozenset()
+    _multiple = 1  # of which the edges of an item have to be
 
     def __init__(
         self, part: str, config: Mapping[str, object], nulls: Sequence[str], length: int, channels: int
@@ -48,6 +49,13 @@ class _Network(nn.Module, ABC):
         found = self.model.config[option]
         if found != wanted:
             raise ConfigError(f"{self._part}: config: {option} is {found!r}, but {who} {wanted}; make them the same")
+
+    def _check_size(self, x: Tensor) -> None:
+        if any(size % self._multiple for size in x.shape[2:]):
+            raise ConfigError(
+                f"{self._part}: an item of {tuple(x.shape[2:])}, expected multiples of {self._multiple}; "
+                "set media.height and media.width so"
+            )
 
     def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
         """Return the output (batch, channels, height, width) for x of that shape and time (batch,)."""
@@ -91,11 +99,7 @@ class UNet2D(_Network):
         self._multiple = 2 ** (len(self.model.config["block_out_channels"]) - 1)
 
     def told(self, x: Tensor, index: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
-        if any(size % self._multiple for size in x.shape[2:]):
-            raise ConfigError(
-                f"{self._part}: an item of {tuple(x.shape[2:])}, expected multiples of {self._multiple}; "
-                "set media.height and media.width so"
-            )
+        self._check_size(x)
         output: Tensor = self.model(x, index, return_dict=False)[0]
         return output
 
@@ -170,8 +174,10 @@ class DiT(_Network):
             raise ConfigError(f"{self._part}: config: out_channels is {outputs}, expected {wanted}; make them the same")
         if vector_width != 1:
             raise ConfigError(f"{self._part}: it is told the number of a class; use the conditioner class-number")
+        self._multiple = int(self.model.config["patch_size"])
 
     def told(self, x: Tensor, index: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
+        self._check_size(x)
         classes = cond["vector"][:, 0].round().long()
         output: Tensor = self.model(x, index, class_labels=classes, return_dict=False)[0]
         return output[:, : self._kept]

@@ -5,8 +5,9 @@ Index ``i`` of the table stands at ``t = (i + 1) / length``. On a process withou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -45,6 +46,8 @@ class Leading:
     offset: Annotated[int, Ge(0)] = 0
     drop_last: bool = False
     to_zero: bool = True
+
+    claims: ClassVar[Mapping[str, object]] = {"starts_at_noise": False}
 
     def times(self, process: Process, steps: int) -> Tensor:
         count = steps + self.drop_last

@@ -41,6 +41,7 @@ class ClassifierGuidance:
 
     guide: ClassVar[str] = "classifier"
     negative: ClassVar[bool] = False
+    claims: ClassVar[Mapping[str, object]] = {"neutral": {"scale": 0.0}}
 
     def __post_init__(self) -> None:
         if self.interval[0] > self.interval[1]:

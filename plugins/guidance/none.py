@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -17,6 +18,7 @@ class NoGuidance:
     """Denoises with the conditioning asked for, one call a step."""
 
     negative = False
+    claims: ClassVar[Mapping[str, object]] = {"neutral": {}}
 
     def wrap(self, denoise: Conditioned, cond: Mapping[str, Tensor], null: Mapping[str, Tensor]) -> Denoise:
         def conditional(x: Tensor, level: Level[float]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -55,6 +55,7 @@ class LikelihoodMetric:
     variance: Literal["small", "large", "learned"] = "small"
 
     needs = "model"
+    claims: ClassVar[Mapping[str, object]] = {"of_the_work": ("nfe",)}
 
     def compare(self, model: MeasuredModel, real: Sequence[Real]) -> Mapping[str, float]:
         scale = _scale(model, real)

@@ -148,3 +148,6 @@ def hybrid_vlb(
         values,
         reach,
     )
+
+
+hybrid_vlb.claims = {"stops_gradients": True}  # type: ignore[attr-defined]  # the bound teaches the variance alone

@@ -22,4 +22,5 @@ class LinearRate:
 
     def _t_of_integral(self, integral: Tensor) -> Tensor:
         slope = self.beta_max - self.beta_min
+        integral = integral.clamp(max=1e300)  # of an infinite one, where no time is, the fraction would be none
         return 2 * integral / (self.beta_min + torch.sqrt(self.beta_min**2 + 2 * slope * integral))

@@ -1,9 +1,10 @@
-"""How near a sampler of so many calls could come at all: ``python tests/bench/bound.py [--seed N]... [--nfe N]... [--items N]``.
+"""How near a sampler of so many calls could come at all: ``python tests/bench/bound.py SEED,... NFE,...``.
 
-Every sampler that is linear in x and the answers of the denoiser, whatever its name, ends at ``a x_1 + sum_j c_j x0_j``,
-and asks at states of the same form. Here all these numbers, and the times at which the denoiser is asked, are fitted to
-the problem itself: on one half of the starts, and measured on the other. A rule that never sees the problem can hardly
-come nearer, so this is what it is to be held against.
+Every sampler that is linear in x and the answers of the denoiser, whatever its name, ends at
+``a x_1 + sum_j c_j x0_j``, and asks at states of the same form. Here all these numbers, and the times at which the
+denoiser is asked, are fitted
+to the problem itself: on one half of the starts, and measured on the other. A rule that never sees the problem can
+hardly come nearer, so this is what it is to be held against.
 
 On mixtures of Gaussians the end's error is brought down by its gradient. On the embedded speech model, whose gradient
 costs too much, each state is fitted to the fine solution by least squares, and times are tried.
@@ -11,7 +12,6 @@ costs too much, each state is fitted to the fine solution by least squares, and 
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import statistics
@@ -96,7 +96,7 @@ def traced(calls: int) -> tuple[list[float], list[Tensor]]:
 
 
 def on_mixtures(seeds: Sequence[int], calls: Sequence[int]) -> None:
-    """Print, for each mixture and number of calls, errors in parts of diffusers' best: of the fitted one and of ours."""
+    """Print errors in parts of diffusers' best, for each mixture and number of calls: of the fitted one and of ours."""
     sampler, usual = build("sampler", "default"), build("grid", "default")
     for dimension in (2, 64):
         for nfe in calls:
@@ -105,7 +105,10 @@ def on_mixtures(seeds: Sequence[int], calls: Sequence[int]) -> None:
                 problem = Problem(dimension, seed, starts=1024)
                 best = min(diffusers_errors(problem, name, nfe).rms for name in diffusers_names())
                 rows.append((Linear(problem, nfe).fitted() / best, ours(problem, sampler, usual, nfe).rms / best))
-                print(f"{dimension}-D  seed {seed}  NFE {nfe}  fitted {rows[-1][0]:.2f}  default {rows[-1][1]:.2f}", flush=True)
+                print(
+                    f"{dimension}-D  seed {seed}  NFE {nfe}  fitted {rows[-1][0]:.2f}  default {rows[-1][1]:.2f}",
+                    flush=True,
+                )
             fitted, default = (statistics.geometric_mean(column) for column in zip(*rows, strict=True))
             print(f"{dimension}-D  NFE {nfe}  geometric mean: fitted {fitted:.2f}, default {default:.2f}", flush=True)
 

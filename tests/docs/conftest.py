@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -174,12 +176,37 @@ def stand_ins(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def outsider(site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Have the example plugin found as if it were installed."""
-    folder = ROOT / "docs" / "examples" / "outsider"
-    monkeypatch.syspath_prepend(str(folder))
-    site.add("noiseform-outsider", {}, version="0.1.0", entry_points={"outsider": "noiseform_outsider"})
-    yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] == "noiseform_outsider"]:
+def install_example(site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
+    """Return a function that has a project of docs/examples found as if it were installed, and gives its folder."""
+    modules: list[str] = []
+
+    def install(name: str) -> Path:
+        folder = ROOT / "docs" / "examples" / name
+        told = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        if told["name"] not in modules:
+            modules.extend((told["name"], told["name"].replace("-", "_")))
+            monkeypatch.syspath_prepend(str(folder))
+            points = told["entry-points"]["noiseform"]
+            site.add(told["name"], {}, version=told["version"], entry_points=points, requires=told["dependencies"])
+        return folder
+
+    yield install
+    for name in [name for name in sys.modules if name.startswith(tuple(modules) or "-")]:
         del sys.modules[name]
     installed._scan.cache_clear()
+
+
+@pytest.fixture
+def outsider(install_example: Callable[[str], Path]) -> Path:
+    """Have the example of every kind found as if it were installed."""
+    return install_example("outsider")
+
+
+def environment(site_folder: Path, above: Path) -> dict[str, str]:
+    """Return that of a process which sees what this one has installed, and this checkout under the package's name."""
+    if not above.exists():
+        above.mkdir()
+        (above / "noiseform").symlink_to(ROOT)
+    examples = [path for path in sys.path if path.startswith(str(ROOT / "docs" / "examples"))]
+    path = os.pathsep.join(map(str, [above, site_folder, *examples]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

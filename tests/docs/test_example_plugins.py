@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from noiseform.core.cli.main import main
-from noiseform.core.registration import installed
 from noiseform.core.registration.build import build
 from noiseform.core.registration.registry import current
 
-from .conftest import ROOT
+from .conftest import ROOT, environment
 
 EXAMPLES = ROOT / "docs" / "examples"
 PROJECTS = ("midpoint", "points", "stopwatch")
@@ -28,27 +25,24 @@ def project(name: str) -> dict[str, object]:
 
 
 @pytest.fixture
-def projects(site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def projects(install_example, site) -> Path:
     """Have all three found as if they were installed; give the folder that says so."""
     for name in PROJECTS:
-        told = project(name)
-        monkeypatch.syspath_prepend(str(EXAMPLES / name))
-        site.add(told["name"], {}, version=told["version"], entry_points=told["entry-points"]["noiseform"])
-    yield site.folder
-    for name in [name for name in sys.modules if name.startswith(tuple(f"noiseform_{one}" for one in PROJECTS))]:
-        del sys.modules[name]
-    installed._scan.cache_clear()
+        install_example(name)
+    return site.folder
 
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_own_tests_of_a_project(projects, name, tmp_path):
-    above = tmp_path / "above"  # a folder that holds this checkout under the package's name
-    above.mkdir()
-    (above / "noiseform").symlink_to(ROOT)
-    paths = [above, projects, *(EXAMPLES / one for one in PROJECTS)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / name)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(projects, tmp_path / "above"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

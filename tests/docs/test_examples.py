@@ -92,6 +92,14 @@ def test_metric(own):
     assert metric.compare(items[:2], items[2:])["decibels"] > 0
 
 
+def test_conformance(own, capsys):
+    """Every part that the kit has a suite for passes it, with nothing but what the parts claim of themselves."""
+    code = main(["plugins", "check", "noiseform-outsider"])
+    told = capsys.readouterr().out
+    assert code == 0, told
+    assert "modality/series" in told
+
+
 LARGER = """\
 modality = "series"
 [media]

@@ -14,7 +14,7 @@ from noiseform.core.cli.main import main
 from noiseform.core.errors import NoiseformError
 from noiseform.core.registration.registry import current
 
-from .conftest import ROOT, script
+from .conftest import ROOT, environment, script
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
@@ -29,8 +29,8 @@ LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(#[^)\s]*)?\)")
 class Reader:
     """Follows a page in the current folder: writes its files, runs its Python and its commands."""
 
-    def __init__(self, page: Path, site) -> None:
-        self.page, self.site = page, site
+    def __init__(self, page: Path, site, install_example) -> None:
+        self.page, self.site, self.install_example = page, site, install_example
         self.module = ModuleType(page.stem)
 
     def read(self) -> None:
@@ -67,6 +67,12 @@ class Reader:
             assert arguments[0] in targets, where
         elif program == "pip" and Path(arguments[-1]).resolve().is_relative_to(Path.cwd()):
             self.install(arguments[-1])
+        elif program == "pip" and arguments[-1].startswith("docs/examples/"):
+            self.install_example(Path(arguments[-1]).name)
+        elif program == "pytest":
+            run = {"env": environment(self.site.folder, Path("above").absolute()), "capture_output": True, "text": True}
+            done = subprocess.run([sys.executable, "-m", "pytest", "-q", *arguments], check=False, **run)
+            assert done.returncode == 0, f"{where}\n{done.stdout}{done.stderr}"
         elif program in ("pip", "python"):
             assert all((ROOT / word).exists() for word in arguments if "/" in word), where
         else:
@@ -90,10 +96,10 @@ def embedded() -> list[str]:
 
 
 @pytest.fixture
-def reader(place: Path, site, monkeypatch: pytest.MonkeyPatch):
+def reader(place: Path, site, install_example, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(place))
     before = set(sys.modules)
-    yield lambda page: Reader(page, site).read()
+    yield lambda page: Reader(page, site, install_example).read()
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(place)):
             del sys.modules[name]

@@ -298,3 +298,36 @@ def test_help_and_examples(capsys):
     said = capsys.readouterr().out
     for option in ("--label", "--seed", "--previews", "--json", "--batch-size", "--no-record", "--strict"):
         assert option in said
+
+
+QUICK = (
+    "from noiseform import hookimpl\n@hookimpl\n"
+    "def noiseform_samplers(): return {'quick': 'noiseform.plugins.samplers.euler:Euler'}\n"
+)
+
+
+def test_replay_of_a_file_whose_plugin_is_missing_names_it(generate, tiny_model, site, capsys, monkeypatch):
+    site.add("quick-kit", {"quick_kit": QUICK}, version="2.1", metadata="Name: quick-kit\nVersion: 2.1\n")
+    assert generate("--label", "low", "--sampler", "quick", "-o", "x.wav") == 0
+    command = ["replay", "x.wav", "--pipeline", str(tiny_model)]
+    assert main(command) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("NOISEFORM_PLUGINS", "0")
+    site.forget()
+    assert main(command) == 5
+    said = capsys.readouterr().err
+    assert said == (
+        "error: replay: x.wav: it was made by three-tones: it needs sampler 'quick', which no installed plugin has; "
+        "plugin quick-kit (quick-kit 2.1) is disabled: by the environment variable NOISEFORM_PLUGINS; "
+        "see noiseform plugins doctor\n"
+    )
+    monkeypatch.delenv("NOISEFORM_PLUGINS")
+    shutil.rmtree(site.folder / "quick_kit-2.1.dist-info")
+    site.forget()
+    for options in ([], ["--pipeline", "./elsewhere"]):
+        assert main([*command[:2], *(options or command[2:])]) == 5
+        said = capsys.readouterr().err
+        assert said == (
+            "error: replay: x.wav: it was made by three-tones: it needs sampler 'quick', which no installed plugin "
+            "has; install quick-kit==2.1 if you trust it\n"
+        )

@@ -40,7 +40,9 @@ COMMAND_LINE = {
     "show": ["KIND/NAME", "--json"],
     "compat": None,
     "plugins list": ["--json"],
-    "plugins doctor": [],
+    "plugins new": ["NAME", "--kind", "-o"],
+    "plugins check": ["DIST|KIND/NAME", "--verbose", "--json"],
+    "plugins doctor": ["--json"],
     "registry show": ["--origin"],
     "registry schema": ["--recipe", "-o", "--overwrite"],
 }
@@ -78,7 +80,7 @@ def test_commands_are_frozen():
             parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.make_metavar(context)
             for parameter in command.params
         ]
-        assert [name.strip("[]") for name in names] == [*expected, "--registry", "--debug"]
+        assert [name.strip("[]") for name in names] == [*expected, "--registry", "--debug", "--debug-plugins"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "sampler"], ["list", "--json"], ["plugins", "list"]])
@@ -100,6 +102,30 @@ def test_start_is_quick(arguments):
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
     assert 0 < int(done.stderr) < 250
+
+
+def test_fifty_plugins_are_listed_without_their_parts(site):
+    """Hold what a listing imports; `make bench BENCH=start` tells its seconds."""
+    metadata = "Name: kit-{0}\nVersion: 1.0\nRequires-Dist: noiseform>=0.1,<0.2\nRequires-Dist: torch\n"
+    for number in range(50):
+        hooks = f"return {{'midpoint-{number}': 'kit_{number}_parts:Midpoint'}}"
+        body = f"from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers():\n    {hooks}\n"
+        modules = {f"kit_{number}": body, f"kit_{number}_parts": "import torch"}
+        site.add(f"kit-{number}", modules, metadata=metadata.format(number))
+    code = (
+        "import sys; from noiseform.core.cli.main import main; code = main(sys.argv[1:])\n"
+        "print(code, sorted(name for name in sys.modules if name in {'torch', 'pydantic', 'numpy', 'rich'} or "
+        "name.startswith(('kit_', 'packaging.requirements'))), len(sys.modules), file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site.folder), *filter(None, sys.path)])}
+    command = [sys.executable, "-c", code, "list", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    listed = {entry["name"] for entry in json.loads(done.stdout)}
+    assert {f"midpoint-{number}" for number in range(50)} <= listed
+    code, _, rest = done.stderr.partition(" ")
+    imported, _, count = rest.rpartition(" ")
+    assert (code, imported) == ("0", str(sorted(f"kit_{number}" for number in range(50))))
+    assert int(count) < 450
 
 
 def test_list(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -92,6 +93,34 @@ def test_what_a_plugin_leaves_out_is_derived(process, times):
         assert_close(getattr(derived, name)(times), getattr(process, name)(times), rtol=1e-9, atol=1e-11)
     assert_close(derived.t_of_log_snr(process.log_snr(times)), times, rtol=1e-9, atol=1e-12)
     assert complete(derived) is derived
+
+
+def test_what_is_derived_can_be_copied(process, times):
+    derived = copy.deepcopy(complete(Bare(process)))
+    assert derived.length == 7
+    assert torch.equal(derived.d_alpha(times), complete(Bare(process)).d_alpha(times))
+
+
+def test_what_autograd_loses_at_an_end_is_the_limit():
+    """There the cosine of a root has the derivative -sin(0) * infinity."""
+
+    class Root:
+        def alpha(self, t):
+            return torch.cos(math.pi / 2 * t**0.5)
+
+        def sigma(self, t):
+            return torch.sin(math.pi / 2 * t**0.5)
+
+    process, t = complete(Root()), torch.tensor([0.0, 0.25, 1.0], dtype=torch.float64)
+    expected = [-(math.pi**2) / 8, -math.pi / 2 * math.sin(math.pi / 4), -math.pi / 4]
+    assert_close(process.d_alpha(t), torch.tensor(expected, dtype=torch.float64), rtol=1e-8, atol=0)
+    assert process.d_sigma(t)[0].item() == math.inf
+
+
+def test_a_time_beyond_the_ends_is_a_number(process):
+    """As near as the process comes to it, once it is held to [0, 1]."""
+    beyond = process.t_of_log_snr(torch.tensor([math.inf, -math.inf], dtype=torch.float64))
+    assert_close(beyond.clamp(0, 1), torch.tensor([0.0, 1.0], dtype=torch.float64), rtol=0, atol=1e-9)
 
 
 def test_a_whole_process_stays_itself(process):

@@ -119,6 +119,7 @@ def test_hostile_plugin_is_set_aside(site, capsys, name):
         find("sampler", f"{name}/x")
     assert main(["list", "sampler"]) == 0
     assert main(["plugins", "list"]) == 0
+    assert main(["--help"]) == 0
     listed = capsys.readouterr().out
     assert name in listed
     assert "\x1b" not in listed
@@ -311,3 +312,36 @@ def test_nearest_name_is_offered():
         build("sampler", "dimm")
     with pytest.raises(ConfigError, match="did you mean 'sampler'"):
         build("smapler", "ddim")
+
+
+@pytest.mark.parametrize(
+    ("line", "points"), [('mine = "good"', {"kit": "good"}), ("", {"one": "good", "two": "good"})], ids=["line", "two"]
+)
+def test_one_module_named_twice_is_one_plugin(site, capsys, monkeypatch, tmp_path, line, points):
+    watching = GOOD + "\n    @hookimpl\n    def noiseform_sampling_observers(run): return run\n"
+    site.add("midpoint-kit", {"good": watching, "good_impl": GOOD_IMPL}, entry_points=points)
+    file = tmp_path / "registry.toml"
+    file.write_text(f"schema = 1\n[plugins]\n{line}\n")
+    monkeypatch.setenv("NOISEFORM_REGISTRY", str(file))
+    site.forget()
+    assert find("sampler", "midpoint").full_name == "midpoint-kit/midpoint"
+    assert not current().plugins.clashes()
+    assert current().plugins.observers("noiseform_sampling_observers", repr) == (repr,)
+    (plugin,) = (one for one in current().plugins.plugins if not one.candidate.builtin)
+    assert plugin.candidate.also == (f"{file}:3" if line else "entry point two")
+    assert main(["plugins", "list", "--json"]) == 0
+    assert f"midpoint-kit 1.0, {plugin.candidate.also}" in capsys.readouterr().out
+    if line:  # what was made before the distribution was installed names the registry
+        assert find("sampler", "registry/midpoint").plugin is plugin
+        assert current().plugins.version_of("sampler", "midpoint", "registry") == "1.0"
+    monkeypatch.setenv("NOISEFORM_PLUGINS", "registry" if line else "0")
+    site.forget()
+    states = {one.candidate.name: one.state for one in current().plugins.plugins if not one.candidate.builtin}
+    assert states == ({"mine": "loaded", "kit": "disabled"} if line else {"one": "disabled", "two": "disabled"})
+
+
+def test_one_module_of_two_distributions_is_a_clash(site):
+    for name in ("left", "right"):
+        site.add(name, {"good": GOOD, "good_impl": GOOD_IMPL}, entry_points={name: "good"})
+    with pytest.raises(PluginError, match="is claimed by"):
+        build("sampler", "midpoint")

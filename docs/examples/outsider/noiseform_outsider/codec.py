@@ -12,10 +12,12 @@ from noiseform import MediaSpec
 
 
 class DCT:
-    """Blocks of samples as their discrete cosine transform, frequencies as channels; exactly invertible.
+    """Blocks along the last axis as their discrete cosine transform, frequencies as channels; exactly invertible.
+
+    A sound (channels, samples) becomes (channels * size, blocks), a picture is cut along its rows.
 
     Args:
-        size: samples in a block.
+        size: values in a block.
         scale: factor of the result; 1 / its standard deviation gives the unit variance that training expects.
         media: shape, rates and range of an item; given by the program.
     """
@@ -27,19 +29,24 @@ class DCT:
         place = torch.arange(size, dtype=torch.float64)
         basis = torch.cos(math.pi / size * place[:, None] * (place + 0.5)) * math.sqrt(2 / size)
         basis[0] /= math.sqrt(2)
-        self.basis = basis.float()  # (frequencies, samples), orthonormal
+        self.basis = basis.float()  # (frequencies, values), orthonormal: DCT-II
 
     def shape(self, media_shape):
-        channels, samples = media_shape
-        return channels * self.size, -(-samples // self.size)
+        channels, *space, last = media_shape
+        return channels * self.size, *space, -(-last // self.size)
 
     def encode(self, media):
         padded = torch.nn.functional.pad(media, (0, -media.shape[-1] % self.size))
-        blocks = rearrange(padded, "batch channels (block sample) -> batch channels block sample", sample=self.size)
-        return rearrange(blocks @ self.basis.T * self.scale, "batch channels block freq -> batch (channels freq) block")
+        blocks = rearrange(
+            padded, "batch channels ... (block value) -> batch channels ... block value", value=self.size
+        )
+        found = blocks @ self.basis.to(media).T * self.scale
+        return rearrange(found, "batch channels ... block freq -> batch (channels freq) ... block")
 
     def decode(self, latent, media_shape):
-        channels, samples = media_shape
-        found = rearrange(latent, "batch (channels freq) block -> batch channels block freq", channels=channels)
-        blocks = found / self.scale @ self.basis
-        return rearrange(blocks, "batch channels block sample -> batch channels (block sample)")[..., :samples]
+        found = rearrange(
+            latent, "batch (channels freq) ... block -> batch channels ... block freq", channels=media_shape[0]
+        )
+        blocks = found / self.scale @ self.basis.to(latent)
+        media = rearrange(blocks, "batch channels ... block value -> batch channels ... (block value)")
+        return media[..., : media_shape[-1]]

@@ -31,7 +31,7 @@ class Words(nn.Module):
         for row, condition in zip(counts, conditions, strict=True):
             words = str(condition.get("text") or "").lower().split()
             for word in words:
-                row[zlib.crc32(word.encode()) % (len(row) - 1)] += 1
+                row[zlib.crc32(word.encode(errors="surrogatepass")) % (len(row) - 1)] += 1
             row[-1] = not words
         return {"counts": counts}
 

@@ -17,7 +17,10 @@ def read_values(path):
         lines = Path(path).read_text("utf-8").splitlines()
         rates = [float(line.removeprefix(RATE)) for line in lines if line.startswith(RATE)]
         rows = [line for line in lines if not line.startswith("#")]
-        return torch.tensor([[float(text) for text in row.split(",")] for row in rows[1:]]).T, next(iter(rates), None)
+        values = torch.tensor([[float(text) for text in row.split(",")] for row in rows[1:]])
+        if values.ndim != 2 or not values.isfinite().all():
+            raise ValueError("no numbers, or some are not finite")
+        return values.T, next(iter(rates), None)
     except (OSError, ValueError) as error:
         raise MediaError(f"cannot read: {path}: {error}; give a CSV file of numbers") from error
 

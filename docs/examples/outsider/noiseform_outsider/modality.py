@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
-from noiseform import ConfigError, MediaSpec
+from noiseform import ConfigError, MediaError, MediaSpec, NumericError
 from noiseform.core.storage.atomic import whole_file
 from PIL import Image, ImageDraw
 
@@ -31,12 +32,17 @@ class SeriesModality:
 
     name = "series"
     endings = (".csv",)
+    claims: ClassVar = {"media": {"channels": 2, "steps": 48, "rate": 50}}  # what `plugins check` tries it with
 
     def spec(self, media):
         """Return shape and units for the ``[media]`` table of a pipeline."""
         if set(media) != {"channels", "steps", "rate"}:
             raise ConfigError(f"media: expected channels, steps and rate, got {', '.join(media) or 'nothing'}")
-        return MediaSpec((int(media["channels"]), int(media["steps"])), (float(media["rate"]),), -1.0, 1.0)
+        shape, rate = (media["channels"], media["steps"]), media["rate"]
+        whole = all(type(size) is int and 1 <= size <= 10**6 for size in shape)
+        if not whole or type(rate) not in (int, float) or not 0 < rate <= 10**6:
+            raise ConfigError(f"media: expected whole numbers of channels and steps, and a rate, got {dict(media)}")
+        return MediaSpec(shape, (float(rate),), -1.0, 1.0)
 
     def wrap(self, tensor, spec, record):
         return Series(tensor.float().cpu().clamp(spec.low, spec.high), spec.rates[0], record)
@@ -45,9 +51,14 @@ class SeriesModality:
         return SeriesDataset(Path(place), spec)
 
     def check_output(self, path, spec):
-        """Say before anything is made what could not be written: here there is nothing."""
+        """Say before anything is made what could not be written: here another ending."""
+        if Path(path).suffix not in self.endings:
+            raise ConfigError(f"cannot write: {path}: unknown format; end the name in {', '.join(self.endings)}")
 
     def write(self, item, path, *, record, overwrite):
+        self.check_output(path, None)
+        if not item.values.isfinite().all():
+            raise NumericError(f"cannot write: {path}: some values are not finite; look for their origin")
         rows = [f"{RATE}{item.rate}", ",".join(f"channel {n}" for n in range(len(item.values)))]
         rows += [",".join(f"{value:.6f}" for value in step) for step in item.values.T.tolist()]
         head = [f"{RECORD}{json.dumps(item.record)}"] if record and item.record else []
@@ -55,9 +66,12 @@ class SeriesModality:
             file.write("\n".join([*head, *rows, ""]).encode())
 
     def read_record(self, path):
-        with open(path, encoding="utf-8") as file:
-            first = file.readline(2**20)
-        return json.loads(first.removeprefix(RECORD)) if first.startswith(RECORD) else None
+        try:
+            with open(path, encoding="utf-8") as file:
+                first = file.readline(2**20)
+            return json.loads(first.removeprefix(RECORD)) if first.startswith(RECORD) else None
+        except (OSError, ValueError) as error:
+            raise MediaError(f"cannot read: {path}: {error}; make the file again") from error
 
     def read(self, path):
         values, rate = read_values(path)
@@ -67,6 +81,8 @@ class SeriesModality:
         """Return the values of an item, for `edit` and `upscale`: with ``fit`` at the rate that the model knows."""
         if not isinstance(item, Series) or len(item.values) != spec.shape[0]:
             raise ConfigError(f"series: expected {spec.shape[0]} channels, got {item!r:.80}")
+        if not item.values.isfinite().all():
+            raise MediaError("series: some values are not finite; give values in [-1, 1]")
         given = MediaSpec(tuple(item.values.shape), (item.rate,), spec.low, spec.high)
         if not fit or item.rate == spec.rates[0]:
             return item.values, given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le, Lt
 from noiseform.core.pipeline.augmentation import Augmentation
@@ -21,6 +21,7 @@ class Rough:
     """
 
     takes = ("source",)
+    claims: ClassVar = {"guided": False}  # shows what is there, whatever is asked for beside it
     settable = ("level",)  # may be another one than in training: nothing that was learnt changes
 
     def __init__(
@@ -33,6 +34,8 @@ class Rough:
         latent_shape,
         codec,
     ) -> None:
+        if len(media.shape) != 2:
+            raise ValueError("it smooths series and sounds; pictures and films have more axes")
         if media.shape[1] % every:
             raise ValueError(f"every: {media.shape[1]} steps are no multiple of {every}")
         self.every, self.latent_shape, self.codec = every, latent_shape, codec

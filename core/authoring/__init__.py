@@ -1,0 +1,1 @@
+"""New plugins: a small project that an author goes on from."""

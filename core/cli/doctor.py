@@ -1,0 +1,218 @@
+"""``noiseform plugins doctor``: everything that plugins depend on, what is wrong, and what cures it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import NoiseformError, PluginError
+from ..registration.api import DEPENDENCY
+from ..registration.import_cost import ImportCost, import_cost
+from ..registration.installed import REGISTRY, came_by
+from ..registration.plugin_loading import Plugin
+from ..registration.registry import Registry, current, user_folder
+from ..registration.targets import PACKAGE
+from .lazy_group import DEBUG_KEY
+from .rows import plugin_entry, print_json, print_rows
+
+__all__ = ["doctor"]
+
+LIBRARIES = (
+    *("torch", "torchaudio", "numpy", "soundfile", "av", "safetensors", "pydantic", "pluggy", "packaging", "click"),
+    "rich",
+)
+IMPORT_LIMIT = 30.0
+"""Seconds that a plugin's import may take; importing torch on a busy machine takes a few."""
+
+SLOW = 0.1
+"""Seconds of import from which on a plugin is slow: half of what `noiseform list` may take with fifty of them."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong.
+
+    Attributes:
+        what: a plugin, a part, a pipeline, a library, a folder.
+        why: what is wrong with it.
+        cure: what to do.
+        unusable: whether something cannot be used, or not by its short name.
+    """
+
+    what: str
+    why: str
+    cure: str
+    unusable: bool = False
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Look at everything that plugins depend on, and say what is wrong and what cures it.
+
+    The import of every plugin from outside is first tried in an interpreter of its own: what it costs at every start,
+    and of that each heavy library. One that does not end there is not imported here.
+
+    Ends with 5 where a plugin, a part or a pipeline cannot be used. --debug shows the tracebacks of plugins set aside.
+    """
+    registry = current()
+    costs = _costs(registry)
+    plugins = [_told(plugin, costs.get(plugin.candidate.target)) for plugin in registry.plugins.plugins]
+    problems = [*_aside(registry), *_unusable(registry), *_odd_plugins(registry, costs), *_odd_machine()]
+    facts = _facts(registry)
+    if as_json:
+        print_json({**facts, "plugins": plugins, "problems": [asdict(problem) for problem in problems]})
+    else:
+        _print(facts, plugins, problems)
+    if click.get_current_context().meta.get(DEBUG_KEY):
+        for plugin in registry.plugins.plugins:
+            if plugin.error is not None:
+                click.echo("".join(["\n", *traceback.format_exception(plugin.error)]), err=True, nl=False)
+    if any(problem.unusable for problem in problems):
+        raise click.exceptions.Exit(PluginError.exit_code)
+
+
+def _costs(registry: Registry) -> dict[str, ImportCost]:
+    """Return what importing each plugin from outside costs; one that does not end is held back from this process."""
+    costs = {}
+    for candidate, disabled in registry.candidates:
+        if candidate.builtin or disabled or candidate.fault or candidate.target in costs:
+            continue
+        cost = costs[candidate.target] = import_cost(candidate.target, limit=IMPORT_LIMIT)
+        if cost.fault:
+            registry.held_back[candidate.target] = f"its import {cost.fault}"
+    return costs
+
+
+def _facts(registry: Registry) -> dict[str, Any]:
+    """Return where and with what noiseform runs."""
+    package = importlib.import_module(PACKAGE)
+    return {
+        "noiseform": f"{package.__version__} in {Path(str(package.__file__)).parent}",
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "platform": platform.platform(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "NOISEFORM_PLUGINS": os.environ.get("NOISEFORM_PLUGINS", "(not set: all)"),
+        "registries": [{"layer": layer.name, "origin": str(layer.origin(()))} for layer in registry.layers],
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _told(plugin: Plugin, cost: ImportCost | None) -> dict[str, Any]:
+    """Return what is told of one plugin."""
+    told = {**plugin_entry(plugin), "came_by": came_by(plugin.candidate)}
+    if cost is not None:  # in a fresh process, where no other plugin has imported the same libraries before
+        told |= {"seconds": cost.seconds, "libraries": dict(cost.libraries), "effects": list(cost.effects)}
+    return told
+
+
+def _print(facts: Mapping[str, Any], plugins: list[dict[str, Any]], problems: list[Problem]) -> None:
+    layers = [(f"registry ({one['layer']})", one["origin"]) for one in facts["registries"]]
+    own = [(name, str(facts[name])) for name in ("noiseform", "python", "platform")]
+    allowed = ("NOISEFORM_PLUGINS", facts["NOISEFORM_PLUGINS"])
+    print_rows(("WHAT", "IS"), [*own, *facts["libraries"].items(), allowed, *layers])
+    click.echo()
+    keys = ("name", "distribution", "version", "state", "import", "came_by", "named_in", "file")
+    for told in plugins:
+        told["import"] = "-" if told["seconds"] is None else f"{told['seconds'] * 1e3:.1f} ms"
+    headings = ("PLUGIN", "OWNER", "VERSION", "STATE", "IMPORT", "FROM", "NAMED IN", "FILE")
+    print_rows(headings, [[str(told[key]) for key in keys] for told in plugins])
+    click.echo(f"\nproblems: {len(problems) or 'none'}")
+    if problems:
+        print_rows(("WHAT", "WHY", "CURE"), [(one.what, one.why, one.cure) for one in problems])
+
+
+def _aside(registry: Registry) -> Iterator[Problem]:
+    """Give the plugins that are set aside."""
+    for plugin in registry.plugins.plugins:
+        if plugin.state != "set aside":
+            continue
+        why, candidate = plugin.reason, plugin.candidate
+        leave = f'leave it out: [plugins] disable = ["{candidate.name}"] in registry.toml'
+        if candidate.distribution == REGISTRY:
+            cure = f"correct it, or the line {candidate.origin}"
+        elif candidate.fault:
+            cure = f"install it anew: pip install --force-reinstall {plugin.distribution}"
+        elif isinstance(plugin.error, ImportError):
+            cure = f"install what it lacks, or {leave}"
+        elif isinstance(plugin.error, PluginError) and "built for" in why and "; " in why:
+            why, _, cure = why.partition("; ")
+        else:
+            cure = f"update it, or tell its author; until then {leave}"
+        yield Problem(f"plugin {plugin.label}", why, cure, unusable=True)
+
+
+def _unusable(registry: Registry) -> Iterator[Problem]:
+    """Give the parts and pipelines that cannot be used, or not by their short names."""
+    for rivals in registry.plugins.clashes():
+        kind, name, owner = rivals[0].kind, rivals[0].name, rivals[0].plugin.distribution
+        names = [part.full_name for part in rivals]
+        owners = " and ".join(part.plugin.label for part in rivals)
+        cure = f'write {" or ".join(names)}, or [plugins] prefer = {{ "{kind}:{name}" = "{owner}" }} in registry.toml'
+        if len(set(names)) < len(names):
+            cure = "disable one: [plugins] disable = [...] in registry.toml"
+        yield Problem(f"{kind} {name!r}", f"claimed by {owners}", cure, unusable=True)
+    for part in registry.plugins.parts():
+        if part.kind != "pipeline":
+            try:
+                part.load()
+            except NoiseformError as error:
+                lacks = isinstance(error.__cause__, ImportError)
+                cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
+                yield Problem(f"{part.kind}/{part.name}", str(error), cure, unusable=True)
+    for name in registry.pipelines:
+        try:
+            registry.pipeline(name)
+        except NoiseformError as error:
+            yield Problem(f"pipeline/{name}", str(error), "correct its table", unusable=True)
+
+
+def _odd_plugins(registry: Registry, costs: Mapping[str, ImportCost]) -> Iterator[Problem]:
+    """Give what is odd about plugins that work: old ones, slow ones, those that do more than name their parts."""
+    for plugin in registry.plugins.plugins:
+        cost = costs.get(plugin.candidate.target)
+        if not plugin.usable or cost is None:
+            continue
+        what = f"plugin {plugin.label}"
+        for warning in plugin.warnings:
+            yield Problem(what, warning, f"update {plugin.distribution}, or tell its author")
+        if not str(plugin.built_for) and plugin.candidate.distribution != REGISTRY:
+            why = "does not say which noiseform it is built for; taken to be this one"
+            yield Problem(what, why, f"its author names one in pyproject.toml: {DEPENDENCY}")
+        for library, seconds in cost.libraries.items():
+            why = f"imports {library} at its top, itself or by what it imports there: {seconds:.2g} s at every start"
+            yield Problem(what, why, "import it inside of the part's module, which the hook names as text")
+        rest = (cost.seconds or 0.0) - sum(cost.libraries.values())
+        if rest >= SLOW:
+            yield Problem(what, f"takes {rest:.2g} s at every start", "do less at the top of its module")
+        for effect in cost.effects:
+            yield Problem(what, f"{effect} when it is imported", "leave that to its parts")
+
+
+def _odd_machine() -> Iterator[Problem]:
+    """Give what is odd about this machine."""
+    try:
+        importlib.import_module("..libraries", __package__).torchaudio_module()
+    except NoiseformError as error:
+        yield Problem("torchaudio", str(error), "install the torchaudio that fits your torch")
+    for purpose, folder in (("temporary files", Path(tempfile.gettempdir())), ("your registry", user_folder())):
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
+        if not os.access(existing, os.W_OK):
+            yield Problem(f"folder for {purpose}", f"{existing} cannot be written", "make it writable, or name another")

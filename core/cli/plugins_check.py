@@ -1,0 +1,208 @@
+"""``noiseform plugins check``: the parts of a distribution held to the contracts of their kinds."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ConfigError, PluginError, nearest
+from ..naming import printable
+from ..registration.installed import normalized
+from ..registration.kinds import KINDS
+from ..registration.plugin_loading import Part, Plugin, reason_of
+from ..registration.registry import current
+from .rows import print_json, print_rows
+
+if TYPE_CHECKING:
+    from ..testing.running import Outcome
+
+__all__ = ["check"]
+
+LOADS = "loads"
+"""What a part that cannot even be loaded, or is wrongly claimed about, fails in."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A part, or a plugin without usable parts, and what became of its checks.
+
+    Attributes:
+        name: what it is called: ``KIND/NAME``.
+        owner: its distribution and version.
+        outcomes: of its checks.
+        note: why there are none.
+        seconds: how long they took.
+    """
+
+    name: str
+    owner: str
+    outcomes: tuple[Outcome, ...]
+    note: str = ""
+    seconds: float = 0.0
+
+    def count(self, verdict: str) -> int:
+        """Return how many checks ended so."""
+        return sum(one.verdict == verdict for one in self.outcomes)
+
+
+@click.command()
+@click.argument("about", metavar="DIST|KIND/NAME")
+@click.option("--verbose", is_flag=True, help="List every check, and why one was left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(about: str, verbose: bool, as_json: bool) -> None:
+    """Hold the parts of a distribution, or one part, to the contracts of their kinds.
+
+    DIST is a distribution or a plugin, such as acme-noise, or noiseform for all built-in parts; KIND/NAME is one part,
+    such as sampler/ddim. What a part claims of itself stands in its attribute `claims`; the checks are those of
+    noiseform.testing.
+
+    The code of the parts runs in this process and without a time limit: one that hangs is ended by Ctrl-C, and the
+    progress on a terminal says which. Ends with 5 where a check failed. Needs pip install 'noiseform[testing]'.
+    """
+    # Refused in one line where hypothesis is missing.
+    from ..testing import running as _  # noqa: F401
+
+    parts, unusable = _asked(about)
+    checked = [_set_aside(plugin) for plugin in unusable]
+    with _progress(len(parts), shown=sys.stderr.isatty()) as tell:
+        for part in parts:
+            tell(_label(part))
+            checked.append(_checked(part))
+    if as_json:
+        print_json([asdict(one) for one in checked])
+    else:
+        _report(checked, verbose=verbose)
+    if any(one.count("failed") for one in checked):
+        raise click.exceptions.Exit(PluginError.exit_code)
+
+
+def _asked(about: str) -> tuple[list[Part], list[Plugin]]:
+    """Return the parts that are meant, and the plugins of them that are set aside.
+
+    Raises:
+        ConfigError: there is no such part, distribution or plugin.
+        PluginError: the part cannot be had.
+    """
+    found = current().plugins
+    kind, slash, name = about.partition("/")
+    if slash and kind in KINDS:
+        return [found.find(kind, name)], []
+    names = {about, normalized(about)}
+    plugins = [plugin for plugin in found.plugins if names & _names(plugin)]
+    if not plugins:
+        known = {name for plugin in found.plugins for name in _names(plugin)}
+        hint = nearest(about, known, listing="noiseform plugins list")
+        raise ConfigError(f"plugins check: no distribution, plugin or KIND/NAME {about!r:.200}; {hint}")
+    disabled = [plugin for plugin in plugins if plugin.state == "disabled"]
+    if len(disabled) == len(plugins):
+        raise PluginError(f"plugins check: plugin {disabled[0].label} is disabled: {disabled[0].reason}; enable it")
+    parts = [part for part in found.parts() if any(part.plugin is plugin for plugin in plugins)]
+    return parts, [plugin for plugin in plugins if plugin.state == "set aside"]
+
+
+def _names(plugin: Plugin) -> set[str]:
+    return {plugin.candidate.name, plugin.distribution, f"{plugin.distribution}/{plugin.candidate.name}"}
+
+
+def _label(part: Part) -> str:
+    """Return the shortest name of a part that this command takes."""
+    alone = len([one for one in current().plugins.parts(part.kind) if one.name == part.name]) == 1
+    return f"{part.kind}/{part.name if alone else part.full_name}"
+
+
+def _set_aside(plugin: Plugin) -> Checked:
+    """Return the row of a plugin that could not be loaded."""
+    return Checked(f"plugin {plugin.candidate.name}", plugin.owner, (_failed(plugin.reason),))
+
+
+def _failed(why: str) -> Outcome:
+    from ..testing.running import Outcome
+
+    return Outcome(LOADS, "failed", why, 0.0)
+
+
+def _checked(part: Part) -> Checked:
+    """Run the checks of a part; what it prints meanwhile is a fault too."""
+    from ..testing.running import Outcome, outcomes, suite_for
+    from ..testing.suites import SUITES
+
+    name, owner, started = _label(part), part.plugin.owner, time.perf_counter()
+    if part.kind not in SUITES:
+        return Checked(name, owner, (), "no suite for this kind")
+    spoken = io.StringIO()
+    found: list[Outcome] = []
+    with contextlib.redirect_stdout(spoken), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            suite = suite_for(part.kind, part.full_name)
+            lacks = suite.lacks()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a part may raise SystemExit, or worse
+            return Checked(name, owner, (_failed(reason_of(error)),), "", time.perf_counter() - started)
+        if lacks:
+            return Checked(name, owner, (), f"left out: needs {lacks}; say it in the part's attribute `claims`")
+        found += outcomes(suite)
+    said = spoken.getvalue().strip()
+    if said:
+        why = f"printed {said[:80]!r}; say things by logging or by warnings, since the output is the user's"
+        found.append(Outcome("prints nothing", "failed", why, 0.0))
+    return Checked(name, owner, tuple(found), "", time.perf_counter() - started)
+
+
+def _report(checked: Sequence[Checked], *, verbose: bool) -> None:
+    """Print a table of parts, then what failed, then the sum."""
+    verdicts = ("passed", "left out", "failed")
+    headings = ("PART", "DISTRIBUTION", *(verdict.upper() for verdict in verdicts), "SECONDS", "NOTE")
+    rows = [
+        (one.name, one.owner, *(str(one.count(verdict)) for verdict in verdicts), f"{one.seconds:.1f}", one.note)
+        for one in checked
+    ]
+    print_rows(headings, rows)
+    for one in checked:
+        for outcome in one.outcomes:
+            if outcome.verdict == "failed" or verbose:
+                why = f": {printable(outcome.why, 600)}" if outcome.why else ""
+                click.echo(f"{outcome.verdict}: {printable(one.name)}: {outcome.check}{why}")
+    passed, left_out, failed = (sum(one.count(verdict) for one in checked) for verdict in verdicts)
+    unchecked = sum(not one.outcomes for one in checked)
+    aside = f", {unchecked} without checks" if unchecked else ""
+    parts = f"{len(checked)} part{'s' if len(checked) != 1 else ''}{aside}"
+    click.echo(f"{parts}: {passed} checks passed, {left_out} left out, {failed or 'none'} failed")
+
+
+@contextlib.contextmanager
+def _progress(count: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Give what tells which part is being checked: on a terminal a bar, elsewhere nothing."""
+    if not shown:
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("parts"),
+        TimeElapsedColumn(),
+    )
+    # The output of parts is watched, so the bar must not redirect it too.
+    away = {"redirect_stdout": False, "redirect_stderr": False}
+    with Progress(*columns, console=Console(stderr=True), transient=True, **away) as progress:  # type: ignore[arg-type]
+        task = progress.add_task("", total=count)
+        begun = iter(range(count))
+
+        def tell(name: str) -> None:
+            progress.update(task, description=escape(printable(name)), completed=next(begun))
+
+        yield tell

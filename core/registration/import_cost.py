@@ -1,0 +1,165 @@
+"""What importing a plugin costs at every start, and what it does besides, seen in a fresh interpreter.
+
+In a process of its own no library is there already that the plugin drags in, and whatever the plugin does there (hang,
+print, exit, crash) harms nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from .targets import PACKAGE
+
+__all__ = ["HEAVY", "ImportCost", "import_cost"]
+
+_NAMES = """
+PIL accelerate av cv2 diffusers jax librosa matplotlib numba numpy onnxruntime pandas pydantic scipy sklearn soundfile
+tensorflow torch torchaudio torchvision transformers
+"""
+HEAVY = frozenset(_NAMES.split())
+"""Libraries that no module needs which only names its parts."""
+
+NOTICED = 0.01
+"""Seconds from which on a heavy library is one; by taste."""
+
+KEPT = 1 << 22
+"""Bytes of output that are looked at; importing torch tells a twentieth of it."""
+
+_PROBE = """
+import os, sys, threading, time
+from importlib import import_module
+mark, own, target = sys.argv[1:]
+import_module(own)
+before = threading.active_count()
+os.write(2, f"\\n{mark} begun\\n".encode())
+begun = time.perf_counter()
+how = "ended"
+try:
+    import_module(target)
+except KeyboardInterrupt:
+    how = "interrupted"
+except BaseException:
+    pass
+seconds = time.perf_counter() - begun
+os.write(2, f"\\n{mark} {seconds} {threading.active_count() - before} {how}\\n".encode())
+os._exit(0)
+"""
+_LINE = re.compile(r"import time: +\d+ \| +(\d+) \| ( *)(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCost:
+    """What importing a plugin's module costs and does, in a process in which noiseform's command line is there already.
+
+    Attributes:
+        seconds: in all; None where the import did not end.
+        libraries: the seconds that each heavy library among it takes, with all that it imports; the costliest first.
+        fault: what kept it from ending, such as ``did not end within 30 s``; empty where it ended, by an error or not.
+        effects: what it did besides, such as ``prints``.
+    """
+
+    seconds: float | None = None
+    libraries: Mapping[str, float] = field(default_factory=dict)
+    fault: str = ""
+    effects: tuple[str, ...] = ()
+
+
+def import_cost(target: str, *, limit: float) -> ImportCost:
+    """Import the module of a target in a fresh interpreter, and return what that costs.
+
+    Args:
+        target: ``module`` or ``module:attribute``.
+        limit: seconds after which the interpreter is ended.
+    """
+    mark = f"noiseform {secrets.token_hex(8)}"
+    module, _, _ = target.partition(":")
+    head, dot, rest = module.partition(".")
+    module = f"{PACKAGE}{dot}{rest}" if head == "noiseform" else module
+    own = f"{PACKAGE}.core.cli.main"  # what is imported by then at every start
+    command = [sys.executable, "-P", "-u", "-X", "importtime", "-c", _PROBE, mark, own, module]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    outputs = [bytearray(), bytearray()]
+    readers = [
+        threading.Thread(target=_drain, args=(stream, kept), daemon=True)
+        for stream, kept in zip((process.stdout, process.stderr), outputs, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    fault = ""
+    try:
+        code = process.wait(limit)
+        if code:
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            fault = f"ended the interpreter ({how})"
+    except subprocess.TimeoutExpired:
+        fault = f"did not end within {limit:g} s"
+    finally:
+        _end(process)
+        for reader in readers:
+            reader.join(1)
+        for stream, reader in zip((process.stdout, process.stderr), readers, strict=True):
+            if not reader.is_alive():  # as it is where something that the import started has left the session
+                stream.close()
+    told = outputs[1].decode(errors="replace").replace("\r", "").split(f"\n{mark} ")
+    if len(told) < 2:
+        return ImportCost(fault=fault or "could not be looked at")
+    ended = re.match(r"([\d.e-]+) (\d+) (\w+)\n", told[2]) if len(told) > 2 else None
+    if not fault and (ended is None or ended[3] == "interrupted"):
+        fault = "ended the interpreter (exit code 0)" if ended is None else "raised KeyboardInterrupt"
+    lines = told[1].splitlines()[1:]
+    effects = ["prints"] if outputs[0] or any(line and not _LINE.fullmatch(line) for line in lines) else []
+    if ended is not None and int(ended[2]):
+        effects.append(f"starts {ended[2]} thread{'s' if ended[2] != '1' else ''}")
+    libraries = _libraries([match.groups() for match in map(_LINE.fullmatch, lines) if match])
+    return ImportCost(float(ended[1]) if ended and not fault else None, libraries, fault, tuple(effects))
+
+
+def _drain(stream: IO[bytes], kept: bytearray) -> None:
+    """Read a stream to its end and keep what comes first, so that nobody waits for a full pipe."""
+    while chunk := os.read(stream.fileno(), 1 << 16):
+        kept += chunk[: max(0, KEPT - len(kept))]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all that it has started."""
+    with contextlib.suppress(OSError):  # nobody is left
+        os.killpg(process.pid, signal.SIGKILL)  # its own session's
+    process.wait()
+
+
+def _libraries(lines: Sequence[tuple[str, ...]]) -> dict[str, float]:
+    """Return the heavy libraries of what ``-X importtime`` says; not one that comes by way of another.
+
+    Args:
+        lines: microseconds, indentation and name of each import, a module after what it imports.
+    """
+    found: dict[str, float] = {}
+    above: list[tuple[int, str]] = []
+    for microseconds, indentation, name in reversed(lines):
+        while above and above[-1][0] >= len(indentation):
+            above.pop()
+        top = name.partition(".")[0]
+        if top in HEAVY and HEAVY.isdisjoint(importer for _, importer in above):
+            found[top] = found.get(top, 0.0) + int(microseconds) / 1e6
+        above.append((len(indentation), top))
+    return {name: seconds for name, seconds in sorted(found.items(), key=lambda item: -item[1]) if seconds >= NOTICED}

@@ -1,0 +1,36 @@
+"""Media that parts are tried on: a sound, a picture and a film, all small, and drawn the same in every run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..media import MediaSpec
+from .closed_form import normal
+
+__all__ = ["FILM", "PICTURE", "SOUND", "drawn_media", "odd"]
+
+SOUND = MediaSpec((1, 2048), (8000.0,), -1.0, 1.0)
+PICTURE = MediaSpec((3, 16, 16), (None, None), 0.0, 1.0)
+FILM = MediaSpec((3, 6, 8, 8), (8.0, None, None), 0.0, 1.0)
+
+
+def drawn_media(spec: MediaSpec, rows: int = 3, *, purpose: str = "media") -> Tensor:
+    """Return media (rows, \\*shape) in float32 within their range: waves of their own for each item, and noise."""
+    numbers = math.prod(spec.shape)
+    waves = torch.sin(torch.arange(numbers) * (0.05 * (1 + torch.arange(rows).unsqueeze(1))))
+    noise = normal(rows, numbers, purpose=purpose).clamp(-3, 3) / 3
+    values = (0.6 * waves + 0.3 * noise).reshape(rows, *spec.shape).float()
+    return (spec.high + spec.low) / 2 + (spec.high - spec.low) / 2 * values
+
+
+def odd(spec: MediaSpec) -> Iterator[MediaSpec]:
+    """Give the same with odd numbers of positions along each axis, with fewer of them, and with more channels."""
+    channels, *space = spec.shape
+    yield replace(spec, shape=(channels, *(size + 1 for size in space)))
+    yield replace(spec, shape=(channels, *(size - 1 - size // 8 for size in space)))
+    yield replace(spec, shape=(channels + 1, *space))

@@ -1,0 +1,173 @@
+"""``noiseform plugins doctor``: what each import costs, by whom it comes, what is wrong, and what cures it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from noiseform.core.cli import doctor
+from noiseform.core.cli.main import main
+from noiseform.core.registration.import_cost import import_cost
+from noiseform.core.registration.installed import Candidate, came_by
+from noiseform.core.registration.registry import current
+
+SAMPLER = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers(): return {'NAME': 'kit_parts:Kit'}\n"
+PARTS = "class Kit:\n    order, stochastic, nfe_per_step, init, step = 1, False, 1, None, None\n"
+METADATA = "Name: {0}\nVersion: 1.0\nRequires-Dist: noiseform>=0.1\n"
+
+BAD = {
+    "hangs": "import time\ntime.sleep(600)",
+    "exits-at-once": "import os\nos._exit(0)",
+    "exits": "import os\nos._exit(3)",
+    "crashes": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+    "interrupts": "raise KeyboardInterrupt",
+    "raises": "raise OSError('no such thing')",
+    "leaves": "raise SystemExit(4)",
+}
+REASONS = {
+    "hangs": "its import did not end within 4 s",
+    "exits-at-once": "its import ended the interpreter (exit code 0)",
+    "exits": "its import ended the interpreter (exit code 3)",
+    "crashes": "its import ended the interpreter (signal 9)",
+    "interrupts": "its import raised KeyboardInterrupt",
+    "raises": "OSError: no such thing",
+    "leaves": "SystemExit: 4",
+}
+
+
+def add(site, name: str, top: str = "", **settings: object) -> None:
+    """Add a plugin with a sampler of its name, whose module begins with something."""
+    modules = {name.replace("-", "_"): f"{top}\n{SAMPLER.replace('NAME', name)}", "kit_parts": PARTS}
+    site.add(name, modules, **{"metadata": METADATA.format(name), **settings})
+
+
+def examined(capsys, code: int) -> tuple[dict[str, dict], list[dict]]:
+    """Return what the doctor says of plugins from outside, by name, and the problems."""
+    assert main(["plugins", "doctor", "--json"]) == code
+    said = json.loads(capsys.readouterr().out)
+    assert said["libraries"]["torch"] != "not installed"
+    return {one["name"]: one for one in said["plugins"] if one["came_by"] != "noiseform itself"}, said["problems"]
+
+
+def test_imports_that_do_not_end_harm_nothing(site, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "IMPORT_LIMIT", 4.0)
+    for name, source in BAD.items():
+        site.add(name, {name.replace("-", "_"): source}, metadata=METADATA.format(name))
+    add(site, "good")
+    plugins, problems = examined(capsys, 5)
+    assert plugins["good"]["state"] == "loaded"
+    for name, reason in REASONS.items():
+        assert plugins[name]["state"] == "set aside", name
+        assert reason in plugins[name]["reason"]
+        (problem,) = (one for one in problems if one["what"] == f"plugin {name} ({name} 1.0)")
+        assert reason in problem["why"]
+        assert f'[plugins] disable = ["{name}"]' in problem["cure"]
+        assert problem["unusable"]
+    assert len(problems) == len(BAD)
+
+
+def test_heavy_library_is_named_with_its_seconds_though_another_imported_it_before(site, capsys):
+    (site.folder / "matplotlib.py").write_text("import time\ntime.sleep(0.3)\nimport scipy\n")
+    (site.folder / "scipy.py").write_text("import time\ntime.sleep(0.1)\n")
+    add(site, "first", "import matplotlib")
+    add(site, "second", "import scipy, matplotlib")
+    add(site, "light", "import json\ndef later():\n    import matplotlib")
+    add(site, "slow", "import time\ntime.sleep(0.2)")
+    __import__("scipy")
+    current().plugins  # noqa: B018  # both are in this process by now
+    site.forget()
+    plugins, problems = examined(capsys, 0)
+    assert list(plugins["first"]["libraries"]) == ["matplotlib"]  # scipy came by way of it
+    assert plugins["first"]["libraries"]["matplotlib"] >= 0.4
+    assert list(plugins["second"]["libraries"]) == ["matplotlib", "scipy"]
+    assert plugins["second"]["libraries"]["scipy"] >= 0.1
+    assert plugins["light"]["libraries"] == {}
+    assert plugins["light"]["seconds"] < 0.3 <= plugins["first"]["seconds"]
+    told = {(one["what"].split()[1], one["why"].split(":")[0]): one for one in problems}
+    assert {who for who, _ in told} == {"first", "second", "slow"}
+    why = "imports matplotlib at its top, itself or by what it imports there"
+    assert "s at every start" in told["first", why]["why"]
+    assert told["first", why]["cure"].startswith("import it inside of the part's module")
+    assert not any(one["unusable"] for one in problems)
+    assert any(one["why"].endswith("s at every start") for one in problems if "slow" in one["what"])
+
+
+def test_printing_and_threads_are_told_and_harm_no_json(site, capsys):
+    add(site, "loud", "print('hello')")
+    add(site, "loud-on-stderr", "import sys\nprint('hello', file=sys.stderr)")
+    add(site, "flooding", "for _ in range(300): print('x' * 1000)")
+    add(site, "threads", "import threading, time\nthreading.Thread(target=time.sleep, args=(2,), daemon=True).start()")
+    _, problems = examined(capsys, 0)
+    assert {(one["what"].split()[1], one["why"]) for one in problems} == {
+        *((name, "prints when it is imported") for name in ("loud", "loud-on-stderr", "flooding")),
+        ("threads", "starts 1 thread when it is imported"),
+    }
+
+
+def test_measuring_ends_what_the_import_started(site, tmp_path):
+    program = f"import time, pathlib; time.sleep(1); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
+    site.add("forks", {"forks": f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {program!r}])"})
+    assert import_cost("forks", limit=20).seconds is not None
+    time.sleep(1.3)
+    assert not (tmp_path / "late").exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_to_do_is_told(site, capsys, tmp_path):
+    add(site, "silent", metadata="Name: silent\nVersion: 1.0\n")
+    add(site, "old", metadata="Name: old\nVersion: 1.0\nRequires-Dist: noiseform<0.1\n")
+    site.add("lacking", {"lacking": "import no_such_module"}, metadata=METADATA.format("lacking"))
+    site.add("later", {"later": ""}, metadata="Name: later\nVersion: 1.0\nRequires-Dist: noiseform>=9\n")
+    site.add("broken", {"broken": ""}, metadata="")
+    site.add("shadow", {"shadow": SAMPLER.replace("NAME", "ddim")}, metadata=METADATA.format("shadow"))
+    file = tmp_path / "registry.toml"
+    file.write_text('[plugins]\nmine = "no_such_plugin"\n')
+    assert main(["plugins", "doctor", "--registry", str(file)]) == 5
+    printed = capsys.readouterr()
+    assert printed.err.startswith("warning: plugin old (old 1.0): it says that it works with noiseform <0.1")
+    assert printed.err.count("\n") == 1
+    rows = printed.out.partition("\nproblems: ")[2].splitlines()
+    assert rows[0] == "7"
+    cures = {row.split("  ")[0]: row.rpartition("  ")[2] for row in rows[2:]}
+    assert cures == {
+        "plugin mine (registry)": f"correct it, or the line {file}:2",
+        "plugin silent (silent 1.0)": 'its author names one in pyproject.toml: dependencies = ["noiseform>=0.1,<0.2"]',
+        "plugin old (old 1.0)": "update old, or tell its author",
+        "plugin lacking (lacking 1.0)": (
+            'install what it lacks, or leave it out: [plugins] disable = ["lacking"] in registry.toml'
+        ),
+        "plugin later (later 1.0)": ('update noiseform (pip install "noiseform>=9"), or install an earlier later'),
+        "plugin broken (broken)": "install it anew: pip install --force-reinstall broken",
+        "sampler 'ddim'": (
+            'write noiseform/ddim or shadow/ddim, or [plugins] prefer = { "sampler:ddim" = "noiseform" } in '
+            "registry.toml"
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"WHEEL": "Wheel-Version: 1.0\n", "INSTALLER": "pip\n"}, "wheel, by pip"),
+        ({"WHEEL": "Wheel-Version: 1.0\n", "INSTALLER": "uv"}, "wheel, by uv"),
+        ({}, "metadata"),
+        ({"direct_url.json": '{"url": "file:///home/kit", "dir_info": {"editable": true}}'}, "editable, /home/kit"),
+        ({"direct_url.json": '{"url": "file:///home/kit", "dir_info": {}}'}, "from the folder /home/kit"),
+        (
+            {"direct_url.json": '{"url": "https://me:secret@example.org/kit.whl", "archive_info": {}}'},
+            "from https://example.org/kit.whl",
+        ),
+        (
+            {"direct_url.json": '{"url": "https://example.org/kit", "vcs_info": {"commit_id": "0123456789abcdef"}}'},
+            "from https://example.org/kit at 0123456789ab",
+        ),
+        ({"direct_url.json": "[1"}, "its metadata do not say how"),
+        ({"direct_url.json": "[1]"}, "its metadata do not say how"),
+    ],
+)
+def test_where_a_plugin_came_from(site, files, said):
+    add(site, "kit")
+    for name, text in files.items():
+        (site.folder / "kit-1.0.dist-info" / name).write_text(text)
+    assert came_by(Candidate("kit", "kit", "kit", "1.0", "kit 1.0")) == said

@@ -1,0 +1,160 @@
+"""``noiseform plugins check``: what it finds, what it leaves out, and what it ends with."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from noiseform.core.cli.main import main
+from noiseform.core.cli.plugins_check import _progress
+from noiseform.core.testing.suites import SUITES
+
+PARTS = """\
+from noiseform import hookimpl
+@hookimpl
+def noiseform_commands():
+    there = "noiseform.core.testing.mutants.commands"
+    return {"counting": f"{there}:counting", "silent": f"{there}:_silent"}
+@hookimpl
+def noiseform_metrics():
+    return {"wants": "acme_parts:Wants", "prints": "acme_parts:Prints", "leaves": "acme_leaves:Metric"}
+@hookimpl
+def noiseform_converters():
+    return {"claims": "acme_parts:Claims"}
+"""
+
+CODE = """\
+class Wants:
+    '''Has a parameter that it cannot do without.'''
+    def __init__(self, model: str): pass
+    def compare(self, made, real): return {"figure": 0.0}
+class Prints:
+    '''Prints.'''
+    modality, claims = "image", {"best": None}
+    def compare(self, made, real):
+        print("comparing", "\\x1b[31m")
+        return {"figure": 1.0}
+class Claims:
+    '''Claims what no converter can.'''
+    claims = {"superb": True}
+    def reads(self, source): return False
+    def convert(self, source, *, pickles): raise NotImplementedError
+"""
+
+
+@pytest.fixture
+def acme(site):
+    """Give a distribution with parts that are right, wrong, and neither."""
+    site.add(
+        "acme-noise",
+        {"acme_noise": PARTS, "acme_parts": CODE, "acme_leaves": "raise SystemExit(3)"},
+        entry_points={"acme": "acme_noise"},
+    )
+
+
+def test_a_built_in_part_passes(capsys):
+    assert main(["plugins", "check", "sampler/euler"]) == 0
+    table, total = capsys.readouterr().out.rsplit("\n", 2)[:2]
+    assert table.splitlines()[1].split()[:2] == ["sampler/euler", "noiseform"]
+    assert total.startswith("1 part: ")
+    assert total.endswith(" left out, none failed")
+
+
+@pytest.mark.parametrize("about", ["acme-noise", "Acme_Noise", "acme", "acme-noise/acme"])
+def test_a_distribution(acme, capsys, about):
+    assert main(["plugins", "check", about]) == 5
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    failed = [line for line in lines if line.startswith("failed: ")]
+    assert [line.split(":")[1].strip() for line in failed] == [
+        "metric/leaves",
+        "metric/prints",
+        "converter/claims",
+        "command/silent",
+        "command/silent",
+    ]
+    assert "SystemExit" in failed[0]
+    assert r"prints nothing: printed 'comparing \x1b[31m" in failed[1]
+    assert "a converter can claim no 'superb'" in failed[2]
+    assert "silent has no help" in failed[3]
+    assert next(line for line in lines if line.startswith("metric/wants")).endswith(
+        "left out: needs parameters model; say it in the part's attribute `claims`"
+    )
+    assert lines[-1].startswith("6 parts, 1 without checks: ")
+    assert lines[-1].endswith(", 5 failed")
+    assert "\x1b" not in printed.out
+    assert "comparing" not in printed.err
+
+
+def test_one_part_and_every_check(acme, capsys):
+    assert main(["plugins", "check", "command/acme-noise/counting", "--verbose"]) == 0
+    told = capsys.readouterr().out
+    assert "passed: command/counting: test_helps\n" in told
+    assert main(["plugins", "check", "metric/prints", "--verbose"]) == 5
+    told = capsys.readouterr().out
+    assert "left out: metric/prints: test_noise_is_worse: the suite says that no figure has a best value\n" in told
+
+
+def test_json(acme, capsys):
+    assert main(["plugins", "check", "acme-noise", "--json"]) == 5
+    told = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert set(told["command/counting"]) == {"name", "owner", "outcomes", "note", "seconds"}
+    assert told["command/counting"]["owner"] == "acme-noise 1.0"
+    assert {one["verdict"] for one in told["command/counting"]["outcomes"]} <= {"passed", "left out"}
+    (left,) = told["metric/leaves"]["outcomes"]
+    assert (left["check"], left["verdict"]) == ("loads", "failed")
+    assert told["metric/wants"]["outcomes"] == []
+
+
+def test_a_plugin_that_is_set_aside_is_a_failure(site, capsys, monkeypatch):
+    site.add("broken", {"broken": "import no_such_module"})
+    assert main(["plugins", "check", "broken"]) == 5
+    told = capsys.readouterr().out
+    assert "failed: plugin broken: loads: ModuleNotFoundError" in told
+    monkeypatch.setenv("NOISEFORM_PLUGINS", "0")
+    site.forget()
+    assert main(["plugins", "check", "broken"]) == 5
+    assert "is disabled: by the environment variable NOISEFORM_PLUGINS; enable it" in capsys.readouterr().err
+
+
+def test_a_kind_without_a_suite_is_told(acme, capsys, monkeypatch):
+    monkeypatch.delitem(SUITES, "command")
+    assert main(["plugins", "check", "command/silent"]) == 0
+    assert "no suite for this kind" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        ("acme-nose", "no distribution, plugin or KIND/NAME 'acme-nose'; did you mean 'acme-noise'?"),
+        ("sampler/eulr", "unknown sampler 'eulr'; did you mean 'euler'?"),
+        ("smapler/euler", "no distribution, plugin or KIND/NAME 'smapler/euler'"),
+    ],
+)
+def test_what_there_is_not(acme, capsys, about, reason):
+    assert main(["plugins", "check", about]) == 2
+    printed = capsys.readouterr().err
+    assert reason in printed
+    assert printed.count("\n") == 1
+
+
+def test_without_hypothesis_the_cure_is_told(capsys, monkeypatch):
+    for name in list(sys.modules):
+        if name.startswith(("noiseform.core.testing", "hypothesis")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    assert main(["plugins", "check", "noiseform"]) == 2
+    told = "error: noiseform.testing needs hypothesis and pytest; pip install 'noiseform[testing]'\n"
+    assert capsys.readouterr().err == told
+
+
+def test_progress_names_the_part(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with _progress(2, shown=True) as tell:
+        tell("sampler/one")
+        print("what a part says")
+        tell("sampler/[two]")
+    printed = capsys.readouterr()
+    assert printed.out == "what a part says\n"
+    assert "sampler/[two]" in printed.err

@@ -1,0 +1,33 @@
+"""The suite of metrics passes on every built-in one, and fails on every mutant."""
+
+from __future__ import annotations
+
+import pytest
+from noiseform.core.registration.registry import current
+from noiseform.core.testing.mutants.metrics import MUTANTS, Moments
+from noiseform.testing import MetricSuite
+
+BUILT_IN = [part.name for part in current().plugins.parts("metric") if part.plugin.candidate.builtin]
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in(name, found):
+    assert found("metric", name) == {}
+
+
+@pytest.mark.parametrize("method", ["bound", "chain"])
+def test_other_ways_of_the_likelihood(method, found):
+    assert found("metric", "likelihood", {"parameters": {"method": method, "draws": 8}, "of_the_work": ("nfe",)}) == {}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutants(mutant, judged):
+    judged("metric", mutant)
+
+
+class TestAsAnAuthorWritesIt(MetricSuite):
+    """Collected by pytest, with the factory itself, and an example of its own."""
+
+    component = Moments
+    symmetric = True
+    media = {"height": 6, "width": 5, "channels": 1}  # noqa: RUF012

@@ -1,0 +1,37 @@
+"""The suite of processes passes on every built-in one, and fails on every mutant."""
+
+from __future__ import annotations
+
+import pytest
+from noiseform.core.registration.registry import current
+from noiseform.core.testing.mutants.processes import MUTANTS
+from noiseform.testing import ProcessSuite
+
+BUILT_IN = [part.name for part in current().plugins.parts("process") if part.plugin.candidate.builtin]
+VARIANTS = [
+    ("discrete-vp", {"zero_terminal_snr": True}),
+    ("discrete-vp", {"schedule": "cosine", "length": 10}),
+    ("vp-sigmoid", {"start": 0.0, "end": 3.0, "tau": 0.3}),
+    ("vp-cosine", {"offset": 0.0}),
+]
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in(name, found):
+    assert found("process", name) == {}
+
+
+@pytest.mark.parametrize(("name", "parameters"), VARIANTS)
+def test_built_in_with_parameters(name, parameters, found):
+    assert found("process", name, {"parameters": parameters}) == {}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutants(mutant, judged):
+    judged("process", mutant)
+
+
+class TestAsAnAuthorWritesIt(ProcessSuite):
+    """Collected by pytest: a name is a whole test."""
+
+    component = "flow"

@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .packing import packable, packed_convolution
 from .products import linear, product, quick
 
 __all__ = ["Convolution", "Pointwise"]
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+_MANY = 2**20
+"""Multiplications of an item from which on it pays to keep weights packed."""
 
 _SMALL = 20480
 """Numbers of one item up to which torch does not give its convolution to oneDNN, but multiplies by itself."""
@@ -42,19 +46,22 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
-        first, weight, stride, padding = x.movedim(-1, 1), self.weight, self._stride, self._padding
-        if len(x) == 1 and x.numel() <= _SMALL and not torch.is_grad_enabled():
+        weight, stride, padding = self.weight, self._stride, self._padding
+        places = x.numel() // x.shape[-1] // stride ** (x.ndim - 2)
+        packed = places * weight.numel() >= _MANY and packable(x, weight)
+        if len(x) == 1 and x.numel() <= _SMALL and not torch.is_grad_enabled() and not packed:
             rows = weight.movedim(1, -1).flatten(1)
-            places = x.numel() // x.shape[-1] // stride ** (x.ndim - 2)
             if quick(x, weight, places * weight.numel()):
                 return product(_windows(x, weight.shape[2:], stride, padding), rows, self.bias)
+        first, kernel, strides, paddings = x.movedim(-1, 1), weight, [stride] * (x.ndim - 2), [padding] * (x.ndim - 2)
         if x.ndim == 3:
-            line, kernel = first.unsqueeze(2), weight.unsqueeze(2)
-            y = functional.conv2d(line, kernel, self.bias, (1, stride), (0, padding)).squeeze(2)
+            first, kernel, strides, paddings = first.unsqueeze(2), weight.unsqueeze(2), [1, stride], [0, padding]
+        if packed:
+            y = packed_convolution(self, first, kernel, self.bias, strides, paddings)
         else:
-            convolve = functional.conv2d if x.ndim == 4 else functional.conv3d
-            y = convolve(first, weight, self.bias, stride, padding)
-        return y.movedim(1, -1)
+            convolve = functional.conv2d if first.ndim == 4 else functional.conv3d
+            y = convolve(first, kernel, self.bias, strides, paddings)
+        return (y.squeeze(2) if x.ndim == 3 else y).movedim(1, -1)
 
 
 class Pointwise(nn.Module):

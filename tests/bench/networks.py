@@ -152,6 +152,8 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
 
         return run
 
+    for network in networks.values():  # as a model is loaded: nothing of it is learnt
+        network.eval().requires_grad_(False)
     result: dict[str, object] = {f"{owner} parameters": _count(one) for owner, one in networks.items()}
     result["forward"] = rounds_of({owner: forward(owner) for owner in calls}, rounds=rounds, warm=min(2, rounds))
     if compiled:
@@ -160,6 +162,8 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
         result["off"] = ((own - other).abs().max() / own.abs().max()).item()
     # Last, since a compiled network's weights must not change any more.
     if case.training:
+        for network in networks.values():
+            network.train().requires_grad_(True)
         result["training step"] = rounds_of({owner: step(owner) for owner in networks}, rounds=max(3, rounds // 3))
     return result
 

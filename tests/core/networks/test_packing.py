@@ -1,0 +1,110 @@
+"""Convolutions with packed weights: the same numbers, and never those of weights that are no longer there."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from noiseform.core.networks import packing
+from noiseform.core.networks.convolution import Convolution
+from torch import nn
+from torch.testing import assert_close
+
+SPACES = {1: (700,), 2: (24, 20), 3: (4, 12, 10)}
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def held(rank: int, **settings: int) -> Convolution:
+    """Return a convolution of which nothing is learnt."""
+    torch.manual_seed(rank)
+    return Convolution(rank, 48, 40, **settings).eval().requires_grad_(False)
+
+
+def items(rank: int, count: int = 1) -> torch.Tensor:
+    return torch.randn(count, *SPACES[rank], 48, generator=torch.Generator().manual_seed(7))
+
+
+def expected(layer: Convolution, x: torch.Tensor) -> torch.Tensor:
+    """Return the same by torch's own convolution, in float64."""
+    convolve = {1: nn.functional.conv1d, 2: nn.functional.conv2d, 3: nn.functional.conv3d}[x.ndim - 2]
+    made = convolve(
+        x.double().movedim(-1, 1), layer.weight.double(), layer.bias.double(), layer._stride, layer._padding
+    )
+    return made.movedim(1, -1).float()
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    if not packing._works():
+        pytest.skip("this torch has no packed convolutions")
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("width", [1, 3, 5])
+@pytest.mark.parametrize("rank", SPACES)
+def test_is_the_same_convolution(rank, width, stride):
+    layer = held(rank, width=width, stride=stride)
+    for count in (1, 3, 1):
+        x = items(rank, count)
+        assert_close(layer(x), expected(layer, x), **CLOSE)
+    assert layer in packing._KEPT or width == 1  # which is too little work for it
+
+
+@pytest.mark.parametrize("rank", SPACES)
+def test_weights_are_packed_once(rank, monkeypatch):
+    layer, x, packed = held(rank), items(rank), []
+    pack = packing._packed
+    monkeypatch.setattr(packing, "_packed", lambda *given: packed.append(1) or pack(*given))
+    for _ in range(3):
+        layer(x)
+    assert packed == [1]
+
+
+CHANGES = {
+    "in place": lambda layer: layer.weight.mul_(2),
+    "loaded": lambda layer: layer.load_state_dict({"weight": layer.weight * 2, "bias": layer.bias}),
+    "assigned": lambda layer: layer.load_state_dict({"weight": layer.weight * 2, "bias": layer.bias}, assign=True),
+    "another parameter": lambda layer: setattr(layer, "weight", nn.Parameter(layer.weight * 2, requires_grad=False)),
+    "other data": lambda layer: setattr(layer.weight, "data", layer.weight * 2),
+    "half precision and back": lambda layer: layer.to(torch.float16).to(torch.float32),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_weights_are_packed_anew(change):
+    layer, x = held(2), items(2)
+    layer(x)
+    CHANGES[change](layer)
+    layer.requires_grad_(False)
+    assert_close(layer(x), expected(layer, x), **CLOSE)
+
+
+def test_weights_that_are_learnt_are_not_packed():
+    layer, x = held(2).requires_grad_(), items(2)
+    layer(x)
+    assert layer not in packing._KEPT
+    with torch.enable_grad():
+        layer.requires_grad_(False)(x.requires_grad_()).sum().backward()
+    assert x.grad is not None
+    assert layer not in packing._KEPT
+
+
+def test_copies_and_states_hold_the_weights_alone():
+    layer, x = held(2), items(2)
+    made = layer(x)
+    other = copy.deepcopy(layer)
+    other.weight.mul_(2)
+    assert_close(layer(x), made, rtol=0, atol=0)
+    assert_close(other(x), expected(other, x), **CLOSE)
+    assert set(layer.state_dict()) == {"weight", "bias"}
+
+
+def test_what_is_packed_goes_with_its_layer():
+    layer = held(2)
+    layer(items(2))
+    kept = len(packing._KEPT)
+    del layer
+    assert len(packing._KEPT) == kept - 1

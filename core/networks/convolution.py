@@ -46,14 +46,16 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
-        weight, stride, padding = self.weight, self._stride, self._padding
+        stride, padding = self._stride, self._padding
+        weight: Tensor = self.weight
         places = x.numel() // x.shape[-1] // stride ** (x.ndim - 2)
         packed = places * weight.numel() >= _MANY and packable(x, weight)
         if len(x) == 1 and x.numel() <= _SMALL and not torch.is_grad_enabled() and not packed:
             rows = weight.movedim(1, -1).flatten(1)
             if quick(x, weight, places * weight.numel()):
                 return product(_windows(x, weight.shape[2:], stride, padding), rows, self.bias)
-        first, kernel, strides, paddings = x.movedim(-1, 1), weight, [stride] * (x.ndim - 2), [padding] * (x.ndim - 2)
+        first, kernel = x.movedim(-1, 1), weight
+        strides, paddings = [stride] * (x.ndim - 2), [padding] * (x.ndim - 2)
         if x.ndim == 3:
             first, kernel, strides, paddings = first.unsqueeze(2), weight.unsqueeze(2), [1, stride], [0, padding]
         if packed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -86,7 +87,8 @@ def packed_convolution(
 
 
 def _packed(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]) -> Tensor:
-    reorder = torch._C._nn.mkldnn_reorder_conv2d_weight if x.ndim == 4 else torch._C._nn.mkldnn_reorder_conv3d_weight
+    operators: Any = torch._C._nn  # whose types leave out the last argument
+    reorder = operators.mkldnn_reorder_conv2d_weight if x.ndim == 4 else operators.mkldnn_reorder_conv3d_weight
     packed: Tensor = reorder(weight.to_mkldnn(), padding, stride, [1] * len(stride), 1, list(x.shape))
     return packed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -36,7 +36,7 @@ __all__ = ["SamplerSuite"]
 ITEMS = {"a vector": (24,), "a sound": (1, 24), "a picture": (2, 3, 4), "a film": (2, 3, 2, 2)}
 """An item of each rank, all of as many numbers."""
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+CLOSE: Mapping[str, float] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 class SamplerSuite(Suite):
@@ -185,7 +185,7 @@ class SamplerSuite(Suite):
         expected, _ = walked(self.made(), levels, x, model)
         for stop in (1, 3, 6):
             half, state = walked(self.made(), levels[: stop + 1], x, model)
-            rest = {"noise": noise_for(x), "first": stop, "state": copy.deepcopy(state)}
+            rest: dict[str, Any] = {"noise": noise_for(x), "first": stop, "state": copy.deepcopy(state)}
             made, _ = walked(self.made(), levels[stop:], half.clone(), model, **rest)
             same(
                 made, expected, f"stopped after step {stop} and gone on with, beside a run at once (is all in `state`?)"
@@ -263,7 +263,7 @@ class SamplerSuite(Suite):
     ) -> Tensor:
         """Return the end of a run through the one loop, which holds shape, dtype and finite values too."""
         sampler, x = self.made() if made is None else made, _start(under, 4, 2) if x is None else x
-        run = {"process": under, "grid": grid, "steps": steps, "seeds": seeds, "observers": observers}
+        run: dict[str, Any] = {"process": under, "grid": grid, "steps": steps, "seeds": seeds, "observers": observers}
         try:
             return sample(WithVariance(denoise), sampler=sampler, x=x, **run)
         except NoiseformError as error:

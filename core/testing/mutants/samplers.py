@@ -109,7 +109,8 @@ class _WritesIntoX0(_Euler):
 
 class _DrawsItself(Ancestral):
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
-        return super().step(x, here, next, denoise, lambda: torch.randn_like(x), state)
+        drawn: Any = lambda: torch.randn_like(x)  # noqa: E731
+        return super().step(x, here, next, denoise, drawn, state)
 
 
 class _Seeds(Ancestral):

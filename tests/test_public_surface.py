@@ -18,13 +18,14 @@ import noiseform
 from noiseform.core import hookspecs
 from noiseform.core.errors import NoiseformError
 from noiseform.core.registration.installed import GROUP
-from noiseform.core.registration.kinds import KINDS, NAME
+from noiseform.core.registration.kinds import KINDS
 from noiseform.core.registration.plugin_loading import RUN_HOOKS
+from noiseform.core.testing.suite import NAME, Suite
 
 GOLDEN = Path(__file__).with_name("public_surface.txt")
 ROOT = Path(noiseform.__file__).parent
-MODULES = ("noiseform", "noiseform.audio", "noiseform.image", "noiseform.video")
-"""Where public names come from; ``noiseform.testing`` too, as soon as it is there."""
+MODULES = ("noiseform", "noiseform.audio", "noiseform.image", "noiseform.video", "noiseform.testing")
+"""Where public names come from."""
 
 CONTRACTS = {
     "process": "diffusion.process:Process",
@@ -77,7 +78,7 @@ def signature(function: object) -> str:
 
 def lines() -> Iterator[str]:
     """Give the public surface, line by line."""
-    for module in (*MODULES, *(["noiseform.testing"] if (ROOT / "testing.py").exists() else [])):
+    for module in MODULES:
         _, _, inner = module.partition(".")
         found = (inner and getattr(noiseform, inner, None)) or importlib.import_module(module)
         for name in sorted(found.__all__):
@@ -105,6 +106,10 @@ def described(name: str, value: object) -> Iterator[str]:
     """Give the lines of one name: a function, a class with what it has, a module."""
     if inspect.isclass(value):
         yield f"{name}{constructor(value)}"
+        if issubclass(value, Suite):  # what an author writes in a test class; checks are added as the kit learns
+            claims = {claim for base in value.__mro__ for claim in vars(base).get("__annotations__", {})}
+            yield from (f"{name}.{claim}" for claim in sorted(claims) if not claim.startswith("_"))
+            return
         for member in sorted(set(dir(value)) - set(dir(Exception if issubclass(value, Exception) else object))):
             if not member.startswith("_"):
                 yield from of_class(f"{name}.{member}", inspect.getattr_static(value, member))
@@ -122,7 +127,8 @@ def described(name: str, value: object) -> Iterator[str]:
 def constructor(kind: type) -> str:
     """Return how a class is made; of an error, or of a contract, only that it is one."""
     if issubclass(kind, Exception):
-        return f"(...): {kind.__mro__[1].__name__}, exit code {kind.exit_code}"  # type: ignore[attr-defined]
+        code = f", exit code {kind.exit_code}" if issubclass(kind, NoiseformError) else ""
+        return f"(...): {kind.__mro__[1].__name__}{code}"
     return ": contract" if getattr(kind, "_is_protocol", False) else signature(kind)
 
 

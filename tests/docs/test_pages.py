@@ -65,7 +65,7 @@ class Reader:
         if program == "make":
             targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
             assert arguments[0] in targets, where
-        elif program == "pip" and Path(arguments[-1]).resolve().is_relative_to(Path.cwd()):
+        elif program == "pip" and Path(arguments[-1]).is_dir() and not arguments[-1].startswith("docs/"):
             self.install(arguments[-1])
         elif program == "pip" and arguments[-1].startswith("docs/examples/"):
             self.install_example(Path(arguments[-1]).name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 
-import pytest
 from jsonschema import Draft202012Validator
 from noiseform.core.registration.registry import current
 from noiseform.core.registration.registry_schema import registry_schema
@@ -18,8 +17,9 @@ FILES = [
 ]
 
 
-@pytest.mark.usefixtures("outsider")
-def test_every_file_of_the_repository_is_right():
+def test_every_file_of_the_repository_is_right(install_example):
+    for name in ("outsider", "points"):
+        install_example(name)
     registry, recipe = (Draft202012Validator(schema(current())) for schema in (registry_schema, recipe_schema))
     kinds = set()
     for file in FILES:

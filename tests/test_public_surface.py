@@ -18,9 +18,9 @@ import noiseform
 from noiseform.core import hookspecs
 from noiseform.core.errors import NoiseformError
 from noiseform.core.registration.installed import GROUP
-from noiseform.core.registration.kinds import KINDS
+from noiseform.core.registration.kinds import KINDS, NAME
 from noiseform.core.registration.plugin_loading import RUN_HOOKS
-from noiseform.core.testing.suite import NAME, Suite
+from noiseform.core.testing.suite import Suite
 
 GOLDEN = Path(__file__).with_name("public_surface.txt")
 ROOT = Path(noiseform.__file__).parent

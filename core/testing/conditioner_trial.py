@@ -34,9 +34,9 @@ class ConditionerTrial(LearningSuite):
 
     def host(self) -> dict[str, object]:
         """Return what the first of the media that it does not refuse gives it."""
-        return _host(self.taken()[0])
+        return _host(self._taken()[0])
 
-    def taken(self, *, strict: bool = False) -> list[MediaSpec]:
+    def _taken(self, *, strict: bool = False) -> list[MediaSpec]:
         """Return those of the media that it does not refuse; the first alone where it asks for none.
 
         Where ``strict``, it may not trip over the others.
@@ -61,42 +61,42 @@ class ConditionerTrial(LearningSuite):
         )
         return found
 
-    def each(self) -> Iterator[tuple[Any, Conditions, MediaSpec]]:
+    def _each(self) -> Iterator[tuple[Any, Conditions, MediaSpec]]:
         """Give the conditioner for each kind of media, with wishes of some items, and the media."""
-        for spec in self.taken():
+        for spec in self._taken():
             part = stirred(self.made(**_host(spec)))
             part = part.eval() if isinstance(part, nn.Module) else part
-            yield part, self.wishes(part, spec), spec
+            yield part, self._wishes(part, spec), spec
 
-    def wishes(self, part: Any, spec: MediaSpec) -> Conditions:
+    def _wishes(self, part: Any, spec: MediaSpec) -> Conditions:
         """Return what is asked of it."""
         return list(self.examples) or drawn_wishes(part, spec, spec.shape)
 
-    def answer(self, part: Any) -> Tensor:
+    def _answer(self, part: Any) -> Tensor:
         """Return all that it gives for its examples and for none, in one row."""
         with torch.no_grad():
             return torch.cat([value.double().flatten() for value in self._all(part)])
 
-    def loss(self, part: Any) -> Tensor:
+    def _loss(self, part: Any) -> Tensor:
         """Return a random share of all that it gives."""
         given = torch.cat([value.flatten() for value in self._all(part)])
         return (given * normal(1, given.numel(), purpose="share")[0].to(given)).sum()
 
-    def encoded(self, part: Any, conditions: Conditions) -> dict[str, Tensor]:
+    def _encoded(self, part: Any, conditions: Conditions) -> dict[str, Tensor]:
         """Return what conditions are encoded as, as a Finding where that is not a row for each."""
-        return self.rows_of(called("encode", part.encode, conditions), len(conditions), "encode")
+        return self._rows_of(called("encode", part.encode, conditions), len(conditions), "encode")
 
-    def nothing(self, part: Any, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _nothing(self, part: Any, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the encoding of as many items of which nothing is asked."""
-        return self.rows_of(called("null", part.null, raw), _rows(raw), "null")
+        return self._rows_of(called("null", part.null, raw), _rows(raw), "null")
 
-    def told(self, part: Any, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _told(self, part: Any, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what the network is told, as a Finding where it is not as declared."""
         with torch.no_grad():
             return self._forward(part, raw)
 
     def _forward(self, part: Any, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        given = self.rows_of(called("forward", part.forward, raw), _rows(raw), "forward")
+        given = self._rows_of(called("forward", part.forward, raw), _rows(raw), "forward")
         try:
             return combined([("forward", part.outputs, given)], _rows(raw))
         except PluginError as error:
@@ -104,26 +104,26 @@ class ConditionerTrial(LearningSuite):
 
     def _all(self, part: Any) -> list[Tensor]:
         """Return all tensors that it gives for its examples and for none."""
-        wishes = self.wishes(part, self.taken()[0])
-        raw = self.encoded(part, [*wishes, {}])
-        given = [self._forward(part, one) for one in (raw, self.nothing(part, raw))]
+        wishes = self._wishes(part, self._taken()[0])
+        raw = self._encoded(part, [*wishes, {}])
+        given = [self._forward(part, one) for one in (raw, self._nothing(part, raw))]
         return [value for one in given for name, value in one.items() if name != "sequence_mask"]
 
-    def rows_of(self, given: object, rows: int, of: str) -> dict[str, Tensor]:
+    def _rows_of(self, given: object, rows: int, of: str) -> dict[str, Tensor]:
         """Return tensors of so many rows by name, as a Finding where they are none."""
         try:
             return dict(check_rows(given, rows, of=of))
         except PluginError as error:
             raise Finding(str(error)) from error
 
-    def tensor_of(self, value: object, shape: Sequence[int], of: str) -> Tensor:
+    def _tensor_of(self, value: object, shape: Sequence[int], of: str) -> Tensor:
         """Return a tensor of a shape, as a Finding where it is none."""
         try:
             return check_tensor(value, shape, of=of)
         except PluginError as error:
             raise Finding(str(error)) from error
 
-    def close(self, made: Mapping[str, Tensor], expected: Mapping[str, Tensor], told: str) -> None:
+    def _close(self, made: Mapping[str, Tensor], expected: Mapping[str, Tensor], told: str) -> None:
         """Raise a Finding unless two items are told the same."""
         for name, value in expected.items():
             size = value.abs().max().item() if value.numel() else 0.0

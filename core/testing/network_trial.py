@@ -27,6 +27,7 @@ class NetworkTrial(LearningSuite):
     classes: ClassVar[int] = 0
     dtypes: ClassVar[Sequence[torch.dtype]] = (torch.float64, torch.float32, torch.bfloat16)
     mixes_in_training: ClassVar[bool] = False
+    hears_time: ClassVar[bool] = True
 
     def host(self) -> dict[str, object]:
         """Return channels and widths."""

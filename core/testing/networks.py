@@ -9,6 +9,7 @@ import torch
 from ..errors import ConfigError
 from ..pipeline.conditioning import KINDS
 from ..registration.parameters import host_parameters
+from .another_device import keeps_the_device
 from .closed_form import normal
 from .finding import Finding, holds, no_global_draws, same, skip, unchanged
 from .learning import called, numbered, seeded
@@ -33,6 +34,8 @@ class NetworkSuite(NetworkTrial):
         classes: where not 0, its vector is the number of a class, below this one.
         dtypes: those that it works in.
         mixes_in_training: True where items of a batch have a say in each other while it is trained.
+        hears_time: False where it sees by the items alone how noisy they are, and need not hear the time (Sun et al.
+            2025, arXiv 2502.13129).
     """
 
     kind: ClassVar[str] = "network"
@@ -73,6 +76,7 @@ class NetworkSuite(NetworkTrial):
 
     def test_hears_the_time_in_every_dtype(self) -> None:
         """What another time changes is much the same in every dtype: sines of large numbers are noise in bfloat16."""
+        self._needs_the_time()
         network, exact = self._ready(), None
         for dtype in self.dtypes:
             inputs = self._inputs(network, rows=1, dtype=dtype).at_times(0.15, 0.4, 0.65, 0.9)
@@ -159,6 +163,7 @@ class NetworkSuite(NetworkTrial):
 
     def test_hears_the_time(self) -> None:
         """One item at different times comes out differently, each by its own time."""
+        self._needs_the_time()
         network = self._ready()
         one = self._inputs(network, rows=1)
         times = (0.5, 0.1, 0.45, 0.9)
@@ -193,7 +198,7 @@ class NetworkSuite(NetworkTrial):
         holds(not blind, f"nothing in the output depends on x at (channel, *position) {blind[:1]}")
 
     def test_does_not_hear_what_is_masked(self) -> None:
-        """Of a sequence only what its mask says counts, and all of it where there is no mask."""
+        """Of a sequence only what its mask says counts: all where there is no mask, and nothing where it is all False."""
         network = self._ready()
         inputs = self._inputs(network)
         if "sequence" not in inputs.cond:
@@ -207,7 +212,15 @@ class NetworkSuite(NetworkTrial):
             whole = {**inputs.cond, "sequence_mask": torch.ones_like(mask)}
             bare = {kind: value for kind, value in whole.items() if kind != "sequence_mask"}
             outputs = [self._output(network, Inputs(inputs.x, inputs.time, cond)) for cond in (whole, bare)]
+            nothing = {**inputs.cond, "sequence_mask": mask & (torch.arange(len(mask)) > 0).unsqueeze(1)}
+            empty = [
+                self._output(network, Inputs(inputs.x, inputs.time, {**nothing, "sequence": one}))
+                for one in (sequence, other)
+            ]
         self._close(outputs[1], outputs[0], "a sequence without a mask beside one whose mask is True throughout")
+        told = "an item whose sequence_mask is False throughout"
+        holds(empty[0].isfinite().all(), f"{told} came out with numbers that are not finite")
+        self._close(empty[1], empty[0], f"{told}, with other values there")
 
     def test_items_do_not_depend_on_their_batch(self) -> None:
         """An item alone comes out as it does in a batch."""
@@ -264,6 +277,12 @@ class NetworkSuite(NetworkTrial):
             output = self._output(network, self._inputs(network).scattered())
         self._close(output, self._answer(network), "tensors that are not contiguous beside the same that are")
 
+    def test_keeps_the_device(self) -> None:
+        """What it makes on the way lies where its weights and inputs lie, on a GPU too."""
+        network = self._ready().to(torch.float32)
+        inputs = self._inputs(network, dtype=torch.float32)
+        keeps_the_device(network, "forward", inputs.x, inputs.time, dict(inputs.cond))
+
     def test_is_made_on_meta(self) -> None:
         """The program first makes it without memory, on the device ``meta``, to see what it is and how large."""
         with torch.device("meta"):
@@ -276,3 +295,7 @@ class NetworkSuite(NetworkTrial):
                 f"parameter {name} is {tuple(weight.shape)}, but on the device meta "
                 f"{'missing' if other is None else tuple(other.shape)}",
             )
+
+    def _needs_the_time(self) -> None:
+        if not self.hears_time:
+            skip("the suite says that it needs no time")

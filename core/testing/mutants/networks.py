@@ -49,15 +49,21 @@ class Convolutions(nn.Module):
         return functional.silu(self.body(hidden))
 
     def told(self, time: Tensor, cond: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        angles = time.float().unsqueeze(1) * 2.0 ** torch.arange(4)
+        angles = time.float().unsqueeze(1) * self.waves(time)
         told = self.time(torch.cat([angles.sin(), angles.cos()], 1).to(dtype))
         if self.vector is not None:
             told = told + self.vector(cond["vector"].to(dtype))
         if self.sequence is not None:
             places = functional.silu(self.sequence(cond["sequence"].to(dtype)))
-            there = cond.get("sequence_mask", torch.ones(places.shape[:2])).unsqueeze(-1).to(dtype)
-            told = told + (places * there).sum(1) / there.sum(1)
+            told = told + self.read(places, cond.get("sequence_mask", places.new_ones(places.shape[:2]) > 0))
         return told
+
+    def waves(self, time: Tensor) -> Tensor:
+        return 2.0 ** torch.arange(4, device=time.device)
+
+    def read(self, places: Tensor, mask: Tensor) -> Tensor:
+        there = mask.unsqueeze(-1).to(places.dtype)
+        return (places * there).sum(1) / there.sum(1).clamp(min=1)
 
 
 class _Timeless(Convolutions):
@@ -100,6 +106,14 @@ class _BlindBeside(Convolutions):
 class _Unmasked(Convolutions):
     def told(self, time, cond, dtype):  # type: ignore[no-untyped-def]
         return super().told(time, {kind: value for kind, value in cond.items() if kind != "sequence_mask"}, dtype)
+
+
+class _NothingIsNaN(Convolutions):
+    """Attends to what the mask leaves, by a softmax that has no value where it leaves nothing."""
+
+    def read(self, places, mask):  # type: ignore[no-untyped-def]
+        shares = places.mean(-1).masked_fill(~mask, -torch.inf).softmax(-1)
+        return (places * shares.unsqueeze(-1)).sum(1)
 
 
 class _NeedsTheMask(Convolutions):
@@ -146,6 +160,13 @@ class _RoughTime(Convolutions):
 class _OneDtypeOfTime(Convolutions):
     def told(self, time, cond, dtype):  # type: ignore[no-untyped-def]
         return super().told(time.view(torch.int32).view(torch.float32), cond, dtype)
+
+
+class _TimeOnTheCPU(Convolutions):
+    """Makes its waves of the time on the CPU, wherever the rest lies."""
+
+    def waves(self, time):  # type: ignore[no-untyped-def]
+        return super().waves(torch.zeros(1))
 
 
 class _WritesIntoX(Convolutions):
@@ -298,12 +319,14 @@ class _SettableByNoName(Convolutions):
 
 MUTANTS = (
     Mutant("the original: a few convolutions", Convolutions, None),
+    Mutant("the original: one that needs no time", _Timeless, None, {"hears_time": False}),
     Mutant("does not hear the time", _Timeless, "test_hears_the_time"),
     Mutant("takes the time of the first item for all", _TimeOfTheFirst, "test_hears_the_time"),
     Mutant("hears the first features of the vector alone", _Deaf, "test_hears_its_conditioning"),
     Mutant("reads the first place of a sequence alone", _FirstPlace, "test_hears_its_conditioning"),
     Mutant("looks at one of the channels beside an item", _BlindBeside, "test_hears_its_conditioning"),
     Mutant("does not heed the mask", _Unmasked, "test_does_not_hear_what_is_masked"),
+    Mutant("gives NaN where the mask leaves nothing", _NothingIsNaN, "test_does_not_hear_what_is_masked"),
     Mutant("cannot do without a mask", _NeedsTheMask, "test_does_not_hear_what_is_masked"),
     Mutant("cannot do without a vector", _NeedsTheVector, "test_works_without_conditioning"),
     Mutant("subtracts the mean of the batch", _Centres, "test_items_do_not_depend_on_their_batch"),
@@ -311,6 +334,7 @@ MUTANTS = (
     Mutant("gives another dtype back", _Widens, "test_keeps_shape_and_dtype"),
     Mutant("takes sines of the time in bfloat16", _RoughTime, "test_hears_the_time_in_every_dtype"),
     Mutant("takes every time for a float32", _OneDtypeOfTime, "test_time_may_be_of_any_dtype"),
+    Mutant("makes tensors on the CPU", _TimeOnTheCPU, "test_keeps_the_device"),
     Mutant("writes into x", _WritesIntoX, "test_leaves_its_inputs_alone"),
     Mutant("writes into the conditioning", _WritesIntoTheVector, "test_leaves_its_inputs_alone"),
     Mutant("drops activations in evaluation", _AlwaysDrops, "test_is_deterministic"),

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import EllipsisType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ..contract import check_tensor
 from ..errors import ConfigError, PluginError
 from ..media import MediaSpec
 from ..registration.build import made_of
 from ..registration.parameters import host_parameters
+from .another_device import keeps_the_device
 from .closed_form import normal
 from .finding import Finding, holds, no_global_draws, refused, same, skip, unchanged
-from .learning import LearningSuite, called, numbered, seeded, stirred
-from .media_samples import FILM, PICTURE, SOUND, drawn_media, odd
+from .learning import LearningSuite, called, numbered, scattered, seeded, stirred, tensor_of
+from .media_samples import FILM, PICTURE, SOUND, drawn_media, odd, taken
 
 __all__ = ["CodecSuite"]
 
@@ -30,13 +31,13 @@ class CodecSuite(LearningSuite):
     Attributes:
         media: what it is tried on; a sound, a picture and a film where it is left out, of which it may refuse some.
         declared_error: how far media may be from what they were at most when they come back, in their own units; None
-            where nothing is promised.
+            where nothing is promised. One that does not learn has to say which.
         chunks: parameters with which it decodes in pieces what it decodes at once without them.
     """
 
     kind: ClassVar[str] = "codec"
     media: ClassVar[Sequence[MediaSpec]] = (SOUND, PICTURE, FILM)
-    declared_error: ClassVar[float | None] = None
+    declared_error: ClassVar[float | EllipsisType | None] = ...
     chunks: ClassVar[Mapping[str, object]] = {}
 
     def host(self) -> dict[str, object]:
@@ -45,22 +46,7 @@ class CodecSuite(LearningSuite):
 
     def _taken(self, *, strict: bool = False) -> list[MediaSpec]:
         """Return those of the media that it does not refuse; where ``strict``, it may not trip over the others."""
-        found, why = [], ""
-        for spec in self.media:
-            try:
-                self._codec(spec)
-            except ConfigError as error:
-                why = str(error)
-            except Finding as error:
-                if strict:
-                    raise
-                why = str(error)
-            else:
-                found.append(spec)
-        holds(
-            found, f"it takes none of the media that the suite tries; say in the suite's `media` what it takes: {why}"
-        )
-        return found
+        return taken(self.media, self._codec, strict=strict)
 
     def _codec(self, spec: MediaSpec, **more: object) -> Any:
         """Return the codec for media, ready to be used.
@@ -143,16 +129,15 @@ class CodecSuite(LearningSuite):
 
     def test_media_come_back_within_the_bound(self) -> None:
         """What comes back is no farther from what went in than is declared, for odd sizes too."""
-        if self.declared_error is None:
-            skip("no bound is declared; the suite's `declared_error` does")
+        bound = self._bound()
         for spec in self._taken():
             for size in (spec, *odd(spec)):
                 codec = self._odd(size)
                 if codec is not None:
                     media = drawn_media(size)
                     made = self._decoded(codec, self._encoded(codec, media), size)
-                    told = f"media of shape {size.shape} there and back, beside the bound of {self.declared_error:g}"
-                    same(made, media, told, atol=self.declared_error)
+                    told = f"media of shape {size.shape} there and back, beside the bound of {bound:g}"
+                    same(made, media, told, atol=bound)
 
     def test_has_a_way_back_or_says_so(self) -> None:
         """A codec without a way back says ``decodes = False``, refuses to decode, and compares latents in its place."""
@@ -163,12 +148,12 @@ class CodecSuite(LearningSuite):
             with refused(ConfigError, "decode, where decodes is False"):
                 codec.decode(latent, spec.shape)
             like = called("similarity", codec.similarity, latent, latent[:2])
-            check_tensor_of(like, (3, 2), "similarity(latents, others)")
+            tensor_of(like, (3, 2), "similarity(latents, others)")
             holds(like[0].argmax() == 0 and like[1].argmax() == 1, "similarity: a latent is not most like itself")
             said = called("described", codec.described, [{"text": text} for text in CAPTIONS])
-            check_tensor_of(said, (len(CAPTIONS), *latent.shape[1:]), "described(conditions)")
+            tensor_of(said, (len(CAPTIONS), *latent.shape[1:]), "described(conditions)")
 
-    def test_tells_media_apart(self) -> None:
+    def test_tells_mediascattered(self) -> None:
         """Different media have different latents, and these become different media."""
         for codec, spec, media in self._each():
             latent = self._encoded(codec, media)
@@ -217,10 +202,19 @@ class CodecSuite(LearningSuite):
         """Tensors with gaps between their numbers come out as compact ones do."""
         for codec, spec, media in self._each():
             latent = self._encoded(codec, media)
-            self._close(self._encoded(codec, _apart(media)), latent, "encode: media that are not contiguous")
+            self._close(self._encoded(codec, scattered(media)), latent, "encode: media that are not contiguous")
             if decodes(codec):
-                made = self._decoded(codec, _apart(latent), spec)
+                made = self._decoded(codec, scattered(latent), spec)
                 self._close(made, self._decoded(codec, latent, spec), "decode: latents that are not contiguous")
+
+    def test_keeps_the_device(self) -> None:
+        """What it makes on the way lies where its weights, media and latents lie, on a GPU too."""
+        codec, spec = self._ready(), self._taken()[0]
+        media = drawn_media(spec)
+        latent = self._encoded(codec, media)
+        keeps_the_device(codec, "encode", media)
+        if decodes(codec):
+            keeps_the_device(codec, "decode", latent, spec.shape)
 
     def test_constant_media_are_finite(self) -> None:
         """Silence, black, grey and white have latents, and come back finite."""
@@ -269,15 +263,27 @@ class CodecSuite(LearningSuite):
         """Return latents, as a Finding where they are none."""
         with torch.no_grad():
             latent = called(f"encode, for media {tuple(media.shape)},", codec.encode, media)
-        return check_tensor_of(latent, (len(media), *codec.shape(tuple(media.shape[1:]))), "encode")
+        return tensor_of(latent, (len(media), *codec.shape(tuple(media.shape[1:]))), "encode")
 
     def _decoded(self, codec: Any, latent: Tensor, spec: MediaSpec) -> Tensor:
         """Return media, as a Finding where they are none."""
         with torch.no_grad():
             made = called(f"decode, to media of {spec.shape},", codec.decode, latent, spec.shape)
-        made = check_tensor_of(made, (len(latent), *spec.shape), "decode")
+        made = tensor_of(made, (len(latent), *spec.shape), "decode")
         holds(made.isfinite().all(), f"decode: media of shape {spec.shape} are not finite")
         return made
+
+    def _bound(self) -> float:
+        """Return how far off media may be that come back; leave the check out where nothing is promised."""
+        if isinstance(self.declared_error, EllipsisType):
+            codec = self._codec(self._taken()[0])
+            self._decodes(codec)
+            learns = isinstance(codec, nn.Module) and any(True for _ in codec.parameters())
+            holds(learns, "say declared_error, how far media may be off that come back, or None where it claims none")
+            skip("it learns, and no bound is declared; the suite's `declared_error` does")
+        if self.declared_error is None:
+            skip("it claims no bound")
+        return self.declared_error
 
     def _odd(self, size: MediaSpec) -> Any:
         """Return the codec for media of some size, or None where it says which sizes go."""
@@ -298,15 +304,3 @@ class CodecSuite(LearningSuite):
 def decodes(codec: Any) -> bool:
     """Return whether a codec has a way back."""
     return bool(getattr(codec, "decodes", True))
-
-
-def check_tensor_of(value: object, shape: Sequence[int], of: str) -> Tensor:
-    """Return a tensor of floating-point numbers of that shape, as a Finding where it is none."""
-    try:
-        return check_tensor(value, shape, of=of)
-    except PluginError as error:
-        raise Finding(str(error)) from error
-
-
-def _apart(value: Tensor) -> Tensor:
-    return torch.cat([value, value], -1)[..., : value.shape[-1]]

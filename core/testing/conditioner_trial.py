@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..contract import check_rows, check_tensor
-from ..errors import ConfigError, PluginError
+from ..contract import check_rows
+from ..errors import PluginError
 from ..media import MediaSpec
 from ..pipeline.conditioning import combined
 from ..registration.build import build
 from ..registration.parameters import host_parameters
 from .closed_form import normal
-from .finding import Finding, holds, same
+from .finding import Finding, same
 from .learning import LearningSuite, called, stirred
-from .media_samples import FILM, PICTURE, SOUND
+from .media_samples import FILM, PICTURE, SOUND, taken
 from .wishes import drawn_wishes
 
 __all__ = ["ConditionerTrial", "Conditions", "item_of"]
@@ -42,29 +42,30 @@ class ConditionerTrial(LearningSuite):
         Where ``strict``, it may not trip over the others.
         """
         asked = host_parameters(self.part().load())  # type: ignore[arg-type]
-        found, why = [], ""
-        for spec in self.media:
-            try:
-                self.made(**_host(spec))
-            except ConfigError as error:
-                why = str(error)
-            except PluginError as error:
-                if strict:
-                    raise Finding(f"{error}; refuse what it cannot take by a ConfigError or ValueError") from error
-                why = str(error)
-            else:
-                found.append(spec)
-            if not {"media", "latent_shape", "codec", "**"} & asked.keys():
-                break
-        holds(
-            found, f"it takes none of the media that the suite tries; say in the suite's `media` what it takes: {why}"
-        )
-        return found
+        looks = {"media", "latent_shape", "codec", "**"} & asked.keys()
+        return taken(self.media if looks else self.media[:1], self._made_for, strict=strict)
+
+    def _made_for(self, spec: MediaSpec) -> Any:
+        """Return the conditioner for media.
+
+        Raises:
+            ConfigError: it takes no such media.
+        """
+        try:
+            return self.made(**_host(spec))
+        except PluginError as error:
+            raise Finding(f"{error}; refuse what it cannot take by a ConfigError or ValueError") from error
+
+    @classmethod
+    def _spelt_out(cls, spec: MediaSpec, conditions: Conditions) -> dict[str, object]:
+        """Return what conditions are encoded as, in plain numbers."""
+        raw = cls()._made_for(spec).encode(conditions)
+        return {name: value.tolist() for name, value in raw.items()}
 
     def _each(self) -> Iterator[tuple[Any, Conditions, MediaSpec]]:
         """Give the conditioner for each kind of media, with wishes of some items, and the media."""
         for spec in self._taken():
-            part = stirred(self.made(**_host(spec)))
+            part = stirred(self._made_for(spec))
             part = part.eval() if isinstance(part, nn.Module) else part
             yield part, self._wishes(part, spec), spec
 
@@ -113,13 +114,6 @@ class ConditionerTrial(LearningSuite):
         """Return tensors of so many rows by name, as a Finding where they are none."""
         try:
             return dict(check_rows(given, rows, of=of))
-        except PluginError as error:
-            raise Finding(str(error)) from error
-
-    def _tensor_of(self, value: object, shape: Sequence[int], of: str) -> Tensor:
-        """Return a tensor of a shape, as a Finding where it is none."""
-        try:
-            return check_tensor(value, shape, of=of)
         except PluginError as error:
             raise Finding(str(error)) from error
 

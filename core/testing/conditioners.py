@@ -15,9 +15,11 @@ from ..pipeline.conditioning import KINDS
 from ..pipeline.context import CONTEXT, Context
 from ..pipeline.source import SOURCE
 from ..registration.build import build
+from .another_device import keeps_the_device
+from .another_process import encoded_elsewhere
 from .conditioner_trial import ConditionerTrial, Conditions, item_of
 from .finding import Finding, holds, no_global_draws, same, skip, unchanged
-from .learning import called, seeded
+from .learning import called, seeded, tensor_of
 from .media_samples import drawn_media
 from .wishes import ROWS, drawn_items, same_wishes
 
@@ -137,6 +139,26 @@ class ConditionerSuite(ConditionerTrial):
             for name, value in given.items():
                 same(again[name], value, f"{name} of the same wishes twice, with others between")
 
+    def test_means_the_same_in_another_process(self) -> None:
+        """The next start of the program encodes as this one does: hashes of texts and orders of sets are its own."""
+        part, wishes, spec = next(self._each())
+        plain = [wish for wish in wishes if same_wishes(wish, wish)]
+        if not any(plain):
+            skip("it takes neither texts nor labels")
+        factory = self.part().load()
+        assert callable(factory)
+        raw = self._encoded(part, plain)
+        again = encoded_elsewhere(factory, self.parameters, spec, plain)
+        told = "the same wishes in another process (hash() and the order of sets change with every start)"
+        holds(again.keys() == raw.keys(), f"{told}: encode gave {sorted(again)}, expected {sorted(raw)}")
+        for name, value in raw.items():
+            same(again[name], value.double(), f"{name} of {told}", atol=1e-5)
+
+    def test_keeps_the_device(self) -> None:
+        """What it makes on the way lies where its weights and what was encoded lie, on a GPU too."""
+        part, wishes, _ = next(self._each())
+        keeps_the_device(part, "forward", self._encoded(part, wishes))
+
     def test_leaves_its_inputs_alone(self) -> None:
         """Neither conditions nor what was encoded are changed in place."""
         for part, wishes, _ in self._each():
@@ -154,7 +176,7 @@ class ConditionerSuite(ConditionerTrial):
             given = self._told(part, self._encoded(part, wishes))
             more: list[dict[str, object]] = []
             for wish in wishes:
-                labels = (*(wish.get("labels") or ()), "a label of another")  # type: ignore[misc]
+                labels = ("a label of another", *(wish.get("labels") or ()), "one more")  # type: ignore[misc]
                 more.append({"text": None, **wish, "labels": labels, "wish of another": 3.0})
             again = self._told(part, self._encoded(part, more))
             for row in range(len(wishes)):
@@ -208,12 +230,12 @@ class ConditionerSuite(ConditionerTrial):
                 for wish, one in zip(wishes, made, strict=True):
                     with unchanged(made=one):
                         better = called("corrected", part.corrected, one, wish[SOURCE])
-                    holds(self._tensor_of(better, spec.shape, "corrected").isfinite().all(), "corrected: not finite")
+                    holds(tensor_of(better, spec.shape, "corrected").isfinite().all(), "corrected: not finite")
             offset = part.offset(self._encoded(part, wishes)) if hasattr(part, "offset") else None
             if offset is not None:
                 there, scale = offset
                 holds((scale > 0).all(), "offset: a scale is not above 0")
-                self._tensor_of(there + 0 * made / scale, made.shape, "offset, beside items,")
+                tensor_of(there + 0 * made / scale, made.shape, "offset, beside items,")
 
     def test_says_what_it_has_learnt(self) -> None:
         """``learnt(known)`` says True or False of every part of an item that may be known."""

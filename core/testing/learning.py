@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..contract import check_tensor
+from ..errors import ConfigError, PluginError
 from ..registration.parameters import describe
 from ..registration.plugin_loading import reason_of
 from .closed_form import normal
 from .finding import Finding, holds, same, skip
 from .suite import Suite
 
-__all__ = ["LearningSuite", "called", "numbered", "seeded", "stirred"]
+__all__ = ["LearningSuite", "called", "numbered", "scattered", "seeded", "stirred", "tensor_of"]
 
 
 @contextmanager
@@ -56,6 +57,21 @@ def numbered(error: ConfigError, what: str) -> None:
     """Raise a Finding unless a refusal of a size says by a number which sizes go."""
     told = str(error)
     holds(any(letter.isdigit() for letter in told), f"{what} is refused without the number that sizes must fit: {told}")
+
+
+def tensor_of(value: object, shape: Sequence[int], of: str) -> Tensor:
+    """Return a tensor of floating-point numbers of that shape, as a Finding where it is none."""
+    try:
+        return check_tensor(value, shape, of=of)
+    except PluginError as error:
+        raise Finding(str(error)) from error
+
+
+def scattered(value: Tensor) -> Tensor:
+    """Return the same numbers, which lie in memory with gaps between them."""
+    if value.ndim == 1:
+        return torch.stack([value, value], -1)[:, 0]
+    return torch.cat([value, value], -1)[..., : value.shape[-1]]
 
 
 class LearningSuite(Suite, ABC):

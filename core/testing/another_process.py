@@ -1,0 +1,114 @@
+"""A conditioner asked in another process, as the next start of the program asks it: words are hashed otherwise there."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+
+from ..media import MediaSpec
+from ..registration.plugin_loading import reason_of
+from .finding import Finding, holds, skip
+
+__all__ = ["answer_all", "encoded_elsewhere"]
+
+Asked = Mapping[str, object]
+
+
+def encoded_elsewhere(
+    factory: Callable[..., object], parameters: Asked, media: MediaSpec, conditions: Sequence[Asked]
+) -> dict[str, Tensor]:
+    """Return what a conditioner encodes conditions as in another process, in float64.
+
+    Args:
+        factory: makes it; the check is left out where it has no name by which another process could import it.
+        parameters: what it is made with.
+        media: what is made with it.
+        conditions: of some items, of texts, numbers and labels.
+    """
+    place = {"module": getattr(factory, "__module__", ""), "name": getattr(factory, "__qualname__", "")}
+    if place["module"] == "__main__" or _named(place) is not factory:
+        skip("another process could not import it by a name")
+    wanted = {**place, "path": sys.path, "parameters": dict(parameters), "media": asdict(media)}
+    process = _other()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(json.dumps({**wanted, "conditions": list(conditions)}) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+    except (OSError, ValueError) as error:
+        _other.cache_clear()
+        raise Finding("encode, in another process, ended that process") from error
+    if "unknown" in answer:
+        skip(f"another process could not import it: {answer['unknown']}")
+    holds("error" not in answer, f"encode, in another process: {answer.get('error')}")
+    return {name: torch.tensor(values, dtype=torch.float64) for name, values in answer.items()}
+
+
+def _named(place: Asked) -> object:
+    """Return what stands under a name in a module, or None."""
+    try:
+        module = importlib.import_module(str(place["module"]))
+        return functools.reduce(getattr, str(place["name"]).split("."), module)
+    except (ImportError, AttributeError, ValueError):
+        return None
+
+
+@functools.cache
+def _other() -> subprocess.Popen[str]:
+    """Return an interpreter that began with another seed of hashes; it answers until this one ends."""
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    path = os.pathsep.join(filter(None, sys.path))
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from {__name__} import answer_all; answer_all()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+    )
+    atexit.register(process.communicate)  # which ends its input, and so itself
+    return process
+
+
+def answer_all() -> None:
+    """Answer what another process asks, a line each, until it asks no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a part prints is no answer
+    for line in sys.stdin:
+        try:
+            answer = _answered(json.loads(line))
+        except ModuleNotFoundError as error:
+            answer = {"unknown": str(error)}
+        except BaseException as error:  # whatever it is, it goes to who asked
+            answer = {"error": reason_of(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _answered(asked: dict[str, object]) -> dict[str, object]:
+    from .conditioners import ConditionerSuite
+
+    sys.path[:] = asked["path"]  # type: ignore[call-overload]
+    module = importlib.import_module(str(asked["module"]))
+    factory = functools.reduce(getattr, str(asked["name"]).split("."), module)
+    media: dict[str, object] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in asked["media"].items()  # type: ignore[attr-defined]
+    }
+    conditions = [
+        {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
+        for one in asked["conditions"]  # type: ignore[attr-defined]
+    ]
+    about = {"component": staticmethod(factory), "parameters": asked["parameters"]}
+    suite = type("Elsewhere", (ConditionerSuite,), about)
+    return suite._spelt_out(MediaSpec(**media), conditions)

@@ -36,7 +36,8 @@ def keeps_the_device(part: Any, method: str, *given: object) -> None:
         part = copy.deepcopy(part)
         part = part.to("cuda") if isinstance(part, nn.Module) else part
         answer = called(f"{method}, on a GPU,", getattr(part, method), *(_moved(one, "cuda") for one in given))
-        return _lies_on("cuda", answer, method)
+        _lies_on("cuda", answer, method)
+        return
     try:
         answer = _without_numbers(part, method, given)
     except (Finding, KeyboardInterrupt):

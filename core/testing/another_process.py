@@ -1,4 +1,4 @@
-"""A conditioner asked in another process, as the next start of the program asks it: words are hashed otherwise there."""
+"""A conditioner asked in another process, as by the next start of the program: hashes of texts are others there."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class NetworkSuite(NetworkTrial):
         holds(not blind, f"nothing in the output depends on x at (channel, *position) {blind[:1]}")
 
     def test_does_not_hear_what_is_masked(self) -> None:
-        """Of a sequence only what its mask says counts: all where there is no mask, nothing where all of it is False."""
+        """Of a sequence only what its mask says counts: all without a mask, nothing where all of it is False."""
         network = self._ready()
         inputs = self._inputs(network)
         if "sequence" not in inputs.cond:

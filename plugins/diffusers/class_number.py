@@ -27,7 +27,10 @@ class ClassNumber:
         outputs: ``{"vector": 1}``.
     """
 
-    claims: ClassVar[Mapping[str, object]] = {"parameters": {"classes": ["tench, goldfish", "hen"]}}
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {"classes": ["tench, goldfish", "hen"]},
+        "examples": ({"labels": ("0",)}, {"labels": ("hen",)}),
+    }
 
     def __init__(self, classes: Annotated[Sequence[str], MinLen(1)]) -> None:
         self._count = len(classes)

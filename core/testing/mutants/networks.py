@@ -2,68 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .convolutions import Convolutions
 from .mutant import Mutant
+from .networks_made import MUTANTS as MADE
 
 __all__ = ["MUTANTS"]
-
-
-class Convolutions(nn.Module):
-    """Two convolutions along a sound, shifted by time, vector and the mean of the sequence: an original."""
-
-    item_ndim: Any = 1
-
-    def __init__(
-        self,
-        width: int = 12,
-        *,
-        channels_in: int,
-        channels_out: int,
-        vector_width: int = 0,
-        sequence_width: int = 0,
-        extra_channels: int = 0,
-    ) -> None:
-        super().__init__()
-        self.enter = nn.Conv1d(channels_in + extra_channels, width, 3, padding=1)
-        self.time = nn.Linear(8, width)
-        self.vector = nn.Linear(vector_width, width) if vector_width else None
-        self.sequence = nn.Linear(sequence_width, width) if sequence_width else None
-        self.body = nn.Conv1d(width, width, 3, padding=1)
-        self.leave = nn.Conv1d(width, channels_out, 1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
-        hidden = self.enter(torch.cat([x, *(cond[kind].to(x.dtype) for kind in ("channels",) if kind in cond)], 1))
-        hidden = hidden + self.told(time, cond, x.dtype).unsqueeze(-1)
-        return self.leave(hidden + self.changed(functional.silu(hidden)))
-
-    def changed(self, hidden: Tensor) -> Tensor:
-        return functional.silu(self.body(hidden))
-
-    def told(self, time: Tensor, cond: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        angles = time.float().unsqueeze(1) * self.waves(time)
-        told = self.time(torch.cat([angles.sin(), angles.cos()], 1).to(dtype))
-        if self.vector is not None:
-            told = told + self.vector(cond["vector"].to(dtype))
-        if self.sequence is not None:
-            places = functional.silu(self.sequence(cond["sequence"].to(dtype)))
-            told = told + self.read(places, cond.get("sequence_mask", places.new_ones(places.shape[:2]) > 0))
-        return told
-
-    def waves(self, time: Tensor) -> Tensor:
-        return 2.0 ** torch.arange(4, device=time.device)
-
-    def read(self, places: Tensor, mask: Tensor) -> Tensor:
-        there = mask.unsqueeze(-1).to(places.dtype)
-        return (places * there).sum(1) / there.sum(1).clamp(min=1)
 
 
 class _Timeless(Convolutions):
@@ -231,92 +178,6 @@ class _Views(Convolutions):
         return super().forward(x.view(len(x), -1).view(x.shape), time, cond)
 
 
-class _DeadWeight(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.second = nn.Linear(3, 3)
-
-
-class _LooseTensor(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.scale = torch.tensor(0.5)
-
-    def changed(self, hidden):  # type: ignore[no-untyped-def]
-        return super().changed(hidden) * self.scale
-
-
-class _ForgetsAWeight(Convolutions):
-    """Draws something that does not go into files."""
-
-    waves: Tensor
-
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.register_buffer("waves", torch.rand(12, 1), persistent=False)
-
-    def changed(self, hidden):  # type: ignore[no-untyped-def]
-        return super().changed(hidden) * self.waves
-
-
-class _Seeds(Convolutions):
-    def __init__(self, **host: int) -> None:
-        torch.manual_seed(3)
-        super().__init__(**host)
-
-
-class _DrawsByNumpy(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.body.weight.data += (
-            torch.from_numpy(np.random.default_rng().normal(size=(12, 12, 3))).float().to(self.body.weight)
-        )
-
-
-class _CopyIsItself(Convolutions):
-    def __deepcopy__(self, memo: object) -> _CopyIsItself:
-        return self
-
-
-class _LooksAtWeights(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.norm = self.body.weight.square().mean().item()
-
-
-class _StartsLarge(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        nn.init.normal_(self.leave.weight, std=100.0)
-
-
-class _AsWideAsItsItems(Convolutions):
-    """Takes no heed of how many channels the output is to have."""
-
-    def __init__(self, *, channels_in: int, channels_out: int, **host: int) -> None:
-        super().__init__(channels_in=channels_in, channels_out=channels_in, **host)
-
-
-class _OneAxisTooMany(Convolutions):
-    item_ndim = 2
-
-
-class _RankIsText(Convolutions):
-    item_ndim = "1"
-
-
-class _UnknownKind(Convolutions):
-    conditioning = frozenset({"vector", "sequence", "channels", "caption"})
-
-
-class _UnknownAddition(Convolutions):
-    additions = (frozenset({"temporal.weight"}),)
-
-
-class _SettableByNoName(Convolutions):
-    settable = ("depth",)
-
-
 MUTANTS = (
     Mutant("the original: a few convolutions", Convolutions, None),
     Mutant("the original: one that needs no time", _Timeless, None, {"hears_time": False}),
@@ -344,18 +205,5 @@ MUTANTS = (
     Mutant("does not see the last position", _BlindAtTheEnd, "test_sees_every_number_of_an_item"),
     Mutant("cannot be derived by x", _Detaches, "test_sees_every_number_of_an_item"),
     Mutant("wants x in one piece of memory", _Views, "test_memory_may_lie_anyhow"),
-    Mutant("has a layer that it does not use", _DeadWeight, "test_every_parameter_learns"),
-    Mutant("holds a tensor that is not registered", _LooseTensor, "test_tensors_are_registered"),
-    Mutant("draws something that no file holds", _ForgetsAWeight, "test_weights_go_out_and_in_again"),
-    Mutant("seeds the global generator", _Seeds, "test_seed_makes_the_weights"),
-    Mutant("draws weights by a generator of its own", _DrawsByNumpy, "test_seed_makes_the_weights"),
-    Mutant("its copy is itself", _CopyIsItself, "test_copies_are_alike_and_apart"),
-    Mutant("looks at its weights when it is made", _LooksAtWeights, "test_is_made_on_meta"),
-    Mutant("starts a hundred times too large", _StartsLarge, "test_starts_at_a_usual_size"),
-    Mutant("gives as many channels as it takes", _AsWideAsItsItems, "test_takes_other_widths"),
-    Mutant("says that items have an axis more", _OneAxisTooMany, "test_keeps_shape_and_dtype"),
-    Mutant("gives its rank as text", _RankIsText, "test_declares_what_it_is"),
-    Mutant("takes a kind of conditioning that there is not", _UnknownKind, "test_declares_what_it_is"),
-    Mutant("adds weights that it does not have", _UnknownAddition, "test_declares_what_it_is"),
-    Mutant("lets a parameter be set that it does not have", _SettableByNoName, "test_settable_parameters_exist"),
+    *MADE,
 )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,12 +39,16 @@ def encoded_elsewhere(
     place = {"module": getattr(factory, "__module__", ""), "name": getattr(factory, "__qualname__", "")}
     if place["module"] == "__main__" or _named(place) is not factory:
         skip("another process could not import it by a name")
-    wanted = {**place, "path": sys.path, "parameters": dict(parameters), "media": asdict(media)}
+    wanted = {"parameters": dict(parameters), "media": asdict(media), "conditions": list(conditions)}
+    try:
+        line = json.dumps({**place, "path": sys.path, **wanted})
+    except TypeError as error:
+        skip(f"another process could not be told what it is made with, or asked for: {error}")
     process = _other()
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        process.stdin.write(json.dumps({**wanted, "conditions": list(conditions)}) + "\n")
+        process.stdin.write(f"{line}\n")
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
     except (OSError, ValueError) as error:
@@ -56,11 +61,10 @@ def encoded_elsewhere(
 
 
 def _named(place: Asked) -> object:
-    """Return what stands under a name in a module, or None."""
+    """Return what stands under a name in a module that is imported, or None."""
     try:
-        module = importlib.import_module(str(place["module"]))
-        return functools.reduce(getattr, str(place["name"]).split("."), module)
-    except (ImportError, AttributeError, ValueError):
+        return functools.reduce(getattr, str(place["name"]).split("."), sys.modules.get(str(place["module"])))
+    except AttributeError:
         return None
 
 
@@ -77,8 +81,16 @@ def _other() -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
     )
-    atexit.register(process.communicate)  # which ends its input, and so itself
+    atexit.register(_end, process)
     return process
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask no more, which ends an interpreter; one that a part holds up is killed."""
+    try:
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def answer_all() -> None:
@@ -95,20 +107,17 @@ def answer_all() -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _answered(asked: dict[str, object]) -> dict[str, object]:
-    from .conditioners import ConditionerSuite
+def _answered(asked: dict[str, Any]) -> dict[str, object]:
+    """Return what a conditioner encodes conditions as, in plain numbers."""
+    from .conditioners import ConditionerSuite  # which imports this file
 
-    sys.path[:] = asked["path"]  # type: ignore[call-overload]
-    module = importlib.import_module(str(asked["module"]))
-    factory = functools.reduce(getattr, str(asked["name"]).split("."), module)
-    media: dict[str, object] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in asked["media"].items()  # type: ignore[attr-defined]
-    }
-    conditions = [
-        {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
-        for one in asked["conditions"]  # type: ignore[attr-defined]
-    ]
+    sys.path[:] = asked["path"]
+    factory: Any = functools.reduce(getattr, asked["name"].split("."), importlib.import_module(asked["module"]))
     about = {"component": staticmethod(factory), "parameters": asked["parameters"]}
-    suite = type("Elsewhere", (ConditionerSuite,), about)
-    return suite._spelt_out(MediaSpec(**media), conditions)
+    suite: Any = type("Elsewhere", (ConditionerSuite,), about)
+    return suite._spelt_out(MediaSpec(**_tuples(asked["media"])), [_tuples(one) for one in asked["conditions"]])
+
+
+def _tuples(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what was told by JSON, with tuples where that has lists."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}

@@ -46,7 +46,7 @@ class Convolutions(nn.Module):
         return functional.silu(self.body(hidden))
 
     def told(self, time: Tensor, cond: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        angles = time.float().unsqueeze(1) * self.waves(time)
+        angles = time.float().unsqueeze(1) * self.frequencies(time)
         told = self.time(torch.cat([angles.sin(), angles.cos()], 1).to(dtype))
         if self.vector is not None:
             told = told + self.vector(cond["vector"].to(dtype))
@@ -55,7 +55,7 @@ class Convolutions(nn.Module):
             told = told + self.read(places, cond.get("sequence_mask", places.new_ones(places.shape[:2]) > 0))
         return told
 
-    def waves(self, time: Tensor) -> Tensor:
+    def frequencies(self, time: Tensor) -> Tensor:
         return 2.0 ** torch.arange(4, device=time.device)
 
     def read(self, places: Tensor, mask: Tensor) -> Tensor:

@@ -110,10 +110,10 @@ class _OneDtypeOfTime(Convolutions):
 
 
 class _TimeOnTheCPU(Convolutions):
-    """Makes its waves of the time on the CPU, wherever the rest lies."""
+    """Makes the frequencies of its time on the CPU, wherever the rest lies."""
 
-    def waves(self, time):  # type: ignore[no-untyped-def]
-        return super().waves(torch.zeros(1))
+    def frequencies(self, time):  # type: ignore[no-untyped-def]
+        return super().frequencies(torch.zeros(1))
 
 
 class _WritesIntoX(Convolutions):

@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..contract import check_tensor
+from ..errors import ConfigError, PluginError
 from ..registration.parameters import describe
 from ..registration.plugin_loading import reason_of
 from .closed_form import normal
 from .finding import Finding, holds, same, skip
 from .suite import Suite
 
-__all__ = ["LearningSuite", "called", "numbered", "seeded", "stirred"]
+__all__ = ["LearningSuite", "called", "numbered", "scattered", "seeded", "stirred", "tensor_of"]
 
 
 @contextmanager
@@ -58,6 +59,21 @@ def numbered(error: ConfigError, what: str) -> None:
     holds(any(letter.isdigit() for letter in told), f"{what} is refused without the number that sizes must fit: {told}")
 
 
+def tensor_of(value: object, shape: Sequence[int], of: str) -> Tensor:
+    """Return a tensor of floating-point numbers of that shape, as a Finding where it is none."""
+    try:
+        return check_tensor(value, shape, of=of)
+    except PluginError as error:
+        raise Finding(str(error)) from error
+
+
+def scattered(value: Tensor) -> Tensor:
+    """Return the same numbers, which lie in memory with gaps between them."""
+    if value.ndim == 1:
+        return torch.stack([value, value], -1)[:, 0]
+    return torch.cat([value, value], -1)[..., : value.shape[-1]]
+
+
 class LearningSuite(Suite, ABC):
     """A part that may be a torch module, and the checks that hold for any such part.
 
@@ -70,11 +86,11 @@ class LearningSuite(Suite, ABC):
     unused: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
-    def answer(self, part: Any) -> Tensor:
+    def _answer(self, part: Any) -> Tensor:
         """Return what a part makes of inputs that are always the same, as one tensor."""
 
     @abstractmethod
-    def loss(self, part: Any) -> Tensor:
+    def _loss(self, part: Any) -> Tensor:
         """Return a number by which all that it has to learn learns."""
 
     def made(self, **host: object) -> Any:
@@ -82,19 +98,19 @@ class LearningSuite(Suite, ABC):
         with seeded(0):
             return super().made(**host)
 
-    def started(self, seed: int) -> Any:
+    def _started(self, seed: int) -> Any:
         """Return the part as it starts with a seed, in evaluation."""
         with seeded(seed):
             part = super().made(**self.host())
         return part.eval() if isinstance(part, nn.Module) else part
 
-    def ready(self) -> Any:
+    def _ready(self) -> Any:
         """Return the part as it is used: in evaluation, with no weight at zero."""
-        return stirred(self.started(0))
+        return stirred(self._started(0))
 
-    def module(self, *, ready: bool = True) -> nn.Module:
+    def _module(self, *, ready: bool = True) -> nn.Module:
         """Return the part, if it is a torch module; leave the check out otherwise."""
-        part = self.ready() if ready else self.started(0)
+        part = self._ready() if ready else self._started(0)
         if not isinstance(part, nn.Module):
             skip("it is no torch module, and has no weights")
         return part
@@ -104,28 +120,28 @@ class LearningSuite(Suite, ABC):
 
         That is what a file of a model holds.
         """
-        first, second = self.module(), self.started(1)
+        first, second = self._module(), self._started(1)
         state = {name: value.clone() for name, value in first.state_dict().items()}
         try:
             second.load_state_dict(state, strict=True)
         except (RuntimeError, KeyError) as error:
             raise Finding(f"its state_dict does not go into another of its kind: {reason_of(error)}") from error
         told = "its weights in another of its kind, beside itself (register as a buffer what else it draws or measures)"
-        same(self.answer(second), self.answer(first), told)
+        same(self._answer(second), self._answer(first), told)
 
     def test_copies_are_alike_and_apart(self) -> None:
         """A copy answers as the original does, and still does when the original's weights change."""
-        part = self.ready()
-        expected = self.answer(part)
+        part = self._ready()
+        expected = self._answer(part)
         twin = copy.deepcopy(part)
-        same(self.answer(twin), expected, "a deep copy beside the original")
+        same(self._answer(twin), expected, "a deep copy beside the original")
         if isinstance(part, nn.Module) and any(weight.requires_grad for weight in part.parameters()):
             stirred(part)
-            same(self.answer(twin), expected, "a deep copy once the original's weights have changed")
+            same(self._answer(twin), expected, "a deep copy once the original's weights have changed")
 
     def test_seed_makes_the_weights(self) -> None:
         """Weights are drawn from torch's global generator, which the program seeds, and from nothing else."""
-        self.module(ready=False)
+        self._module(ready=False)
         states = []
         for _ in range(2):
             with seeded(7):
@@ -137,7 +153,7 @@ class LearningSuite(Suite, ABC):
 
     def test_tensors_are_registered(self) -> None:
         """Every tensor of it is a parameter or a buffer, so that all of it goes to another device and dtype."""
-        for place, module in self.module(ready=False).named_modules():
+        for place, module in self._module(ready=False).named_modules():
             loose = [name for name, value in vars(module).items() if isinstance(value, Tensor)]
             where = f"{place}." if place else ""
             holds(
@@ -148,11 +164,11 @@ class LearningSuite(Suite, ABC):
 
     def test_every_parameter_learns(self) -> None:
         """Each parameter gets a gradient that is finite, and not zero once no layer stands at zero any more."""
-        module = self.module().train()
+        module = self._module().train()
         if not any(weight.requires_grad for weight in module.parameters()):
             skip("it has nothing to learn")
         with seeded(0):  # dropout is training's own
-            self.loss(module).backward()
+            self._loss(module).backward()
         cure = "use it, leave it out, or name it in the suite's `unused`"
         for name, weight in module.named_parameters():
             if not weight.requires_grad or any(fnmatch(name, pattern) for pattern in self.unused):

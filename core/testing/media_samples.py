@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..media import MediaSpec
 from .closed_form import normal
+from .finding import Finding, holds
 
-__all__ = ["FILM", "PICTURE", "SOUND", "drawn_media", "odd"]
+__all__ = ["FILM", "PICTURE", "SOUND", "drawn_media", "odd", "taken"]
 
 SOUND = MediaSpec((1, 2048), (8000.0,), -1.0, 1.0)
 PICTURE = MediaSpec((3, 16, 16), (None, None), 0.0, 1.0)
@@ -34,3 +36,27 @@ def odd(spec: MediaSpec) -> Iterator[MediaSpec]:
     yield replace(spec, shape=(channels, *(size + 1 for size in space)))
     yield replace(spec, shape=(channels, *(size - 1 - size // 8 for size in space)))
     yield replace(spec, shape=(channels + 1, *space))
+
+
+def taken(media: Sequence[MediaSpec], make: Callable[[MediaSpec], object], *, strict: bool = False) -> list[MediaSpec]:
+    """Return those of the media that a part does not refuse; where ``strict``, it may not trip over the others.
+
+    Args:
+        media: what it is tried on.
+        make: makes it for media; raises ConfigError where it refuses them, a Finding where it trips over them.
+        strict: whether to hand on such a Finding.
+    """
+    found, why = [], ""
+    for spec in media:
+        try:
+            make(spec)
+        except ConfigError as error:
+            why = str(error)
+        except Finding as error:
+            if strict:
+                raise
+            why = str(error)
+        else:
+            found.append(spec)
+    holds(found, f"it takes none of the media that the suite tries; say in the suite's `media` what it takes: {why}")
+    return found

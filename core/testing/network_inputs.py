@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .closed_form import normal
+from .learning import scattered
 
 __all__ = ["SIZES", "Inputs", "changed", "drawn_inputs"]
 
@@ -49,12 +50,8 @@ class Inputs:
 
     def scattered(self) -> Inputs:
         """Return the same values, which lie in memory with gaps between them."""
-
-        def apart(value: Tensor) -> Tensor:
-            twice = torch.cat([value, value], -1)
-            return twice[..., : value.shape[-1]] if value.ndim > 1 else torch.stack([value, value], -1)[:, 0]
-
-        return Inputs(apart(self.x), apart(self.time), {kind: apart(value) for kind, value in self.cond.items()})
+        cond = {kind: scattered(value) for kind, value in self.cond.items()}
+        return Inputs(scattered(self.x), scattered(self.time), cond)
 
 
 def drawn_inputs(

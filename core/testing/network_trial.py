@@ -27,29 +27,30 @@ class NetworkTrial(LearningSuite):
     classes: ClassVar[int] = 0
     dtypes: ClassVar[Sequence[torch.dtype]] = (torch.float64, torch.float32, torch.bfloat16)
     mixes_in_training: ClassVar[bool] = False
+    hears_time: ClassVar[bool] = True
 
     def host(self) -> dict[str, object]:
         """Return channels and widths."""
         widths = {parameter: self.widths[kind] for kind, parameter in KINDS.items() if kind in self.widths}
         return {"channels_in": self.channels, "channels_out": self.channels, **widths}
 
-    def started(self, seed: int) -> Any:
+    def _started(self, seed: int) -> Any:
         """Return the network as it starts with a seed, in evaluation and the first dtype that it works in."""
-        network = super().started(seed)
+        network = super()._started(seed)
         holds(isinstance(network, nn.Module), f"expected a torch module, got {type(network).__name__}")
         return network.to(self.dtypes[0])
 
-    def answer(self, part: Any) -> Tensor:
+    def _answer(self, part: Any) -> Tensor:
         """Return its output."""
         with torch.no_grad():
-            return self.output(part, self.inputs(part))
+            return self._output(part, self._inputs(part))
 
-    def loss(self, part: Any) -> Tensor:
+    def _loss(self, part: Any) -> Tensor:
         """Return a random share of its output."""
-        output = self.output(part, self.inputs(part))
+        output = self._output(part, self._inputs(part))
         return (output * normal(*output.shape, purpose="share").to(output)).sum()
 
-    def heard(self, network: Any) -> list[str]:
+    def _heard(self, network: Any) -> list[str]:
         """Return the kinds of conditioning that it takes: those it declares, or those whose width it asks for."""
         declared = getattr(network, "conditioning", None)
         if declared is None:
@@ -57,7 +58,7 @@ class NetworkTrial(LearningSuite):
             declared = [kind for kind, parameter in KINDS.items() if parameter in asked or "**" in asked]
         return [kind for kind in KINDS if kind in declared and kind in self.widths]
 
-    def inputs(
+    def _inputs(
         self,
         network: Any,
         *,
@@ -68,22 +69,22 @@ class NetworkTrial(LearningSuite):
     ) -> Inputs:
         """Return what the network is called with."""
         given = self.widths if widths is None else widths
-        kinds = {kind: given[kind] for kind in self.heard(network) if kind in given}
-        size = self.size_of(network) if size is None else size
+        kinds = {kind: given[kind] for kind in self._heard(network) if kind in given}
+        size = self._size_of(network) if size is None else size
         dtype = self.dtypes[0] if dtype is None else dtype
         return drawn_inputs(kinds, self.channels, size, rows=rows, classes=self.classes, dtype=dtype)
 
-    def size_of(self, network: Any) -> Sequence[int]:
+    def _size_of(self, network: Any) -> Sequence[int]:
         return SIZES.get(network.item_ndim, ()) if self.size is None else self.size
 
-    def odd_sizes(self, network: Any) -> Iterator[tuple[int, ...]]:
-        size = self.size_of(network)
+    def _odd_sizes(self, network: Any) -> Iterator[tuple[int, ...]]:
+        size = self._size_of(network)
         if size:
             yield tuple(one + 1 for one in size)
             yield tuple(max(1, one // 2 - 1) for one in size)
             yield (2 * size[0] + 1, *size[1:])
 
-    def output(self, network: Any, inputs: Inputs) -> Tensor:
+    def _output(self, network: Any, inputs: Inputs) -> Tensor:
         """Return what a network says, as a Finding where that is no tensor."""
         output = called(
             f"forward, for items {tuple(inputs.x.shape)},", network, inputs.x, inputs.time, dict(inputs.cond)
@@ -92,11 +93,11 @@ class NetworkTrial(LearningSuite):
         assert isinstance(output, Tensor)
         return output
 
-    def close(self, made: Tensor, expected: Tensor, told: str) -> None:
+    def _close(self, made: Tensor, expected: Tensor, told: str) -> None:
         tolerance = 1e-6 if self.dtypes[0] == torch.float64 else 1e-3
         same(made, expected, told, atol=tolerance * max(1.0, expected.abs().max().item()))
 
-    def differs(self, made: Tensor, other: Tensor, told: str) -> None:
+    def _differs(self, made: Tensor, other: Tensor, told: str) -> None:
         tolerance = 1e-7 if self.dtypes[0] == torch.float64 else 1e-4
         change = (made.double() - other.double()).abs().max().item()
         holds(change > tolerance * other.abs().max().item(), f"{told} make no difference to the output")

@@ -54,6 +54,9 @@ class Contrastive(nn.Module):
 
     loss: ClassVar[Callable[..., Contrast]] = Contrast
     decodes: ClassVar[bool] = False
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {"channels": [8, 16], "width": 8, "text_width": 16, "text_depth": 1, "heads": 2}
+    }
     latent_mean: Tensor
     latent_std: Tensor
     sizes: Tensor

@@ -47,7 +47,10 @@ class KLVAE(nn.Module):
 
     loss: ClassVar[Callable[..., Reconstruction]] = Reconstruction
     settable: ClassVar[tuple[str, ...]] = ("tile",)
-    claims: ClassVar[Mapping[str, object]] = {"chunks": {"tile": 16}}
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {"channels": [8, 16], "latent_channels": 3},
+        "chunks": {"tile": 16},
+    }
     latent_mean: Tensor
     latent_std: Tensor
 

@@ -53,7 +53,10 @@ class VideoVAE(KLVAE):
 
     loss: ClassVar[Callable[..., FilmReconstruction]] = FilmReconstruction
     settable: ClassVar[tuple[str, ...]] = ("tile", "chunk")
-    claims: ClassVar[Mapping[str, object]] = {"chunks": {"tile": 16, "chunk": 3}}
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {"channels": [8, 16], "latent_channels": 3},
+        "chunks": {"tile": 16, "chunk": 3},
+    }
     apart: ClassVar[int] = 2
 
     def __init__(

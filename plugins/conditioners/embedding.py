@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Le, Lt
@@ -48,6 +48,13 @@ class Embedding(nn.Module):
     takes = (SOURCE,)
     settable = ("level",)
     whole = True
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {
+            "codec": {"use": "contrastive", "channels": [8, 16], "width": 8, "text_width": 16, "text_depth": 1},
+            "width": 16,
+            "tokens": 2,
+        }
+    }
 
     def __init__(
         self,

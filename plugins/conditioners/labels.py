@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le, MinLen
@@ -29,6 +29,8 @@ class Labels(nn.Module):
         names: the labels that it knows.
         outputs: ``{"vector": width}``.
     """
+
+    claims: ClassVar[Mapping[str, object]] = {"parameters": {"names": ["one", "two"], "width": 4}}
 
     def __init__(
         self,

@@ -56,7 +56,15 @@ class Media(nn.Module):
 
     takes = (SOURCE,)
     settable = ("level", "corrections")
-    claims: ClassVar[Mapping[str, object]] = {"guided": False}
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {
+            "codec": {"use": "mel", "bins": 8, "hop": 16, "window": 64, "layout": "channels"},
+            "hidden": 8,
+            "corrections": 2,
+            "envelope": 0.5,
+        },
+        "guided": False,
+    }
 
     def __init__(
         self,

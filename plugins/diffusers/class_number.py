@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import MinLen
@@ -26,6 +26,11 @@ class ClassNumber:
         names: the labels that it knows: numbers and names.
         outputs: ``{"vector": 1}``.
     """
+
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {"classes": ["tench, goldfish", "hen"]},
+        "examples": ({"labels": ("0",)}, {"labels": ("hen",)}),
+    }
 
     def __init__(self, classes: Annotated[Sequence[str], MinLen(1)]) -> None:
         self._count = len(classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
 from torch import Tensor, nn
@@ -42,6 +42,8 @@ class DiT(nn.Module):
     Source: Peebles and Xie 2022, arXiv 2212.09748 (adaLN-zero, table 1); Chen et al. 2023, arXiv 2310.00426, section
     2.3 (cross-attention).
     """
+
+    claims: ClassVar[Mapping[str, object]] = {"parameters": {"width": 48, "depth": 2, "heads": 2}}
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -35,6 +35,7 @@ class Prior(nn.Module):
     """
 
     item_ndim = 0
+    claims: ClassVar[Mapping[str, object]] = {"parameters": {"width": 32, "depth": 2, "heads": 2}}
 
     def __init__(
         self,

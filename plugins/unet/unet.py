@@ -55,21 +55,7 @@ class UNet(nn.Module):
     Any size works: an item is padded at its end to a multiple of ``patch * 2 ** (levels - 1)`` along each axis and
     cropped again. The last layer starts at zero.
 
-    Args:
-        channels: of each level, from full resolution down; each level after the first halves every axis.
-        blocks: residual blocks a level on the way down (one more on the way up).
-        attention: levels that have attention, 0 being the first; the middle always has it.
-        head_width: channels of an attention head.
-        patch: edge of the patches of positions that are folded into channels before the first convolution.
-        positions: channels that tell the network where along each axis it is, from one end to the other. Convolutions
-            and attention alone hardly know, and may begin a word at the end of a clip and end it at the start.
-        dropout: in training.
-        embedding: width of the embedding of time and condition; 4 times the first level's channels where 0.
-        channels_in: channels of an item.
-        channels_out: channels of the output.
-        vector_width: width of the conditioning vector, or 0.
-        sequence_width: width of the conditioning sequence, or 0.
-        extra_channels: channels of conditioning that is laid beside the item, or 0.
+    What the parameters mean is told where they are set, at :class:`UNet1d` and :class:`UNet2d`.
 
     Source: Ronneberger et al. 2015, arXiv 1505.04597; Ho et al. 2020, arXiv 2006.11239, appendix B; Dhariwal and
     Nichol 2021, arXiv 2105.05233.
@@ -78,6 +64,9 @@ class UNet(nn.Module):
     item_ndim: ClassVar[int]
     rank: ClassVar[int]
     """Axes of space that the layers see."""
+    claims: ClassVar[Mapping[str, object]] = {
+        "parameters": {"channels": [8, 16], "blocks": 1, "attention": [1], "patch": 2, "head_width": 8, "positions": 2}
+    }
 
     def __init__(
         self,
@@ -198,14 +187,58 @@ class UNet(nn.Module):
 
 
 class UNet1d(UNet):
-    """The U-Net for sound: waveforms, or spectrograms with their bins as channels."""
+    """The U-Net for sound: waveforms, or spectrograms with their bins as channels.
+
+    Any length works, as :class:`UNet` says it.
+
+    Args:
+        channels: of each level, from full resolution down; each level after the first halves the length.
+        blocks: residual blocks a level on the way down (one more on the way up).
+        attention: levels that have attention, 0 being the first; the middle always has it.
+        head_width: channels of an attention head.
+        patch: samples or frames that are folded into channels before the first convolution.
+        positions: channels that tell the network where in the sound it is. Convolutions and attention alone hardly
+            know, and may begin a word at the end of a clip and end it at the start.
+        dropout: in training.
+        embedding: width of the embedding of time and condition; 4 times the first level's channels where 0.
+        channels_in: channels of an item.
+        channels_out: channels of the output.
+        vector_width: width of the conditioning vector, or 0.
+        sequence_width: width of the conditioning sequence, or 0.
+        extra_channels: channels of conditioning that is laid beside the item, or 0.
+
+    Source: Ronneberger et al. 2015, arXiv 1505.04597; Ho et al. 2020, arXiv 2006.11239, appendix B; Dhariwal and
+    Nichol 2021, arXiv 2105.05233.
+    """
 
     item_ndim = 1
     rank = 1
 
 
 class UNet2d(UNet):
-    """The U-Net for pictures and spectrograms with their bins as an axis."""
+    """The U-Net for pictures and spectrograms with their bins as an axis.
+
+    Any height and width work, as :class:`UNet` says it.
+
+    Args:
+        channels: of each level, from full resolution down; each level after the first halves height and width.
+        blocks: residual blocks a level on the way down (one more on the way up).
+        attention: levels that have attention, 0 being the first; the middle always has it.
+        head_width: channels of an attention head.
+        patch: edge of the patches of positions that are folded into channels before the first convolution.
+        positions: channels that tell the network where along height and width it is, from one end to the other.
+            Convolutions and attention alone hardly know.
+        dropout: in training.
+        embedding: width of the embedding of time and condition; 4 times the first level's channels where 0.
+        channels_in: channels of an item.
+        channels_out: channels of the output.
+        vector_width: width of the conditioning vector, or 0.
+        sequence_width: width of the conditioning sequence, or 0.
+        extra_channels: channels of conditioning that is laid beside the item, or 0.
+
+    Source: Ronneberger et al. 2015, arXiv 1505.04597; Ho et al. 2020, arXiv 2006.11239, appendix B; Dhariwal and
+    Nichol 2021, arXiv 2105.05233.
+    """
 
     item_ndim = 2
     rank = 2

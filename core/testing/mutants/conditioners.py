@@ -138,6 +138,29 @@ class _KnowsAllLabels(Letters):
         return self.names.index(wanted[-1]) if wanted else 2
 
 
+class _KnowsTheFirstLabel(Letters):
+    """Looks at the first of all labels, whoever's it is."""
+
+    def label(self, condition):  # type: ignore[no-untyped-def]
+        return super().label({"labels": (condition.get("labels") or ())[:1]})
+
+
+class _Hashes(Letters):
+    """Finds the vector of a letter by a hash that is another in every process."""
+
+    def text(self, condition):  # type: ignore[no-untyped-def]
+        super().text(condition)
+        return [1 + hash(letter) % 127 for letter in (condition.get("text") or "")[:40]] or [0]
+
+
+class _TableOnTheCPU(Letters):
+    """Makes a table on the CPU, wherever the rest lies."""
+
+    def forward(self, raw):  # type: ignore[no-untyped-def]
+        given = super().forward(raw)
+        return {**given, "vector": given["vector"] + torch.zeros(given["vector"].shape[1])}
+
+
 class _Drops(Letters):
     """Leaves labels out at random, which is training's business."""
 
@@ -237,8 +260,11 @@ MUTANTS = (
     Mutant("fills up without a mask", _NoMask, "test_items_do_not_depend_on_their_batch"),
     Mutant("lets the items of a batch mix", _Centres, "test_items_do_not_depend_on_their_batch"),
     Mutant("takes all labels for its own", _KnowsAllLabels, "test_leaves_the_wishes_of_others_alone"),
-    Mutant("leaves labels out at random", _Drops, "test_same_every_time"),
-    Mutant("grows by every call", _Grows, "test_same_every_time"),
+    Mutant("knows the first of all labels", _KnowsTheFirstLabel, "test_leaves_the_wishes_of_others_alone"),
+    Mutant("hashes letters", _Hashes, "test_means_the_same_in_another_process"),
+    Mutant("makes tensors on the CPU", _TableOnTheCPU, "test_keeps_the_device"),
+    Mutant("leaves labels out at random", _Drops, "test_is_deterministic"),
+    Mutant("grows by every call", _Grows, "test_is_deterministic"),
     Mutant("takes wishes out of the conditions", _TakesWishesAway, "test_leaves_its_inputs_alone"),
     Mutant("writes into what was encoded", _WritesIntoRaw, "test_leaves_its_inputs_alone"),
     Mutant("works in float32 alone", _OneDtype, "test_works_in_the_dtype_of_its_weights"),

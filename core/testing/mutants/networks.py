@@ -2,62 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .convolutions import Convolutions
 from .mutant import Mutant
+from .networks_made import MUTANTS as MADE
 
 __all__ = ["MUTANTS"]
-
-
-class Convolutions(nn.Module):
-    """Two convolutions along a sound, shifted by time, vector and the mean of the sequence: an original."""
-
-    item_ndim: Any = 1
-
-    def __init__(
-        self,
-        width: int = 12,
-        *,
-        channels_in: int,
-        channels_out: int,
-        vector_width: int = 0,
-        sequence_width: int = 0,
-        extra_channels: int = 0,
-    ) -> None:
-        super().__init__()
-        self.enter = nn.Conv1d(channels_in + extra_channels, width, 3, padding=1)
-        self.time = nn.Linear(8, width)
-        self.vector = nn.Linear(vector_width, width) if vector_width else None
-        self.sequence = nn.Linear(sequence_width, width) if sequence_width else None
-        self.body = nn.Conv1d(width, width, 3, padding=1)
-        self.leave = nn.Conv1d(width, channels_out, 1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
-        hidden = self.enter(torch.cat([x, *(cond[kind].to(x.dtype) for kind in ("channels",) if kind in cond)], 1))
-        hidden = hidden + self.told(time, cond, x.dtype).unsqueeze(-1)
-        return self.leave(hidden + self.changed(functional.silu(hidden)))
-
-    def changed(self, hidden: Tensor) -> Tensor:
-        return functional.silu(self.body(hidden))
-
-    def told(self, time: Tensor, cond: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        angles = time.float().unsqueeze(1) * 2.0 ** torch.arange(4)
-        told = self.time(torch.cat([angles.sin(), angles.cos()], 1).to(dtype))
-        if self.vector is not None:
-            told = told + self.vector(cond["vector"].to(dtype))
-        if self.sequence is not None:
-            places = functional.silu(self.sequence(cond["sequence"].to(dtype)))
-            there = cond.get("sequence_mask", torch.ones(places.shape[:2])).unsqueeze(-1).to(dtype)
-            told = told + (places * there).sum(1) / there.sum(1)
-        return told
 
 
 class _Timeless(Convolutions):
@@ -100,6 +53,14 @@ class _BlindBeside(Convolutions):
 class _Unmasked(Convolutions):
     def told(self, time, cond, dtype):  # type: ignore[no-untyped-def]
         return super().told(time, {kind: value for kind, value in cond.items() if kind != "sequence_mask"}, dtype)
+
+
+class _NothingIsNaN(Convolutions):
+    """Attends to what the mask leaves, by a softmax that has no value where it leaves nothing."""
+
+    def read(self, places, mask):  # type: ignore[no-untyped-def]
+        shares = places.mean(-1).masked_fill(~mask, -torch.inf).softmax(-1)
+        return (places * shares.unsqueeze(-1)).sum(1)
 
 
 class _NeedsTheMask(Convolutions):
@@ -146,6 +107,13 @@ class _RoughTime(Convolutions):
 class _OneDtypeOfTime(Convolutions):
     def told(self, time, cond, dtype):  # type: ignore[no-untyped-def]
         return super().told(time.view(torch.int32).view(torch.float32), cond, dtype)
+
+
+class _TimeOnTheCPU(Convolutions):
+    """Makes the frequencies of its time on the CPU, wherever the rest lies."""
+
+    def frequencies(self, time):  # type: ignore[no-untyped-def]
+        return super().frequencies(torch.zeros(1))
 
 
 class _WritesIntoX(Convolutions):
@@ -210,100 +178,16 @@ class _Views(Convolutions):
         return super().forward(x.view(len(x), -1).view(x.shape), time, cond)
 
 
-class _DeadWeight(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.second = nn.Linear(3, 3)
-
-
-class _LooseTensor(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.scale = torch.tensor(0.5)
-
-    def changed(self, hidden):  # type: ignore[no-untyped-def]
-        return super().changed(hidden) * self.scale
-
-
-class _ForgetsAWeight(Convolutions):
-    """Draws something that does not go into files."""
-
-    waves: Tensor
-
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.register_buffer("waves", torch.rand(12, 1), persistent=False)
-
-    def changed(self, hidden):  # type: ignore[no-untyped-def]
-        return super().changed(hidden) * self.waves
-
-
-class _Seeds(Convolutions):
-    def __init__(self, **host: int) -> None:
-        torch.manual_seed(3)
-        super().__init__(**host)
-
-
-class _DrawsByNumpy(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.body.weight.data += (
-            torch.from_numpy(np.random.default_rng().normal(size=(12, 12, 3))).float().to(self.body.weight)
-        )
-
-
-class _CopyIsItself(Convolutions):
-    def __deepcopy__(self, memo: object) -> _CopyIsItself:
-        return self
-
-
-class _LooksAtWeights(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        self.norm = self.body.weight.square().mean().item()
-
-
-class _StartsLarge(Convolutions):
-    def __init__(self, **host: int) -> None:
-        super().__init__(**host)
-        nn.init.normal_(self.leave.weight, std=100.0)
-
-
-class _AsWideAsItsItems(Convolutions):
-    """Takes no heed of how many channels the output is to have."""
-
-    def __init__(self, *, channels_in: int, channels_out: int, **host: int) -> None:
-        super().__init__(channels_in=channels_in, channels_out=channels_in, **host)
-
-
-class _OneAxisTooMany(Convolutions):
-    item_ndim = 2
-
-
-class _RankIsText(Convolutions):
-    item_ndim = "1"
-
-
-class _UnknownKind(Convolutions):
-    conditioning = frozenset({"vector", "sequence", "channels", "caption"})
-
-
-class _UnknownAddition(Convolutions):
-    additions = (frozenset({"temporal.weight"}),)
-
-
-class _SettableByNoName(Convolutions):
-    settable = ("depth",)
-
-
 MUTANTS = (
     Mutant("the original: a few convolutions", Convolutions, None),
+    Mutant("the original: one that needs no time", _Timeless, None, {"hears_time": False}),
     Mutant("does not hear the time", _Timeless, "test_hears_the_time"),
     Mutant("takes the time of the first item for all", _TimeOfTheFirst, "test_hears_the_time"),
     Mutant("hears the first features of the vector alone", _Deaf, "test_hears_its_conditioning"),
     Mutant("reads the first place of a sequence alone", _FirstPlace, "test_hears_its_conditioning"),
     Mutant("looks at one of the channels beside an item", _BlindBeside, "test_hears_its_conditioning"),
     Mutant("does not heed the mask", _Unmasked, "test_does_not_hear_what_is_masked"),
+    Mutant("gives NaN where the mask leaves nothing", _NothingIsNaN, "test_does_not_hear_what_is_masked"),
     Mutant("cannot do without a mask", _NeedsTheMask, "test_does_not_hear_what_is_masked"),
     Mutant("cannot do without a vector", _NeedsTheVector, "test_works_without_conditioning"),
     Mutant("subtracts the mean of the batch", _Centres, "test_items_do_not_depend_on_their_batch"),
@@ -311,27 +195,15 @@ MUTANTS = (
     Mutant("gives another dtype back", _Widens, "test_keeps_shape_and_dtype"),
     Mutant("takes sines of the time in bfloat16", _RoughTime, "test_hears_the_time_in_every_dtype"),
     Mutant("takes every time for a float32", _OneDtypeOfTime, "test_time_may_be_of_any_dtype"),
+    Mutant("makes tensors on the CPU", _TimeOnTheCPU, "test_keeps_the_device"),
     Mutant("writes into x", _WritesIntoX, "test_leaves_its_inputs_alone"),
     Mutant("writes into the conditioning", _WritesIntoTheVector, "test_leaves_its_inputs_alone"),
-    Mutant("drops activations in evaluation", _AlwaysDrops, "test_evaluation_is_always_the_same"),
-    Mutant("remembers what it was told", _Remembers, "test_evaluation_is_always_the_same"),
-    Mutant("counts its calls in a buffer", _Counts, "test_evaluation_is_always_the_same"),
+    Mutant("drops activations in evaluation", _AlwaysDrops, "test_is_deterministic"),
+    Mutant("remembers what it was told", _Remembers, "test_is_deterministic"),
+    Mutant("counts its calls in a buffer", _Counts, "test_is_deterministic"),
     Mutant("takes every size for an even one", _Halves, "test_odd_sizes_work_or_are_refused"),
     Mutant("does not see the last position", _BlindAtTheEnd, "test_sees_every_number_of_an_item"),
     Mutant("cannot be derived by x", _Detaches, "test_sees_every_number_of_an_item"),
     Mutant("wants x in one piece of memory", _Views, "test_memory_may_lie_anyhow"),
-    Mutant("has a layer that it does not use", _DeadWeight, "test_every_parameter_learns"),
-    Mutant("holds a tensor that is not registered", _LooseTensor, "test_tensors_are_registered"),
-    Mutant("draws something that no file holds", _ForgetsAWeight, "test_weights_go_out_and_in_again"),
-    Mutant("seeds the global generator", _Seeds, "test_seed_makes_the_weights"),
-    Mutant("draws weights by a generator of its own", _DrawsByNumpy, "test_seed_makes_the_weights"),
-    Mutant("its copy is itself", _CopyIsItself, "test_copies_are_alike_and_apart"),
-    Mutant("looks at its weights when it is made", _LooksAtWeights, "test_is_made_on_meta"),
-    Mutant("starts a hundred times too large", _StartsLarge, "test_starts_at_a_usual_size"),
-    Mutant("gives as many channels as it takes", _AsWideAsItsItems, "test_takes_other_widths"),
-    Mutant("says that items have an axis more", _OneAxisTooMany, "test_keeps_shape_and_dtype"),
-    Mutant("gives its rank as text", _RankIsText, "test_declares_what_it_is"),
-    Mutant("takes a kind of conditioning that there is not", _UnknownKind, "test_declares_what_it_is"),
-    Mutant("adds weights that it does not have", _UnknownAddition, "test_declares_what_it_is"),
-    Mutant("lets a parameter be set that it does not have", _SettableByNoName, "test_settable_parameters_exist"),
+    *MADE,
 )

@@ -9,18 +9,10 @@ from noiseform.core.testing.mutants.conditioners import MUTANTS
 from noiseform.testing import ConditionerSuite
 
 TEXT = {"width": 16, "depth": 1, "heads": 2}
-JOINT = {"use": "contrastive", "channels": [8, 16], "width": 8, "text_width": 16, "text_depth": 1, "heads": 2}
-MEL = {"use": "mel", "bins": 8, "hop": 16, "window": 64, "layout": "channels"}
 CLAIMS = {
-    "labels": [{"parameters": {"names": ["one", "two"], "width": 4}}],
     "text": [{"parameters": TEXT}, {"parameters": {**TEXT, "words": 50, "outputs": "sequence"}}],
     "mask": [{}, {"parameters": {"guided": False, "holes": 0.2}, "guided": False}],
     "low-res": [{}, {"parameters": {"factor": [2, 1], "neighbours": True, "residual": 0.3, "level": 0.1}}],
-    "media": [{"parameters": {"codec": MEL, "hidden": 8, "corrections": 2, "envelope": 0.5}}],
-    "embedding": [{"parameters": {"codec": JOINT, "width": 16, "tokens": 2}}],
-    "class-number": [
-        {"parameters": {"classes": ["tench, goldfish", "hen"]}, "examples": ({"labels": ("0",)}, {"labels": ("hen",)})}
-    ],
     "clip": [{"parameters": {}}, {"parameters": {"padded": True}}],
     "t5": [{"parameters": {}}],
 }

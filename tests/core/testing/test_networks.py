@@ -12,12 +12,8 @@ TRANSFORMER = {"width": 48, "depth": 2, "heads": 2}
 BLOCKS = {"block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4, "attention_head_dim": 4}
 THEIRS = {"sample_size": 8, "in_channels": 3, "out_channels": 3}
 CLAIMS = {
-    "unet-1d": [{"parameters": UNET}],
-    "unet-2d": [{"parameters": {**UNET, "positions": 2}}],
-    "unet-3d": [{"parameters": UNET}],
     "dit": [{"parameters": {**TRANSFORMER, "rank": rank}} for rank in (1, 2, 3)],
     "mm-dit": [{"parameters": {**TRANSFORMER, "rank": rank}} for rank in (1, 2, 3)],
-    "prior": [{"parameters": {"width": 32, "depth": 2, "heads": 2}}],
     "diffusers-unet-2d": [
         {
             "parameters": {
@@ -62,17 +58,17 @@ CLAIMS = {
         }
     ],
 }
-"""What is claimed of each built-in network, small."""
-BUILT_IN = [part.name for part in current().plugins.parts("network") if part.plugin.candidate.builtin]
-CASES = [(name, claims) for name in BUILT_IN for claims in CLAIMS.get(name, [{}])]
+"""What is claimed of each built-in network, small, beside what it claims itself."""
+BUILT_IN = [part for part in current().plugins.parts("network") if part.plugin.candidate.builtin]
+CASES = [(part, claims) for part in BUILT_IN for claims in CLAIMS.get(part.name, [{}])]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # diffusers' own
-@pytest.mark.parametrize(("name", "claims"), CASES, ids=[name for name, _ in CASES])
-def test_built_in(name, claims, found):
-    if name.startswith("diffusers"):
+@pytest.mark.parametrize(("part", "claims"), CASES, ids=[part.name for part, _ in CASES])
+def test_built_in(part, claims, found):
+    if part.name.startswith("diffusers"):
         pytest.importorskip("diffusers", reason="diffusers is not installed (pip install noiseform[dev])")
-    assert found("network", name, claims) == {}
+    assert found("network", part.name, {**getattr(part.load(), "claims", {}), **claims}) == {}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

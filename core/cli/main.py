@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads that wait for others then sleep in place of spinning, which on a shared machine costs up to 20 times; it
     # must be said before torch is imported, and whoever wants it otherwise sets the variable.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Else importing pydantic reads the entry points of everything that is installed, and one damaged file ends it;
+    # noiseform needs none of pydantic's plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except Terminated:

@@ -183,8 +183,7 @@ def _imported(target: str, plugin: Plugin) -> object:
 
 def _hooks(module: object) -> tuple[dict[str, Hook], list[str]]:
     """Return a plugin's hook implementations by name, after pluggy has judged them, and what it warns of."""
-    specified = tuple(hook for name, hook in vars(hookspecs).items() if name.startswith("noiseform_"))
-    manager = _manager(specified)
+    manager = _manager()
     try:
         return _judged(manager, module)
     finally:  # so that pluggy's checks judge one plugin at a time
@@ -195,8 +194,8 @@ def _hooks(module: object) -> tuple[dict[str, Hook], list[str]]:
 
 
 @functools.lru_cache(maxsize=1)
-def _manager(specified: tuple[Hook, ...]) -> pluggy.PluginManager:
-    """Return what judges plugins by these hooks; made once, since that takes longer than judging."""
+def _manager() -> pluggy.PluginManager:
+    """Return what judges plugins by the hooks; made once, since that takes longer than judging."""
     manager = pluggy.PluginManager("noiseform")
     manager.add_hookspecs(hookspecs)
     return manager
@@ -250,7 +249,10 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
         raise PluginError(f"hook {kind.hook} raised {reason_of(error)}") from error
     if not isinstance(given, Mapping):
         raise PluginError(f"hook {kind.hook}: expected a mapping of names to factories, got {type(given).__name__}")
-    for name, target in dict(given).items():
+    parts: dict[str, object] = {}
+    # What it gave is foreign code too where it is of a class of its own: only its keys, values and texts are kept.
+    for key, value in dict.items(given) if isinstance(given, dict) else dict(given).items():
+        name, target = _exact(key), _exact(value)
         if not isinstance(name, str) or not NAME.fullmatch(name) or name == "default":
             raise PluginError(f"hook {kind.hook}: {name!r:.100} is no name for a part; {NAME_RULE}")
         lazy = isinstance(target, str) and ":" in target and TARGET.fullmatch(target)
@@ -258,4 +260,12 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
         if not lazy and not direct:
             wanted = "a table" if kind.name == "pipeline" else "a factory"
             raise PluginError(f"hook {kind.hook}: {name}: expected 'module:attribute' or {wanted}, got {target!r:.100}")
+        if name in parts:
+            raise PluginError(f"hook {kind.hook} gives {name!r} twice")
+        parts[name] = target
         yield name, target
+
+
+def _exact(value: object) -> object:
+    """Return a text as Python's own, whatever a class derived from it makes of it; anything else as it is."""
+    return str.__str__(value) if isinstance(value, str) else value

@@ -203,7 +203,8 @@ def _odd_plugins(registry: Registry, costs: Mapping[str, ImportCost]) -> Iterato
         if rest >= SLOW:
             yield Problem(what, f"takes {rest:.2g} s at every start", "do less at the top of its module")
         for effect in cost.effects:
-            yield Problem(what, f"{effect} when it is imported", "leave that to its parts")
+            cure = "leave what all share as it is" if effect.startswith("changes") else "leave that to its parts"
+            yield Problem(what, f"{effect} when it is imported", cure)
 
 
 def _odd_machine() -> Iterator[Problem]:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -36,11 +36,19 @@ KEPT = 1 << 22
 """Bytes of output that are looked at; importing torch tells a twentieth of it."""
 
 _PROBE = """
-import os, sys, threading, time
+import atexit, os, sys, threading, time
 from importlib import import_module
-mark, own, target = sys.argv[1:]
-import_module(own)
+mark, package, target, heavy = sys.argv[1:]
+import_module(package + ".core.cli.main")  # what is imported by then at every start
 before = threading.active_count()
+state = import_module(package + ".core.registration.process_state").ProcessState.now()
+others = {*sys.stdlib_module_names, *heavy.split()}
+register, registered = atexit.register, []
+def noted(function, *given, **named):
+    if str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0] not in others:
+        registered.append(function)
+    return register(function, *given, **named)
+atexit.register = noted
 os.write(2, f"\\n{mark} begun\\n".encode())
 begun = time.perf_counter()
 how = "ended"
@@ -51,7 +59,9 @@ except KeyboardInterrupt:
 except BaseException:
     pass
 seconds = time.perf_counter() - begun
-os.write(2, f"\\n{mark} {seconds} {threading.active_count() - before} {how}\\n".encode())
+changed = state.restore()
+told = [seconds, threading.active_count() - before, how, len(registered), ",".join(changed)]
+os.write(2, f"\\n{mark} {' '.join(map(str, told))}\\n".encode())
 os._exit(0)
 """
 _LINE = re.compile(r"import time: +\d+ \| +(\d+) \| ( *)(\S+)")
@@ -65,7 +75,7 @@ class ImportCost:
         seconds: in all; None where the import did not end.
         libraries: the seconds that each heavy library among it takes, with all that it imports; the costliest first.
         fault: what kept it from ending, such as ``did not end within 30 s``; empty where it ended, by an error or not.
-        effects: what it did besides, such as ``prints``.
+        effects: what it did besides, such as ``prints`` or ``changes the umask``.
     """
 
     seconds: float | None = None
@@ -85,8 +95,7 @@ def import_cost(target: str, *, limit: float) -> ImportCost:
     module, _, _ = target.partition(":")
     head, dot, rest = module.partition(".")
     module = f"{PACKAGE}{dot}{rest}" if head == "noiseform" else module
-    own = f"{PACKAGE}.core.cli.main"  # what is imported by then at every start
-    command = [sys.executable, "-P", "-u", "-X", "importtime", "-c", _PROBE, mark, own, module]
+    command = [sys.executable, "-P", "-u", "-X", "importtime", "-c", _PROBE, mark, PACKAGE, module, _NAMES]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
         command,
@@ -123,15 +132,25 @@ def import_cost(target: str, *, limit: float) -> ImportCost:
     told = outputs[1].decode(errors="replace").replace("\r", "").split(f"\n{mark} ")
     if len(told) < 2:
         return ImportCost(fault=fault or "could not be looked at")
-    ended = re.match(r"([\d.e-]+) (\d+) (\w+)\n", told[2]) if len(told) > 2 else None
+    ended = re.match(r"([\d.e-]+) (-?\d+) (\w+) (\d+) (.*)\n", told[2]) if len(told) > 2 else None
     if not fault and (ended is None or ended[3] == "interrupted"):
         fault = "ended the interpreter (exit code 0)" if ended is None else "raised KeyboardInterrupt"
     lines = told[1].splitlines()[1:]
     effects = ["prints"] if outputs[0] or any(line and not _LINE.fullmatch(line) for line in lines) else []
-    if ended is not None and int(ended[2]):
-        effects.append(f"starts {ended[2]} thread{'s' if ended[2] != '1' else ''}")
+    if ended is not None:
+        effects += _effects(int(ended[2]), int(ended[4]), list(filter(None, ended[5].split(","))))
     libraries = _libraries([match.groups() for match in map(_LINE.fullmatch, lines) if match])
     return ImportCost(float(ended[1]) if ended and not fault else None, libraries, fault, tuple(effects))
+
+
+def _effects(threads: int, registered: int, changed: Sequence[str]) -> Iterator[str]:
+    """Give in words what an import did besides: threads, what is to run at the end, what it changed for all."""
+    if threads > 0:
+        yield f"starts {threads} thread{'s' if threads > 1 else ''}"
+    if registered:
+        yield f"has {registered} function{'s' if registered > 1 else ''} run at exit"
+    for one in changed:
+        yield f"changes the {one}"
 
 
 def _drain(stream: IO[bytes], kept: bytearray) -> None:

@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -137,9 +138,11 @@ def load_plugin(candidate: Candidate) -> tuple[Plugin, list[Part]]:
         hooks, changed = served(hooks, plugin.built_for)
         plugin.warnings = tuple(filter(None, [doubt, *deprecated, *changed]))
         plugin.run_hooks = {name: hooks[name] for name in RUN_HOOKS if name in hooks}
-        for kind in KINDS.values():
-            if kind.hook in hooks:
-                parts += [Part(kind.name, name, target, plugin) for name, target in _answers(kind, hooks[kind.hook])]
+        with nullcontext() if candidate.builtin else guarded(f"plugin {plugin.label}"):
+            for kind in KINDS.values():
+                if kind.hook in hooks:
+                    given = _answers(kind, hooks[kind.hook])
+                    parts += [Part(kind.name, name, target, plugin) for name, target in given]
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit and its like must not end the program either

@@ -105,6 +105,27 @@ def test_printing_and_threads_are_told_and_harm_no_json(site, capsys):
     }
 
 
+@pytest.mark.filterwarnings("default")
+def test_what_an_import_changes_for_all_is_told(site, capsys, tmp_path):
+    changes = "import atexit, os, signal, sys, warnings\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    changes += f"os.chdir({str(tmp_path)!r})\nos.umask(0o177)\nsys.stderr = None\nsys.setrecursionlimit(4000)\n"
+    changes += "warnings.simplefilter('ignore')\natexit.register(int)\natexit.register(int)"
+    add(site, "changing", changes)
+    add(site, "plain", "import weakref\nweakref.finalize(sys.__class__ if (sys := __import__('sys')) else None, int)")
+    assert main(["plugins", "doctor", "--json"]) == 0
+    printed = capsys.readouterr()
+    problems = json.loads(printed.out)["problems"]
+    assert printed.err.startswith(
+        "warning: plugin changing (changing 1.0) changed the process's recursion limit, working directory, umask, "
+    )
+    assert {one["why"].removesuffix(" when it is imported") for one in problems} == {
+        "has 2 functions run at exit",
+        *(f"changes the {one}" for one in ("recursion limit", "working directory", "umask", "handler of SIGTERM")),
+        *("changes the sys.stderr", "changes the warning filters"),
+    }
+    assert {one["what"].split()[1] for one in problems} == {"changing"}
+
+
 def test_measuring_ends_what_the_import_started(site, tmp_path):
     program = f"import time, pathlib; time.sleep(1); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     site.add("forks", {"forks": f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {program!r}])"})

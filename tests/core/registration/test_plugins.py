@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import textwrap
+import warnings
 
 import pytest
 import torch
@@ -240,6 +243,56 @@ def test_changed_torch_state_is_put_back(site):
         assert find("sampler", "ddim")
     assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.initial_seed())
     assert torch.equal(state, torch.get_rng_state())
+
+
+SHARED = {
+    "chdir": ("os.chdir('/')", "working directory"),
+    "umask": ("os.umask(0o177)", "umask"),
+    "interrupts": ("signal.signal(signal.SIGINT, signal.SIG_IGN)", "handler of SIGINT"),
+    "terminations": ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "handler of SIGTERM"),
+    "stderr": ("sys.stderr = None", "sys.stderr"),
+    "stdout": ("sys.stdout = io.StringIO()", "sys.stdout"),
+    "recursion": ("sys.setrecursionlimit(sys.getrecursionlimit() - 9)", "recursion limit"),
+    "shallow": ("sys.setrecursionlimit(len(inspect.stack()) + 50)", "recursion limit"),
+    "ignore": ("warnings.simplefilter('ignore')", "warning filters"),
+    "reset": ("warnings.resetwarnings()", "warning filters"),
+}
+
+
+def shared() -> tuple[object, ...]:
+    """Return what all code of the process shares."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return os.getcwd(), umask, handlers, sys.stdout, sys.stderr, sys.getrecursionlimit(), list(warnings.filters)
+
+
+@pytest.mark.parametrize("place", ["import", "hook", "part"])
+@pytest.mark.parametrize("how", SHARED)
+def test_changed_process_is_put_back(site, how, place):
+    change, told = SHARED[how]
+    change = f"import inspect, io, os, signal, sys, warnings; {change}"
+    source = hook(f"{change if place == 'hook' else ''}\n    return {{'midpoint': 'good_impl:Midpoint'}}")
+    modules = {"meddling": f"{change if place == 'import' else ''}\n{source}"}
+    modules["good_impl"] = f"{change if place == 'part' else ''}\n" + textwrap.dedent(GOOD_IMPL)
+    site.add("meddling", modules)
+    before = shared()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        inside = list(warnings.filters)
+        find("sampler", "midpoint").load()
+        assert list(warnings.filters) == inside
+    said = f"plugin meddling (meddling 1.0) changed the process's {told}: undone"
+    assert said in [str(one.message) for one in caught]
+    assert shared() == before
+
+
+def test_warning_filters_of_libraries_stay(site):
+    ours = "import warnings\nwarnings.filterwarnings('ignore', message='my own')\n"
+    site.add("quiet", {"quiet": ours + hook("return {}")})
+    with warnings.catch_warnings():
+        assert find("sampler", "ddim")
+        assert any(one[1] is not None and one[1].pattern == "my own" for one in warnings.filters)
 
 
 def test_shadowing_a_builtin_is_a_clash(site, monkeypatch, tmp_path):

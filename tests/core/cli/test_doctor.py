@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -132,6 +135,38 @@ def test_measuring_ends_what_the_import_started(site, tmp_path):
     assert import_cost("forks", limit=20).seconds is not None
     time.sleep(1.3)
     assert not (tmp_path / "late").exists()
+
+
+def test_outsiders_come_first_and_noiseforms_own_are_counted(site, capsys):
+    add(site, "kit")
+    assert main(["plugins", "doctor"]) == 0
+    facts, told, problems = capsys.readouterr().out.split("\n\n")
+    names = [line.split("  ")[0] for line in facts.splitlines()]
+    assert len(set(names)) == len(names)
+    (origins,) = (line for line in facts.splitlines() if line.startswith("registry (plugins)"))
+    assert origins.count("plugin pictograms (") == 1
+    lines = told.splitlines()
+    assert [line.split()[0] for line in lines] == ["PLUGIN", "kit", "and"]
+    own = [one for one in current().plugins.plugins if one.candidate.builtin]
+    assert lines[2].startswith(f"and {len(own)} plugins of noiseform itself, all loaded")
+    assert main(["plugins", "doctor", "--verbose"]) == 0
+    lines = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert lines[1].startswith("kit ")
+    assert len(lines) == 2 + len(own)
+
+
+def test_torch_that_cannot_be_imported_is_tried_once(site, tmp_path):
+    """In a process of its own, since torch crashes when its import is tried again."""
+    (site.folder / "torch.py").write_text(
+        f"open({str(tmp_path / 'tries')!r}, 'a').write('x')\nraise RuntimeError('no libc10')\n"
+    )
+    code = "import sys; from noiseform.core.cli.main import main; sys.exit(main(['plugins', 'doctor', '--json']))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site.folder), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.stderr, done.returncode) == ("", 5)
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert (problem["what"], problem["why"]) == ("torch", "cannot be imported: RuntimeError: no libc10")
+    assert (tmp_path / "tries").read_text() == "x"
 
 
 @pytest.mark.filterwarnings("default")

@@ -42,7 +42,7 @@ COMMAND_LINE = {
     "plugins list": ["--json"],
     "plugins new": ["NAME", "--kind", "-o"],
     "plugins check": ["DIST|KIND/NAME", "--verbose", "--json"],
-    "plugins doctor": ["--json"],
+    "plugins doctor": ["--verbose", "--json"],
     "registry show": ["--origin"],
     "registry schema": ["--recipe", "-o", "--overwrite"],
 }

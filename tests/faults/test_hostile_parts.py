@@ -308,6 +308,9 @@ def test_part_that_changes_the_process_is_undone(generate, how, told):
     assert f"what ran of hostile-kit (hostile-kit 1.0) changed the process's {told}: undone" in generate(
         "sampler", how, 0
     )
+    Path("x.wav").unlink()
+    said = generate("sampler", how, 5, "--debug-plugins")
+    assert f"sampler 'hostile' {NAMED}: step changed the process's {told}; fix it" in said
     assert (os.getcwd(), signal.getsignal(signal.SIGTERM)) == before
 
 

@@ -140,7 +140,7 @@ def test_measuring_ends_what_the_import_started(site, tmp_path):
 def test_outsiders_come_first_and_noiseforms_own_are_counted(site, capsys):
     add(site, "kit")
     assert main(["plugins", "doctor"]) == 0
-    facts, told, problems = capsys.readouterr().out.split("\n\n")
+    facts, told, _ = capsys.readouterr().out.split("\n\n")
     names = [line.split("  ")[0] for line in facts.splitlines()]
     assert len(set(names)) == len(names)
     (origins,) = (line for line in facts.splitlines() if line.startswith("registry (plugins)"))

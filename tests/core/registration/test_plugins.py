@@ -303,7 +303,8 @@ def test_doctor_and_schema_name_the_parts_whose_parameters_cannot_be_read(odd, c
     problems = {one["what"]: one["why"] for one in json.loads(capsys.readouterr().out)["problems"]}
     for name, reason in UNREADABLE.items():
         assert reason in problems[f"sampler/{name}"]
-    assert not {"sampler/mk", "sampler/refusing"} & problems.keys()
+    assert "OSError: no" in problems["sampler/refusing"]  # Python compares a factory with its own classes
+    assert "sampler/mk" not in problems
     assert main(["registry", "schema"]) == 0
     printed = capsys.readouterr()
     definitions = json.loads(printed.out)["$defs"]

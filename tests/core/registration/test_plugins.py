@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
-import textwrap
-import warnings
 
 import pytest
 import torch
@@ -214,106 +210,6 @@ def test_damaged_entry_points_end_neither_torch_nor_pydantic(site, text):
     assert "pip install --force-reinstall damaged" in done.stdout
 
 
-ODD = """
-    from __future__ import annotations
-    import dataclasses
-    from typing import TYPE_CHECKING
-    from good_impl import Midpoint
-
-    if TYPE_CHECKING:
-        from pathlib import Path
-
-    class Meta(type):
-        @property
-        def __signature__(self):
-            raise SystemExit(3)
-
-    class Signed(metaclass=Meta): pass
-
-    class Refusing:
-        def __call__(self, depth: int = 1): return Midpoint()
-        def __eq__(self, other): raise OSError("no")
-        def __repr__(self): raise OSError("no")
-        __hash__ = None
-
-    @dataclasses.dataclass
-    class Mk:
-        churn: float = 0.5
-        def __call__(self, depth: int = 1): return Midpoint(self.churn)
-
-    class Typed(Midpoint):
-        def __init__(self, folder: Path | None = None): pass
-
-    class Checked:
-        @classmethod
-        def __get_pydantic_core_schema__(cls, source, handler): raise SystemExit(4)
-
-    class Unchecked(Midpoint):
-        def __init__(self, check: Checked = 3): pass
-"""
-UNREADABLE = {
-    "signed": "cannot be read (SystemExit: 3)",
-    "typed": "cannot be resolved (NameError: name 'Path' is not defined)",
-    "unchecked": "cannot be read (SystemExit: 4)",
-}
-
-
-@pytest.fixture
-def odd(site) -> None:
-    targets = "'signed': odd_parts.Signed, 'typed': odd_parts.Typed, 'unchecked': odd_parts.Unchecked"
-    targets += ", 'mk': odd_parts.Mk(), 'refusing': odd_parts.Refusing()"
-    modules = {"odd_plugin": "import odd_parts\n" + hook(f"return {{{targets}}}"), "odd_parts": ODD}
-    again = modules["odd_plugin"]
-    points = {"one": "odd_plugin", "two": "odd_again"}  # so that one part is compared with the other
-    site.add("odd", {**modules, "odd_again": again, "good_impl": GOOD_IMPL}, entry_points=points)
-
-
-@pytest.mark.parametrize("name", UNREADABLE)
-def test_factory_whose_parameters_cannot_be_read_is_named_with_its_plugin(odd, capsys, name):
-    for use in (lambda: build("sampler", name), lambda: build_part({"use": name}, "sampler")):
-        with pytest.raises(PluginError) as caught:
-            use()
-        assert str(caught.value).startswith(f"sampler {name!r} of plugin one (odd 1.0): ")
-        assert UNREADABLE[name] in str(caught.value)
-    assert main(["show", f"sampler/{name}"]) == 5
-    said = capsys.readouterr().err
-    assert f"sampler {name!r} of plugin one (odd 1.0)" in said
-    assert UNREADABLE[name] in said
-
-
-def test_factory_that_cannot_be_hashed_is_used(site, capsys):
-    modules = {"odd_plugin": "import odd_parts\n" + hook("return {'mk': odd_parts.Mk()}"), "odd_parts": ODD}
-    site.add("odd", {**modules, "good_impl": GOOD_IMPL})
-    assert build("sampler", "mk").churn == 0.5
-    assert build_part({"use": "mk", "depth": 2}, "sampler").churn == 0.5
-    with pytest.raises(ConfigError, match="sampler 'mk': parameter 'depth': expected"):
-        build_part({"use": "mk", "depth": "deep"}, "sampler")
-    assert main(["show", "sampler/mk"]) == 0
-    assert "depth" in capsys.readouterr().out
-
-
-def test_factory_that_refuses_to_be_compared_harms_nothing(odd, capsys):
-    assert main(["list", "sampler"]) == 0
-    assert capsys.readouterr().out.count("odd/refusing") == 2  # of two plugins, and nobody can tell that it is one
-    assert build("sampler", "ddim")
-
-
-def test_doctor_and_schema_name_the_parts_whose_parameters_cannot_be_read(odd, capsys):
-    assert main(["plugins", "doctor", "--json"]) == 5
-    problems = {one["what"]: one["why"] for one in json.loads(capsys.readouterr().out)["problems"]}
-    for name, reason in UNREADABLE.items():
-        assert reason in problems[f"sampler/{name}"]
-    assert "OSError: no" in problems["sampler/refusing"]  # Python compares a factory with its own classes
-    assert "sampler/mk" not in problems
-    assert main(["registry", "schema"]) == 0
-    printed = capsys.readouterr()
-    definitions = json.loads(printed.out)["$defs"]
-    for name, reason in UNREADABLE.items():
-        assert reason in definitions[f"sampler.odd.{name}"]["description"]
-    assert len(printed.err.splitlines()) == len(UNREADABLE)
-    assert all(line.endswith("no parameter of it is checked") for line in printed.err.splitlines())
-
-
 def test_what_a_distribution_has_is_told_where_it_lacks_what_is_asked_for(site):
     site.add("acme-noise", {"good": hook("return {'ralston': 'good_impl:Midpoint'}"), "good_impl": GOOD_IMPL})
     with pytest.raises(ConfigError, match=r"^unknown sampler 'acme-noise/acme-noise'; acme-noise has: ralston$"):
@@ -352,56 +248,6 @@ def test_changed_torch_state_is_put_back(site):
         assert find("sampler", "ddim")
     assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.initial_seed())
     assert torch.equal(state, torch.get_rng_state())
-
-
-SHARED = {
-    "chdir": ("os.chdir('/')", "working directory"),
-    "umask": ("os.umask(0o177)", "umask"),
-    "interrupts": ("signal.signal(signal.SIGINT, signal.SIG_IGN)", "handler of SIGINT"),
-    "terminations": ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "handler of SIGTERM"),
-    "stderr": ("sys.stderr = None", "sys.stderr"),
-    "stdout": ("sys.stdout = io.StringIO()", "sys.stdout"),
-    "recursion": ("sys.setrecursionlimit(sys.getrecursionlimit() - 9)", "recursion limit"),
-    "shallow": ("sys.setrecursionlimit(len(inspect.stack()) + 50)", "recursion limit"),
-    "ignore": ("warnings.simplefilter('ignore')", "warning filters"),
-    "reset": ("warnings.resetwarnings()", "warning filters"),
-}
-
-
-def shared() -> tuple[object, ...]:
-    """Return what all code of the process shares."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    return os.getcwd(), umask, handlers, sys.stdout, sys.stderr, sys.getrecursionlimit(), list(warnings.filters)
-
-
-@pytest.mark.parametrize("place", ["import", "hook", "part"])
-@pytest.mark.parametrize("how", SHARED)
-def test_changed_process_is_put_back(site, how, place):
-    change, told = SHARED[how]
-    change = f"import inspect, io, os, signal, sys, warnings; {change}"
-    source = hook(f"{change if place == 'hook' else ''}\n    return {{'midpoint': 'good_impl:Midpoint'}}")
-    modules = {"meddling": f"{change if place == 'import' else ''}\n{source}"}
-    modules["good_impl"] = f"{change if place == 'part' else ''}\n" + textwrap.dedent(GOOD_IMPL)
-    site.add("meddling", modules)
-    before = shared()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        inside = list(warnings.filters)
-        find("sampler", "midpoint").load()
-        assert list(warnings.filters) == inside
-    said = f"plugin meddling (meddling 1.0) changed the process's {told}: undone"
-    assert said in [str(one.message) for one in caught]
-    assert shared() == before
-
-
-def test_warning_filters_of_libraries_stay(site):
-    ours = "import warnings\nwarnings.filterwarnings('ignore', message='my own')\n"
-    site.add("quiet", {"quiet": ours + hook("return {}")})
-    with warnings.catch_warnings():
-        assert find("sampler", "ddim")
-        assert any(one[1] is not None and one[1].pattern == "my own" for one in warnings.filters)
 
 
 def test_shadowing_a_builtin_is_a_clash(site, monkeypatch, tmp_path):

@@ -20,7 +20,7 @@ import click
 from ..errors import NoiseformError, PluginError
 from ..registration.api import DEPENDENCY
 from ..registration.build import parameters_of
-from ..registration.import_cost import ImportCost, import_cost
+from ..registration.import_cost import ImportCost, import_costs
 from ..registration.installed import REGISTRY, came_by
 from ..registration.plugin_loading import Plugin, reason_of
 from ..registration.registry import Registry, current, user_folder
@@ -94,13 +94,9 @@ def doctor(verbose: bool, as_json: bool) -> None:
 
 def _costs(registry: Registry) -> dict[str, ImportCost]:
     """Return what importing each plugin from outside costs; one that does not end is held back from this process."""
-    costs = {}
-    for candidate, disabled in registry.candidates:
-        if candidate.builtin or disabled or candidate.fault or candidate.target in costs:
-            continue
-        cost = costs[candidate.target] = import_cost(candidate.target, limit=IMPORT_LIMIT)
-        if cost.fault:
-            registry.held_back[candidate.target] = f"its import {cost.fault}"
+    outsiders = [one for one, disabled in registry.candidates if not (one.builtin or disabled or one.fault)]
+    costs = import_costs(dict.fromkeys(one.target for one in outsiders), limit=IMPORT_LIMIT)
+    registry.held_back |= {target: f"its import {cost.fault}" for target, cost in costs.items() if cost.fault}
     return costs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import time
 import pytest
 from noiseform.core.cli import doctor
 from noiseform.core.cli.main import main
-from noiseform.core.registration.import_cost import import_cost
+from noiseform.core.registration.import_cost import import_costs
 from noiseform.core.registration.installed import Candidate, came_by
 from noiseform.core.registration.registry import current
 
@@ -123,16 +124,34 @@ def test_what_an_import_changes_for_all_is_told(site, capsys, tmp_path):
     )
     assert {one["why"].removesuffix(" when it is imported") for one in problems} == {
         "has 2 functions run at exit",
-        *(f"changes the {one}" for one in ("recursion limit", "working directory", "umask", "handler of SIGTERM")),
-        *("changes the sys.stderr", "changes the warning filters"),
+        "changes the process's recursion limit, working directory, umask, handler of SIGTERM, sys.stderr, "
+        "warning filters",
     }
     assert {one["what"].split()[1] for one in problems} == {"changing"}
+
+
+def test_interrupt_ends_the_interpreters(site, tmp_path):
+    program = f"import time, pathlib\ntime.sleep(2)\npathlib.Path({str(tmp_path / 'late')!r}).touch()"
+    site.add("sleeps", {"sleeps": program, "naps": program.replace("late", "later")})
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            import_costs(["sleeps", "naps"], limit=20)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    time.sleep(2)
+    assert not list(tmp_path.glob("late*"))
 
 
 def test_measuring_ends_what_the_import_started(site, tmp_path):
     program = f"import time, pathlib; time.sleep(1); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     site.add("forks", {"forks": f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {program!r}])"})
-    assert import_cost("forks", limit=20).seconds is not None
+    assert import_costs(["forks"], limit=20)["forks"].seconds is not None
     time.sleep(1.3)
     assert not (tmp_path / "late").exists()
 

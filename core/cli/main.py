@@ -20,6 +20,7 @@ import click
 from ..errors import NoiseformError, PluginError, ResourceError
 from ..machine.interrupts import interrupts_kept
 from ..naming import printable
+from ..registration.installed import installed
 from ..registration.registry import current
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY, PLUGIN_KEY, Entry, LazyGroup, common_options
@@ -87,6 +88,7 @@ def _run(arguments: list[str]) -> int:
     try:
         with _plain_warnings(), _terminable(), interrupts_kept():
             try:
+                installed()  # before torch is imported, since what is damaged must be known by then
                 context = group.make_context("noiseform", arguments)
                 context.meta[DEBUG_KEY] = debug
                 with context:

@@ -194,13 +194,14 @@ def test_entry_points_that_are_no_text(site):
 
 
 @pytest.mark.parametrize("text", [b"[other]\n\xff = x\n", b"[other]\na line that is no entry\n"], ids=["bytes", "line"])
-def test_damaged_entry_points_end_neither_torch_nor_pydantic(site, text):
+def test_damaged_entry_points_end_neither_torch_nor_pydantic(site, text, tiny_model, tmp_path):
     """In a process of its own, since both read the entry points of everything when they are first imported."""
     site.add("damaged", {}, entry_points={})
     (site.folder / "damaged-1.0.dist-info" / "entry_points.txt").write_bytes(text)
+    generate = ["generate", "audio", str(tiny_model), "--label", "low", "-o", str(tmp_path / "x.wav"), "--quiet"]
     code = (
-        "from noiseform.core.cli.main import main; first = main(['show', 'sampler/ddim'])\n"
-        "import torch, sys; print(first, main(['plugins', 'doctor']), file=sys.stderr)\n"
+        f"from noiseform.core.cli.main import main; import sys; first = main({generate!r})\n"
+        "print(first, main(['plugins', 'doctor']), file=sys.stderr)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site.folder), *filter(None, sys.path)])}
     for name in ("TORCH_DEVICE_BACKEND_AUTOLOAD", "PYDANTIC_DISABLE_PLUGINS"):

@@ -157,7 +157,9 @@ def _named(factory: object) -> str:
     """Return a factory as messages name it."""
     try:
         return f"{factory!r:.100}"
-    except Exception:  # a hostile __repr__
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a hostile __repr__
         return f"a {type(factory).__name__}"
 
 

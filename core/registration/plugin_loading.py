@@ -157,7 +157,9 @@ def reason_of(error: BaseException) -> str:
     """Return an exception as a short single line."""
     try:
         text = " ".join(str(error).split())
-    except Exception:  # a hostile __str__
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a hostile __str__
         text = ""
     kind = type(error).__name__
     text = text if isinstance(error, NoiseformError) else f"{kind}: {text}" if text else kind
@@ -252,7 +254,7 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
         raise PluginError(f"hook {kind.hook} raised {reason_of(error)}") from error
     if not isinstance(given, Mapping):
         raise PluginError(f"hook {kind.hook}: expected a mapping of names to factories, got {type(given).__name__}")
-    parts: dict[str, object] = {}
+    seen: set[str] = set()
     # What it gave is foreign code too where it is of a class of its own: only its keys, values and texts are kept.
     for key, value in dict.items(given) if isinstance(given, dict) else dict(given).items():
         name, target = _exact(key), _exact(value)
@@ -263,9 +265,9 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
         if not lazy and not direct:
             wanted = "a table" if kind.name == "pipeline" else "a factory"
             raise PluginError(f"hook {kind.hook}: {name}: expected 'module:attribute' or {wanted}, got {target!r:.100}")
-        if name in parts:
+        if name in seen:
             raise PluginError(f"hook {kind.hook} gives {name!r} twice")
-        parts[name] = target
+        seen.add(name)
         yield name, target
 
 

@@ -171,12 +171,12 @@ class Plugins:
 
 
 def _same(one: object, other: object) -> bool:
-    """Return whether two targets are one; where they are no texts, that is foreign code to compare them."""
-    if one is other or (isinstance(one, str) and isinstance(other, str)):
-        return one is other or one == other
+    """Return whether two targets are one; what compares them may be foreign code."""
     try:
-        return bool(one == other)
-    except Exception:
+        return one is other or bool(one == other)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return False
 
 

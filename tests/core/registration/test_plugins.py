@@ -60,6 +60,7 @@ HOSTILE = {
     "deep-recursion": ("def f(): f()\nf()", "RecursionError"),
     "ansi-and-newlines": ("raise ValueError('a\\n\\x1b[31mb')", "ValueError: a \x1b[31mb"),
     "mute-error": ("class E(Exception):\n    def __str__(self): raise OSError\nraise E", "E"),
+    "leaving-error": ("class E(Exception):\n    def __str__(self): raise SystemExit\nraise E", "E"),
     "newer-api": (f"noiseform_api = 99\n{hook('return {}')}", "plugin API 99"),
     "odd-api": (f"noiseform_api = 'one'\n{hook('return {}')}", "plugin API 'one'"),
     "misspelt-hook": (

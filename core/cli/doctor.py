@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -18,9 +19,10 @@ import click
 
 from ..errors import NoiseformError, PluginError
 from ..registration.api import DEPENDENCY
-from ..registration.import_cost import ImportCost, import_cost
+from ..registration.build import parameters_of
+from ..registration.import_cost import ImportCost, import_costs
 from ..registration.installed import REGISTRY, came_by
-from ..registration.plugin_loading import Plugin
+from ..registration.plugin_loading import Plugin, reason_of
 from ..registration.registry import Registry, current, user_folder
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY
@@ -56,9 +58,10 @@ class Problem:
     unusable: bool = False
 
 
-@click.command()
+@click.command(short_help="Say what is wrong with plugins, and what cures it.")
+@click.option("--verbose", is_flag=True, help="List the plugins of noiseform itself too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(as_json: bool) -> None:
+def doctor(verbose: bool, as_json: bool) -> None:
     """Look at everything that plugins depend on, and say what is wrong and what cures it.
 
     The import of every plugin from outside is first tried in an interpreter of its own: what it costs at every start,
@@ -68,13 +71,19 @@ def doctor(as_json: bool) -> None:
     """
     registry = current()
     costs = _costs(registry)
-    plugins = [_told(plugin, costs.get(plugin.candidate.target)) for plugin in registry.plugins.plugins]
-    problems = [*_aside(registry), *_unusable(registry), *_odd_plugins(registry, costs), *_odd_machine()]
+    with _torch_once() as broken:
+        found = sorted(registry.plugins.plugins, key=lambda plugin: plugin.candidate.builtin)  # outsiders first
+        problems = [*broken, *_aside(registry), *_clashes(registry)]
+        problems += [] if broken else [*_broken_parts(registry), *_broken_pipelines(registry)]
+        problems += [*_odd_plugins(registry, costs), *([] if broken else _odd_libraries()), *_odd_folders()]
     facts = _facts(registry)
     if as_json:
+        plugins = [_told(plugin, costs.get(plugin.candidate.target)) for plugin in found]
         print_json({**facts, "plugins": plugins, "problems": [asdict(problem) for problem in problems]})
     else:
-        _print(facts, plugins, problems)
+        ours = [] if verbose else [plugin for plugin in found if plugin.candidate.builtin and plugin.usable]
+        listed = [_told(one, costs.get(one.candidate.target)) for one in found if all(one is not own for own in ours)]
+        _print(facts, listed, len(ours), problems)
     if click.get_current_context().meta.get(DEBUG_KEY):
         for plugin in registry.plugins.plugins:
             if plugin.error is not None:
@@ -85,14 +94,30 @@ def doctor(as_json: bool) -> None:
 
 def _costs(registry: Registry) -> dict[str, ImportCost]:
     """Return what importing each plugin from outside costs; one that does not end is held back from this process."""
-    costs = {}
-    for candidate, disabled in registry.candidates:
-        if candidate.builtin or disabled or candidate.fault or candidate.target in costs:
-            continue
-        cost = costs[candidate.target] = import_cost(candidate.target, limit=IMPORT_LIMIT)
-        if cost.fault:
-            registry.held_back[candidate.target] = f"its import {cost.fault}"
+    outsiders = [one for one, disabled in registry.candidates if not (one.builtin or disabled or one.fault)]
+    costs = import_costs(dict.fromkeys(one.target for one in outsiders), limit=IMPORT_LIMIT)
+    registry.held_back |= {target: f"its import {cost.fault}" for target, cost in costs.items() if cost.fault}
     return costs
+
+
+@contextlib.contextmanager
+def _torch_once() -> Iterator[list[Problem]]:
+    """Import torch; give the problem where that fails, and keep everybody from trying again, which crashes."""
+    try:
+        importlib.import_module("torch")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        cure = "install it anew: pip install --force-reinstall torch"
+        problem = Problem("torch", f"cannot be imported: {reason_of(error)}", cure, unusable=True)
+    else:
+        yield []
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]  # Python's way to say that it cannot be had
+    try:
+        yield [problem]
+    finally:
+        del sys.modules["torch"]
 
 
 def _facts(registry: Registry) -> dict[str, Any]:
@@ -104,8 +129,13 @@ def _facts(registry: Registry) -> dict[str, Any]:
         "platform": platform.platform(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "NOISEFORM_PLUGINS": os.environ.get("NOISEFORM_PLUGINS", "(not set: all)"),
-        "registries": [{"layer": layer.name, "origin": str(layer.origin(()))} for layer in registry.layers],
+        "registries": [{"layer": layer, "origin": origin} for layer, origin in _origins(registry)],
     }
+
+
+def _origins(registry: Registry) -> list[tuple[str, str]]:
+    """Return the layers and where they come from, each once: a plugin with several pipelines makes several layers."""
+    return list(dict.fromkeys((layer.name, str(layer.origin(()))) for layer in registry.layers))
 
 
 def _version(distribution: str) -> str:
@@ -123,8 +153,12 @@ def _told(plugin: Plugin, cost: ImportCost | None) -> dict[str, Any]:
     return told
 
 
-def _print(facts: Mapping[str, Any], plugins: list[dict[str, Any]], problems: list[Problem]) -> None:
-    layers = [(f"registry ({one['layer']})", one["origin"]) for one in facts["registries"]]
+def _print(facts: Mapping[str, Any], plugins: list[dict[str, Any]], ours: int, problems: list[Problem]) -> None:
+    """Print facts, plugins and problems; of so many plugins of noiseform itself only that they are there."""
+    origins: dict[str, list[str]] = {}
+    for one in facts["registries"]:
+        origins.setdefault(one["layer"], []).append(one["origin"])
+    layers = [(f"registry ({layer})", ", ".join(each)) for layer, each in origins.items()]
     own = [(name, str(facts[name])) for name in ("noiseform", "python", "platform")]
     allowed = ("NOISEFORM_PLUGINS", facts["NOISEFORM_PLUGINS"])
     print_rows(("WHAT", "IS"), [*own, *facts["libraries"].items(), allowed, *layers])
@@ -133,7 +167,10 @@ def _print(facts: Mapping[str, Any], plugins: list[dict[str, Any]], problems: li
     for told in plugins:
         told["import"] = "-" if told["seconds"] is None else f"{told['seconds'] * 1e3:.1f} ms"
     headings = ("PLUGIN", "OWNER", "VERSION", "STATE", "IMPORT", "FROM", "NAMED IN", "FILE")
-    print_rows(headings, [[str(told[key]) for key in keys] for told in plugins])
+    if plugins:
+        print_rows(headings, [[str(told[key]) for key in keys] for told in plugins])
+    if ours:
+        click.echo(f"{'and ' if plugins else ''}{ours} plugins of noiseform itself, all loaded (--verbose lists them)")
     click.echo(f"\nproblems: {len(problems) or 'none'}")
     if problems:
         print_rows(("WHAT", "WHY", "CURE"), [(one.what, one.why, one.cure) for one in problems])
@@ -159,8 +196,8 @@ def _aside(registry: Registry) -> Iterator[Problem]:
         yield Problem(f"plugin {plugin.label}", why, cure, unusable=True)
 
 
-def _unusable(registry: Registry) -> Iterator[Problem]:
-    """Give the parts and pipelines that cannot be used, or not by their short names."""
+def _clashes(registry: Registry) -> Iterator[Problem]:
+    """Give the parts that cannot be used by their short names."""
     for rivals in registry.plugins.clashes():
         kind, name, owner = rivals[0].kind, rivals[0].name, rivals[0].plugin.distribution
         names = [part.full_name for part in rivals]
@@ -169,14 +206,24 @@ def _unusable(registry: Registry) -> Iterator[Problem]:
         if len(set(names)) < len(names):
             cure = "disable one: [plugins] disable = [...] in registry.toml"
         yield Problem(f"{kind} {name!r}", f"claimed by {owners}", cure, unusable=True)
+
+
+def _broken_parts(registry: Registry) -> Iterator[Problem]:
+    """Give the parts that nobody can make: they do not load, or their parameters cannot be read."""
     for part in registry.plugins.parts():
-        if part.kind != "pipeline":
-            try:
+        try:
+            if part.kind == "command":
                 part.load()
-            except NoiseformError as error:
-                lacks = isinstance(error.__cause__, ImportError)
-                cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
-                yield Problem(f"{part.kind}/{part.name}", str(error), cure, unusable=True)
+            elif part.kind != "pipeline":
+                parameters_of(part)
+        except NoiseformError as error:
+            lacks = isinstance(error.__cause__, ImportError)
+            cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
+            yield Problem(f"{part.kind}/{part.name}", str(error), cure, unusable=True)
+
+
+def _broken_pipelines(registry: Registry) -> Iterator[Problem]:
+    """Give the pipelines whose tables are wrong."""
     for name in registry.pipelines:
         try:
             registry.pipeline(name)
@@ -203,15 +250,20 @@ def _odd_plugins(registry: Registry, costs: Mapping[str, ImportCost]) -> Iterato
         if rest >= SLOW:
             yield Problem(what, f"takes {rest:.2g} s at every start", "do less at the top of its module")
         for effect in cost.effects:
-            yield Problem(what, f"{effect} when it is imported", "leave that to its parts")
+            cure = "leave what all share as it is" if effect.startswith("changes") else "leave that to its parts"
+            yield Problem(what, f"{effect} when it is imported", cure)
 
 
-def _odd_machine() -> Iterator[Problem]:
-    """Give what is odd about this machine."""
+def _odd_libraries() -> Iterator[Problem]:
+    """Give what does not fit to torch."""
     try:
         importlib.import_module("..libraries", __package__).torchaudio_module()
     except NoiseformError as error:
         yield Problem("torchaudio", str(error), "install the torchaudio that fits your torch")
+
+
+def _odd_folders() -> Iterator[Problem]:
+    """Give the folders of this machine that cannot be written."""
     for purpose, folder in (("temporary files", Path(tempfile.gettempdir())), ("your registry", user_folder())):
         existing = next(place for place in (folder, *folder.parents) if place.exists())
         if not os.access(existing, os.W_OK):

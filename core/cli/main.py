@@ -20,6 +20,8 @@ import click
 from ..errors import NoiseformError, PluginError, ResourceError
 from ..machine.interrupts import interrupts_kept
 from ..naming import printable
+from ..registration.installed import installed
+from ..registration.registry import current
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY, PLUGIN_KEY, Entry, LazyGroup, common_options
 
@@ -64,8 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads that wait for others then sleep in place of spinning, which on a shared machine costs up to 20 times; it
     # must be said before torch is imported, and whoever wants it otherwise sets the variable.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Else importing pydantic reads the entry points of everything that is installed, and one damaged file ends it;
+    # noiseform needs none of pydantic's plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    before = set(threading.enumerate())
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        _tell_waiting(before)
+        return code
     except Terminated:
         return 143
     except KeyboardInterrupt:  # a second one, while the first was being told
@@ -80,6 +88,7 @@ def _run(arguments: list[str]) -> int:
     try:
         with _plain_warnings(), _terminable(), interrupts_kept():
             try:
+                installed()  # before torch is imported, since what is damaged must be known by then
                 context = group.make_context("noiseform", arguments)
                 context.meta[DEBUG_KEY] = debug
                 with context:
@@ -97,6 +106,19 @@ def _run(arguments: list[str]) -> int:
         if message:
             click.echo(f"error: {printable(message, MAX_MESSAGE)}", err=True)
         return code
+
+
+def _tell_waiting(before: set[threading.Thread]) -> None:
+    """Say so where Python will wait for threads of a plugin before the process ends."""
+    waiting = [one for one in threading.enumerate() if one not in before and not one.daemon]
+    if not waiting:
+        return
+    with contextlib.suppress(NoiseformError):
+        outsiders = [one for one in current().plugins.plugins if one.usable and not one.candidate.builtin]
+        if outsiders:  # else they are of a library, which knows to end them
+            names = ", ".join(repr(one.name) for one in waiting)
+            told = f"all is done; waiting for threads that a plugin started: {names} (plugins doctor may say which)"
+            click.echo(f"warning: {printable(told, MAX_MESSAGE)}", err=True)
 
 
 def _group() -> LazyGroup:

@@ -18,7 +18,7 @@ def plugins() -> None:
     """Look at the plugins and what became of them. Nothing here installs or updates anything."""
 
 
-@plugins.command("list")
+@plugins.command("list", short_help="List the plugins, and what became of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(as_json: bool) -> None:
     """List the plugins: distribution, version, what it is built for, state, file, and why one is not loaded."""

@@ -53,7 +53,7 @@ class Checked:
         return sum(one.verdict == verdict for one in self.outcomes)
 
 
-@click.command()
+@click.command(short_help="Hold parts to the contracts of their kinds.")
 @click.argument("about", metavar="DIST|KIND/NAME")
 @click.option("--verbose", is_flag=True, help="List every check, and why one was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -11,7 +11,7 @@ from ..authoring.template import ALL_KINDS
 __all__ = ["new"]
 
 
-@click.command()
+@click.command(short_help="Write the project of a new plugin.")
 @click.argument("name")
 @click.option(
     "--kind", "kinds", multiple=True, metavar="KIND", help=f"What it has: {', '.join(ALL_KINDS)}; repeatable."

@@ -56,12 +56,12 @@ def show(part: str, as_json: bool) -> None:
 
 
 def _looked_into(part: Part) -> tuple[object, Sequence[Parameter]]:
-    from ..registration.parameters import describe
+    from ..registration.build import parameters_of
 
     factory = part.load()
     if not callable(factory) or isinstance(factory, click.Command):
         return factory, ()
-    return factory, describe(factory)
+    return factory, parameters_of(part)
 
 
 def _print(part: Part, factory: object, parameters: Sequence[Parameter]) -> None:
@@ -172,7 +172,7 @@ def _said(part: Part, factory: object) -> Iterator[tuple[str, str]]:
 def _use(part: Part) -> str:
     """Return the name that a file calls a part by: the short one, unless that means another or none."""
     try:
-        return part.name if current().plugins.find(part.kind, part.name) == part else part.full_name
+        return part.name if current().plugins.find(part.kind, part.name) is part else part.full_name
     except NoiseformError:  # several claim it
         return part.full_name
 

@@ -19,9 +19,8 @@ from ..errors import ConfigError, PluginError, ResourceError
 from ..machine.interrupts import interrupts_held
 from ..machine.memory import available_bytes
 from ..media import MediaSpec
-from ..registration.build import build_part, find
+from ..registration.build import build_part, find, hosted_by
 from ..registration.config import PartConfig, StageConfig
-from ..registration.parameters import host_parameters
 from ..storage.model_parts import RequiredPart
 from .conditioning import KINDS, refuse_unheard, widths_of
 from .model import Model, told_of
@@ -200,7 +199,7 @@ def _check_variance(objective: Objective, sampler: Sampler, config: StageConfig,
 
 def _takes(table: PartConfig, *parameters: str) -> list[str]:
     """Return those of the host's parameters that a network asks for."""
-    asked = host_parameters(find("network", table.use, owners=table.owners).load())  # type: ignore[arg-type]
+    asked = hosted_by(find("network", table.use, owners=table.owners))
     return [parameter for parameter in parameters if parameter in asked or "**" in asked]
 
 

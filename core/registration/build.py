@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigError, NoiseformError, PluginError
 from .kinds import kind_of
@@ -11,7 +11,10 @@ from .plugin_loading import Part, reason_of
 from .registry import current
 from .watching import watched
 
-__all__ = ["build", "build_part", "factory_of", "find", "made_of"]
+if TYPE_CHECKING:
+    from .parameters import Parameter
+
+__all__ = ["build", "build_part", "factory_of", "find", "hosted_by", "made_of", "parameters_of"]
 
 
 def find(kind: str, name: str, /, *, owners: Sequence[str] = ()) -> Part:
@@ -34,10 +37,7 @@ def build(kind: str, name: str, /, **params: object) -> Any:  # the kind's contr
         PluginError: two plugins claim the name, or the part's plugin fails.
     """
     part = find(kind, name)
-    factory = factory_of(part)
-    from .parameters import host_parameters  # here, since pydantic takes longer to import than a listing may
-
-    hosted = host_parameters(factory)
+    hosted = hosted_by(part)
     host = {key: value for key, value in params.items() if key in hosted}
     settings = {key: value for key, value in params.items() if key not in hosted}
     return _make(part, settings, host)
@@ -77,9 +77,7 @@ def build_part(part: object, kind: str, /, *, where: str = "", **host: object) -
 
 def made_of(part: Part, settings: Mapping[str, object], host: Mapping[str, object], *, where: str = "") -> Any:
     """Make a part that has been found, with what of the host's offers its signature names; see :func:`build_part`."""
-    from .parameters import host_parameters
-
-    hosted = host_parameters(factory_of(part))
+    hosted = hosted_by(part)
     offered = host if "**" in hosted else {key: value for key, value in host.items() if key in hosted}
     absent = [key for key, required in hosted.items() if required and key not in offered]
     if absent:
@@ -94,15 +92,46 @@ def factory_of(part: Part) -> Any:
         PluginError: the import fails, or it is nothing that can be called.
     """
     factory = part.load()
-    if not callable(factory) or type(factory).__hash__ is None:
+    if not callable(factory):
         raise PluginError(f"{part.label}: expected a factory, got {type(factory).__name__}")
     return factory
+
+
+def parameters_of(part: Part) -> tuple[Parameter, ...]:
+    """Import what makes a part, and return its parameters.
+
+    Raises:
+        PluginError: the import fails, or they cannot be read.
+    """
+    factory = factory_of(part)
+    from .parameters import describe  # here, since pydantic takes longer to import than a listing may
+
+    try:
+        return describe(factory)
+    except PluginError as error:
+        raise PluginError(f"{part.label}: {error}; report it to its author") from error.__cause__
+
+
+def hosted_by(part: Part) -> dict[str, bool]:
+    """Return the names of what the host gives a part, each with whether it must; see ``host_parameters``.
+
+    Raises:
+        PluginError: its import fails, or its signature cannot be read.
+    """
+    factory = factory_of(part)
+    from .parameters import host_parameters
+
+    try:
+        return host_parameters(factory)
+    except PluginError as error:
+        raise PluginError(f"{part.label}: {error}; report it to its author") from error.__cause__
 
 
 def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object], *, where: str = "") -> object:
     from .parameters import check_parameters
 
     factory = factory_of(part)
+    parameters_of(part)  # which names the plugin where they cannot be read
     listing = f"noiseform show {part.kind}/{part.name}"
     checked = check_parameters(factory, settings, what=f"{part.kind} {part.name!r}", listing=listing, where=where)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -132,6 +133,9 @@ def _scan(path: tuple[str, ...]) -> tuple[Candidate, ...]:
             name = re.split(r"[\\/]", where)[-1].split("-")[0] or "unknown"
             fault = f"its metadata cannot be read ({type(error).__name__}: {error})"
             candidates = [Candidate(name, "", normalized(name), "", where, fault=fault)]
+            # Importing torch reads the entry points of everything, for backends of other devices: it would fail at this
+            # one too, and crash where it is imported once more.
+            os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
         # The first distribution of a name on the path is the one that Python would import.
         found += [candidate for candidate in candidates if candidate.distribution not in seen]
         seen.update(candidate.distribution for candidate in candidates)
@@ -140,7 +144,10 @@ def _scan(path: tuple[str, ...]) -> tuple[Candidate, ...]:
 
 def _candidates(distribution: importlib.metadata.Distribution) -> Iterator[Candidate]:
     text = distribution.read_text("entry_points.txt")
-    if text is None or GROUP not in text:  # metadata is slow to parse: only where it matters
+    if text is None:
+        return
+    _check_lines(text)
+    if GROUP not in text:  # metadata is slow to parse: only where it matters
         return
     points = distribution.entry_points.select(group=GROUP)
     if not points:
@@ -152,6 +159,16 @@ def _candidates(distribution: importlib.metadata.Distribution) -> Iterator[Candi
     requires = _on_noiseform(metadata.get_all("Requires-Dist") or distribution.requires or ())
     for point in points:
         yield Candidate(point.name, point.value, normalized(name), version, f"{name} {version}", requires=requires)
+
+
+def _check_lines(text: str) -> None:
+    """Refuse entry points that Python cannot read, whose ever they are: in a section each line is ``name = target``."""
+    inside = False
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            inside = True
+        elif inside and line and not line.startswith("#") and "=" not in line:
+            raise ValueError(f"entry_points.txt: {line!r:.80} is not of the form 'name = target'")
 
 
 def _on_noiseform(lines: Iterable[str]) -> str:

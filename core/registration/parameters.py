@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from ..errors import ConfigError, PluginError, nearest
+from ..errors import ConfigError, NoiseformError, PluginError, nearest
 from .documentation import documentation
+from .plugin_loading import reason_of
 from .schema_words import in_words
 
 __all__ = ["Parameter", "check_parameters", "describe", "host_parameters"]
@@ -146,12 +147,46 @@ def _shown(value: object) -> str:
 def _signature(factory: Factory) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(factory).parameters.values())
-    except (TypeError, ValueError) as error:
-        raise PluginError(f"the parameters of {factory!r} cannot be read ({error})") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a signature of the factory's own may raise SystemExit, or worse
+        raise PluginError(f"the parameters of {_named(factory)} cannot be read ({reason_of(error)})") from error
+
+
+def _named(factory: object) -> str:
+    """Return a factory as messages name it."""
+    try:
+        return f"{factory!r:.100}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a hostile __repr__
+        return f"a {type(factory).__name__}"
+
+
+def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]], ...]:
+    """Return the parameters of a factory, each with what checks it.
+
+    Raises:
+        PluginError: they cannot be read.
+    """
+    try:
+        try:
+            hash(factory)
+        except Exception:  # an object that can be called, of a dataclass
+            return _read(factory)
+        return _read_once(factory)
+    except (NoiseformError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a type of the factory's own may raise SystemExit, or worse
+        raise PluginError(f"the parameters of {_named(factory)} cannot be read ({reason_of(error)})") from error
 
 
 @functools.lru_cache(maxsize=256)
-def _described(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]], ...]:
+def _read_once(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]], ...]:
+    return _read(factory)
+
+
+def _read(factory: Factory) -> tuple[tuple[Parameter, TypeAdapter[object]], ...]:
     parameters = [p for p in _signature(factory) if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
     settable = {p.name: p.annotation for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
     hints = _resolved(factory, {name: note for name, note in settable.items() if note is not inspect.Parameter.empty})
@@ -194,7 +229,7 @@ def _resolved(factory: Factory, annotations: dict[str, object]) -> dict[str, obj
     try:
         return typing.get_type_hints(holder, scope, include_extras=True)
     except Exception as error:
-        raise PluginError(f"an annotation of {factory!r} cannot be resolved ({error})") from error
+        raise PluginError(f"an annotation of {_named(factory)} cannot be resolved ({reason_of(error)})") from error
 
 
 def _adapter(annotation: object) -> TypeAdapter[object]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from pydantic import BaseModel
 
 from ..errors import NoiseformError, PluginError
-from .build import factory_of
+from .build import factory_of, parameters_of
 from .documentation import documentation, plain
 from .json_schema import TABLED, Schema, chosen, part_table, reference, table_of_model, where, without_null
 from .kinds import KINDS
@@ -63,8 +64,9 @@ def _table(
 ) -> Schema:
     try:
         factory = factory_of(part)
-        table = part_table(describe(factory), names, prefix=key, definitions=definitions, kinds=True)
+        table = part_table(parameters_of(part), names, prefix=key, definitions=definitions, kinds=True)
     except PluginError as error:  # one broken part is no reason to check nothing
+        warnings.warn(f"{error}; no parameter of it is checked", UserWarning, stacklevel=2)
         told = f"its parameters cannot be told: {error}"
         return {"description": told, "type": "object", "properties": {"use": {"enum": names}}, "required": ["use"]}
     if weighted(part.kind, factory):

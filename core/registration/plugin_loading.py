@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -137,9 +138,11 @@ def load_plugin(candidate: Candidate) -> tuple[Plugin, list[Part]]:
         hooks, changed = served(hooks, plugin.built_for)
         plugin.warnings = tuple(filter(None, [doubt, *deprecated, *changed]))
         plugin.run_hooks = {name: hooks[name] for name in RUN_HOOKS if name in hooks}
-        for kind in KINDS.values():
-            if kind.hook in hooks:
-                parts += [Part(kind.name, name, target, plugin) for name, target in _answers(kind, hooks[kind.hook])]
+        with nullcontext() if candidate.builtin else guarded(f"plugin {plugin.label}"):
+            for kind in KINDS.values():
+                if kind.hook in hooks:
+                    given = _answers(kind, hooks[kind.hook])
+                    parts += [Part(kind.name, name, target, plugin) for name, target in given]
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit and its like must not end the program either
@@ -154,7 +157,9 @@ def reason_of(error: BaseException) -> str:
     """Return an exception as a short single line."""
     try:
         text = " ".join(str(error).split())
-    except Exception:  # a hostile __str__
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a hostile __str__
         text = ""
     kind = type(error).__name__
     text = text if isinstance(error, NoiseformError) else f"{kind}: {text}" if text else kind
@@ -183,8 +188,7 @@ def _imported(target: str, plugin: Plugin) -> object:
 
 def _hooks(module: object) -> tuple[dict[str, Hook], list[str]]:
     """Return a plugin's hook implementations by name, after pluggy has judged them, and what it warns of."""
-    specified = tuple(hook for name, hook in vars(hookspecs).items() if name.startswith("noiseform_"))
-    manager = _manager(specified)
+    manager = _manager()
     try:
         return _judged(manager, module)
     finally:  # so that pluggy's checks judge one plugin at a time
@@ -195,8 +199,8 @@ def _hooks(module: object) -> tuple[dict[str, Hook], list[str]]:
 
 
 @functools.lru_cache(maxsize=1)
-def _manager(specified: tuple[Hook, ...]) -> pluggy.PluginManager:
-    """Return what judges plugins by these hooks; made once, since that takes longer than judging."""
+def _manager() -> pluggy.PluginManager:
+    """Return what judges plugins by the hooks; made once, since that takes longer than judging."""
     manager = pluggy.PluginManager("noiseform")
     manager.add_hookspecs(hookspecs)
     return manager
@@ -250,7 +254,10 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
         raise PluginError(f"hook {kind.hook} raised {reason_of(error)}") from error
     if not isinstance(given, Mapping):
         raise PluginError(f"hook {kind.hook}: expected a mapping of names to factories, got {type(given).__name__}")
-    for name, target in dict(given).items():
+    seen: set[str] = set()
+    # What it gave is foreign code too where it is of a class of its own: only its keys, values and texts are kept.
+    for key, value in dict.items(given) if isinstance(given, dict) else dict(given).items():
+        name, target = _exact(key), _exact(value)
         if not isinstance(name, str) or not NAME.fullmatch(name) or name == "default":
             raise PluginError(f"hook {kind.hook}: {name!r:.100} is no name for a part; {NAME_RULE}")
         lazy = isinstance(target, str) and ":" in target and TARGET.fullmatch(target)
@@ -258,4 +265,12 @@ def _answers(kind: Kind, hook: Callable[..., object]) -> Iterator[tuple[str, obj
         if not lazy and not direct:
             wanted = "a table" if kind.name == "pipeline" else "a factory"
             raise PluginError(f"hook {kind.hook}: {name}: expected 'module:attribute' or {wanted}, got {target!r:.100}")
+        if name in seen:
+            raise PluginError(f"hook {kind.hook} gives {name!r} twice")
+        seen.add(name)
         yield name, target
+
+
+def _exact(value: object) -> object:
+    """Return a text as Python's own, whatever a class derived from it makes of it; anything else as it is."""
+    return str.__str__(value) if isinstance(value, str) else value

@@ -13,6 +13,8 @@ from .plugin_loading import Part, Plugin, reason_of
 
 __all__ = ["Part", "Plugin", "Plugins"]
 
+_MOST = 8  # parts that a message lists
+
 
 class Plugins:
     """Plugins, loaded or set aside, and the parts that they give.
@@ -39,7 +41,7 @@ class Plugins:
             for part in parts:
                 rivals = self._parts[part.kind].setdefault(part.name, [])
                 # Two entry points of one distribution may lead to one part: that is no clash.
-                if all((part.target, part.full_name) != (rival.target, rival.full_name) for rival in rivals):
+                if not any(part.full_name == rival.full_name and _same(part.target, rival.target) for rival in rivals):
                     rivals.append(part)
 
     def parts(self, kind: str | None = None) -> list[Part]:
@@ -109,6 +111,11 @@ class Plugins:
             absent = PluginError(f"{kind} {wanted!r}: {why}; see noiseform plugins list")
             absent.__cause__ = plugin.error  # whose traceback --debug shows
             return absent
+        if any(plugin.usable and _of(plugin, owner) for plugin in self.plugins):
+            own = list(dict.fromkeys(part.name for part in self.parts(kind) if _of(part.plugin, owner)))
+            has = f"{owner} has: {', '.join(own)}" if own else f"{owner} has no {kind}"
+            hint = has if len(own) <= _MOST else nearest(short, own, listing=f"noiseform list {kind}")
+            return ConfigError(f"unknown {kind} {wanted!r:.200}; {hint}")
         hint = nearest(wanted, {*(part.name for part in self.parts(kind)), *also}, listing=f"noiseform list {kind}")
         aside = [plugin.label for plugin in self.plugins if plugin.state == "set aside"]
         note = f"; set aside: {', '.join(aside)} (noiseform plugins list says why)" if aside else ""
@@ -161,6 +168,16 @@ class Plugins:
                     )
             found += observers
         return tuple(found)
+
+
+def _same(one: object, other: object) -> bool:
+    """Return whether two targets are one; what compares them may be foreign code."""
+    try:
+        return one is other or bool(one == other)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return False
 
 
 def _of(plugin: Plugin, owner: str) -> bool:

@@ -1,4 +1,4 @@
-"""Guards around foreign code: torch's global state is as it was before, and standard output stays ours."""
+"""Guards around foreign code: the state of torch and of the process is as before, and standard output stays ours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
+
+from .process_state import ProcessState
 
 __all__ = ["TorchState", "guarded", "kept"]
 
@@ -67,31 +69,37 @@ class TorchState:
 
 @contextlib.contextmanager
 def guarded(what: str) -> Iterator[None]:
-    """Run foreign code (an import); put back torch's global state afterwards, with a warning that names ``what``.
+    """Run foreign code (an import); put back what all share afterwards, with a warning that names ``what``.
 
     What the code prints goes to standard error, because standard output may be somebody's JSON.
     """
     torch = sys.modules.get("torch")
     before = TorchState.of(torch) if torch is not None else None
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr):
+        process = ProcessState.now()
+        try:
             yield
-    finally:
-        torch = sys.modules.get("torch")
-        if torch is not None and hasattr(torch, "get_default_dtype"):
-            changed = (before or TorchState.fresh(torch)).restore(torch)
-            if changed:
-                warnings.warn(f"{what} changed torch's {', '.join(changed)}: undone", RuntimeWarning, stacklevel=3)
+        finally:
+            shared = process.restore()
+            torch = sys.modules.get("torch")
+            if torch is not None and hasattr(torch, "get_default_dtype"):
+                _tell(what, "torch's", (before or TorchState.fresh(torch)).restore(torch), RuntimeWarning)
+            _tell(what, "the process's", shared, RuntimeWarning)
 
 
 @contextlib.contextmanager
 def kept(what: str) -> Iterator[None]:
-    """Run foreign code (parts at work); put back torch's global state afterwards, with a warning that says ``what``."""
+    """Run foreign code (parts at work); put back what all share afterwards, with a warning that says ``what``."""
     torch = sys.modules["torch"]
-    before = TorchState.of(torch)
+    before, process = TorchState.of(torch), ProcessState.now()
     try:
         yield
     finally:
-        changed = before.restore(torch, drawn=True)
-        if changed:
-            warnings.warn(f"{what} changed torch's {', '.join(changed)}: undone", UserWarning, stacklevel=3)
+        shared = process.restore()
+        _tell(what, "torch's", before.restore(torch, drawn=True), UserWarning)
+        _tell(what, "the process's", shared, UserWarning)
+
+
+def _tell(what: str, whose: str, changed: list[str], category: type[Warning]) -> None:
+    if changed:
+        warnings.warn(f"{what} changed {whose} {', '.join(changed)}: undone", category, stacklevel=4)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PluginError
 from .plugin_loading import Part
+from .process_state import ProcessState
 from .torch_state import TorchState
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _watch(
         named: arguments by name.
 
     Raises:
-        PluginError: it wrote into an argument, or changed torch's global state.
+        PluginError: it wrote into an argument, or changed the state of torch or of the process.
     """
     pairs: list[tuple[str, Tensor, Tensor]] = []
     copies = [
@@ -111,13 +112,15 @@ def _watch(
     ]
     named_copies = {key: _copied(value, key, pairs) for key, value in named.items()}
     torch = sys.modules["torch"]
-    before = TorchState.of(torch)
+    before, process = TorchState.of(torch), ProcessState.now()
     try:
         result = function(*copies, **named_copies)
     finally:
+        shared = process.restore()
         changed = before.restore(torch, drawn=not drawing)
-    if changed:
-        raise PluginError(f"{of} changed torch's {', '.join(changed)}; fix it to leave what all share as it is")
+    for whose, what in (("torch's", changed), ("the process's", shared)):
+        if what:
+            raise PluginError(f"{of} changed {whose} {', '.join(what)}; fix it to leave what all share as it is")
     for told, original, copy in pairs:
         if _written(original, copy):
             raise PluginError(

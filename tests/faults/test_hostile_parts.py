@@ -7,6 +7,8 @@ parts that stand beside the loop give: modalities, metrics, pipelines, commands.
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +47,8 @@ HOOKS = """
     def noiseform_commands(): return {"hostile": "hostile_parts:command"}
 """
 PARTS = """
+    import os
+    import signal
     import torch
     from noiseform.modalities.audio.modality import AudioModality
     from noiseform.plugins.codecs.identity import Identity
@@ -72,6 +76,8 @@ PARTS = """
         "set-grad": lambda x: torch.set_grad_enabled(True),
         "threads": lambda x: torch.set_num_threads(torch.get_num_threads() + 1),
         "print": lambda x: print("hello"),
+        "chdir": lambda x: os.chdir("/"),
+        "ignore-signals": lambda x: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     }
     GIVE = {
         "none": lambda *given, **named: None,
@@ -293,6 +299,19 @@ def test_part_that_changes_torch_is_undone(generate, kind, how):
     said = generate(kind, how, 5, "--debug-plugins")
     assert f"{kind} 'hostile' {NAMED}: " in said
     assert f"changed torch's {CHANGES[how]}; fix it" in said
+
+
+@pytest.mark.parametrize(("how", "told"), [("chdir", "working directory"), ("ignore-signals", "handler of SIGTERM")])
+@pytest.mark.filterwarnings("default")
+def test_part_that_changes_the_process_is_undone(generate, how, told):
+    before = os.getcwd(), signal.getsignal(signal.SIGTERM)
+    assert f"what ran of hostile-kit (hostile-kit 1.0) changed the process's {told}: undone" in generate(
+        "sampler", how, 0
+    )
+    Path("x.wav").unlink()
+    said = generate("sampler", how, 5, "--debug-plugins")
+    assert f"sampler 'hostile' {NAMED}: step changed the process's {told}; fix it" in said
+    assert (os.getcwd(), signal.getsignal(signal.SIGTERM)) == before
 
 
 @pytest.mark.parametrize("kind", ["sampler", "codec"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
 from noiseform.core.cli import doctor
 from noiseform.core.cli.main import main
-from noiseform.core.registration.import_cost import import_cost
+from noiseform.core.registration.import_cost import import_costs
 from noiseform.core.registration.installed import Candidate, came_by
 from noiseform.core.registration.registry import current
 
@@ -105,12 +109,83 @@ def test_printing_and_threads_are_told_and_harm_no_json(site, capsys):
     }
 
 
+@pytest.mark.filterwarnings("default")
+def test_what_an_import_changes_for_all_is_told(site, capsys, tmp_path):
+    changes = "import atexit, os, signal, sys, warnings\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    changes += f"os.chdir({str(tmp_path)!r})\nos.umask(0o177)\nsys.stderr = None\nsys.setrecursionlimit(4000)\n"
+    changes += "warnings.simplefilter('ignore')\natexit.register(int)\natexit.register(int)"
+    add(site, "changing", changes)
+    add(site, "plain", "import weakref\nweakref.finalize(sys.__class__ if (sys := __import__('sys')) else None, int)")
+    assert main(["plugins", "doctor", "--json"]) == 0
+    printed = capsys.readouterr()
+    problems = json.loads(printed.out)["problems"]
+    assert printed.err.startswith(
+        "warning: plugin changing (changing 1.0) changed the process's recursion limit, working directory, umask, "
+    )
+    assert {one["why"].removesuffix(" when it is imported") for one in problems} == {
+        "has 2 functions run at exit",
+        "changes the process's recursion limit, working directory, umask, handler of SIGTERM, sys.stderr, "
+        "warning filters",
+    }
+    assert {one["what"].split()[1] for one in problems} == {"changing"}
+
+
+def test_interrupt_ends_the_interpreters(site, tmp_path):
+    program = f"import time, pathlib\ntime.sleep(2)\npathlib.Path({str(tmp_path / 'late')!r}).touch()"
+    site.add("sleeps", {"sleeps": program, "naps": program.replace("late", "later")})
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            import_costs(["sleeps", "naps"], limit=20)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    time.sleep(2)
+    assert not list(tmp_path.glob("late*"))
+
+
 def test_measuring_ends_what_the_import_started(site, tmp_path):
     program = f"import time, pathlib; time.sleep(1); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     site.add("forks", {"forks": f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {program!r}])"})
-    assert import_cost("forks", limit=20).seconds is not None
+    assert import_costs(["forks"], limit=20)["forks"].seconds is not None
     time.sleep(1.3)
     assert not (tmp_path / "late").exists()
+
+
+def test_outsiders_come_first_and_noiseforms_own_are_counted(site, capsys):
+    add(site, "kit")
+    assert main(["plugins", "doctor"]) == 0
+    facts, told, _ = capsys.readouterr().out.split("\n\n")
+    names = [line.split("  ")[0] for line in facts.splitlines()]
+    assert len(set(names)) == len(names)
+    (origins,) = (line for line in facts.splitlines() if line.startswith("registry (plugins)"))
+    assert origins.count("plugin pictograms (") == 1
+    lines = told.splitlines()
+    assert [line.split()[0] for line in lines] == ["PLUGIN", "kit", "and"]
+    own = [one for one in current().plugins.plugins if one.candidate.builtin]
+    assert lines[2].startswith(f"and {len(own)} plugins of noiseform itself, all loaded")
+    assert main(["plugins", "doctor", "--verbose"]) == 0
+    lines = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert lines[1].startswith("kit ")
+    assert len(lines) == 2 + len(own)
+
+
+def test_torch_that_cannot_be_imported_is_tried_once(site, tmp_path):
+    """In a process of its own, since torch crashes when its import is tried again."""
+    (site.folder / "torch.py").write_text(
+        f"open({str(tmp_path / 'tries')!r}, 'a').write('x')\nraise RuntimeError('no libc10')\n"
+    )
+    code = "import sys; from noiseform.core.cli.main import main; sys.exit(main(['plugins', 'doctor', '--json']))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site.folder), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.stderr, done.returncode) == ("", 5)
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert (problem["what"], problem["why"]) == ("torch", "cannot be imported: RuntimeError: no libc10")
+    assert (tmp_path / "tries").read_text() == "x"
 
 
 @pytest.mark.filterwarnings("default")

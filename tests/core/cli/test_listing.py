@@ -42,7 +42,7 @@ COMMAND_LINE = {
     "plugins list": ["--json"],
     "plugins new": ["NAME", "--kind", "-o"],
     "plugins check": ["DIST|KIND/NAME", "--verbose", "--json"],
-    "plugins doctor": ["--json"],
+    "plugins doctor": ["--verbose", "--json"],
     "registry show": ["--origin"],
     "registry schema": ["--recipe", "-o", "--overwrite"],
 }
@@ -126,6 +126,22 @@ def test_fifty_plugins_are_listed_without_their_parts(site):
     imported, _, count = rest.rpartition(" ")
     assert (code, imported) == ("0", str(sorted(f"kit_{number}" for number in range(50))))
     assert int(count) < 450
+
+
+def test_thread_of_a_plugin_that_the_process_waits_for_is_told(site, capsys):
+    threads = "import threading\nlast = threading.Event()\n"
+    threads += "threading.Thread(target=last.wait, name='wai\\x1bter').start()\n"
+    threads += "threading.Thread(target=last.wait, name='servant', daemon=True).start()\n"
+    hooks = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers(): return {}\n"
+    site.add("kit", {"waiting_kit": threads + hooks})
+    try:
+        assert main(["list", "sampler"]) == 0
+        said = "warning: all is done; waiting for threads that a plugin started: 'wai\\x1bter' (plugins doctor may"
+        assert capsys.readouterr().err.startswith(said)
+    finally:
+        sys.modules["waiting_kit"].last.set()
+    assert main(["list", "sampler"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_list(capsys):

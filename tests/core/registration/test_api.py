@@ -15,7 +15,7 @@ from noiseform.core.registration import api
 from noiseform.core.registration.api import Change
 from noiseform.core.registration.build import find
 from noiseform.core.registration.kinds import KINDS
-from noiseform.core.registration.plugin_loading import RUN_HOOKS, Plugin
+from noiseform.core.registration.plugin_loading import RUN_HOOKS, Plugin, _manager
 from noiseform.core.registration.registry import current
 from packaging.version import Version
 
@@ -30,6 +30,13 @@ PARTS = """
         def step(self, x, here, next, denoise, noise, state):
             return x, state
 """
+
+
+@pytest.fixture(autouse=True)
+def _hooks_forgotten():
+    """Have plugins judged by the hooks that there really are when the test has given others."""
+    yield
+    _manager.cache_clear()
 
 
 def plugin(hook: str = "noiseform_samplers", says: str = "", arguments: str = "") -> Mapping[str, str]:
@@ -190,6 +197,7 @@ def former_hook(monkeypatch: pytest.MonkeyPatch) -> DeprecationWarning:
 
     specified = hookspecs.hookspec(noiseform_steppers, warn_on_impl=message)
     monkeypatch.setattr(hookspecs, "noiseform_steppers", specified, raising=False)
+    _manager.cache_clear()
     text = " ".join(str(message).split())
     changed(
         monkeypatch,
@@ -231,6 +239,7 @@ def test_given_up_argument_is_told_by_pluggy(site, monkeypatch):
 
     specified = hookspecs.hookspec(noiseform_sampling_observers, warn_on_impl_args={"session": message})
     monkeypatch.setattr(hookspecs, "noiseform_sampling_observers", specified)
+    _manager.cache_clear()
     body = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_sampling_observers({}): return {}\n"
     site.add("kit", {"kit": body.format("session", "session")})
     site.add("new", {"new": body.format("run", "run")})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from noiseform import build
@@ -56,6 +60,7 @@ HOSTILE = {
     "deep-recursion": ("def f(): f()\nf()", "RecursionError"),
     "ansi-and-newlines": ("raise ValueError('a\\n\\x1b[31mb')", "ValueError: a \x1b[31mb"),
     "mute-error": ("class E(Exception):\n    def __str__(self): raise OSError\nraise E", "E"),
+    "leaving-error": ("class E(Exception):\n    def __str__(self): raise SystemExit\nraise E", "E"),
     "newer-api": (f"noiseform_api = 99\n{hook('return {}')}", "plugin API 99"),
     "odd-api": (f"noiseform_api = 'one'\n{hook('return {}')}", "plugin API 'one'"),
     "misspelt-hook": (
@@ -90,7 +95,21 @@ HOSTILE = {
         "    def __iter__(self): raise OSError('no')\n@hookimpl\ndef noiseform_samplers(): return M()",
         "OSError: no",
     ),
+    "name-twice": (
+        "class S(str):\n    def __hash__(self): return id(self)\n    def __eq__(self, other): return False\n"
+        + hook("return {S('a'): dict, S('a'): dict}"),
+        "gives 'a' twice",
+    ),
 }
+TEXT = """
+    class Text(str):
+        def refuse(self, *given): raise OSError("no")
+        __str__ = __repr__ = __format__ = __eq__ = __len__ = __iter__ = __contains__ = __add__ = lower = refuse
+        __hash__ = str.__hash__
+    class Table(dict):
+        def refuse(self, *given): raise OSError("no")
+        __iter__ = keys = items = values = __len__ = __getitem__ = __repr__ = refuse
+"""
 
 
 def test_outsider_is_used_by_name(site):
@@ -103,6 +122,18 @@ def test_outsider_is_used_by_name(site):
     assert current().plugins.version_of("sampler", "midpoint", "Midpoint_Kit") == "2.3"
     with pytest.raises(ConfigError, match="expected number >= 0, got -1"):
         build("sampler", "midpoint", churn=-1)
+
+
+def test_texts_and_tables_of_classes_of_their_own_are_taken_as_what_they_are(site, capsys):
+    body = "return odd_texts.Table({odd_texts.Text('midpoint'): odd_texts.Text('good_impl:Midpoint')})"
+    modules = {"good": "import odd_texts\n" + hook(body), "good_impl": GOOD_IMPL, "odd_texts": TEXT}
+    site.add("midpoint-kit", modules)
+    part = find("sampler", "midpoint")
+    assert (type(part.name), type(part.target)) == (str, str)
+    assert build("sampler", "midpoint").churn == 0
+    assert main(["list", "sampler"]) == 0
+    assert "midpoint-kit" in capsys.readouterr().out
+    assert main(["show", "sampler/midpoint"]) == 0
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -161,6 +192,34 @@ def test_entry_points_that_are_no_text(site):
     (site.folder / "damaged-1.0.dist-info" / "entry_points.txt").write_bytes(b"[noiseform]\n\xff\xfe = x\n")
     site.forget()
     assert {plugin.distribution: plugin.state for plugin in current().plugins.plugins}["damaged"] == "set aside"
+
+
+@pytest.mark.parametrize("text", [b"[other]\n\xff = x\n", b"[other]\na line that is no entry\n"], ids=["bytes", "line"])
+def test_damaged_entry_points_end_neither_torch_nor_pydantic(site, text, tiny_model, tmp_path):
+    """In a process of its own, since both read the entry points of everything when they are first imported."""
+    site.add("damaged", {}, entry_points={})
+    (site.folder / "damaged-1.0.dist-info" / "entry_points.txt").write_bytes(text)
+    generate = ["generate", "audio", str(tiny_model), "--label", "low", "-o", str(tmp_path / "x.wav"), "--quiet"]
+    code = (
+        f"from noiseform.core.cli.main import main; import sys; first = main({generate!r})\n"
+        "print(first, main(['plugins', 'doctor']), file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site.folder), *filter(None, sys.path)])}
+    for name in ("TORCH_DEVICE_BACKEND_AUTOLOAD", "PYDANTIC_DISABLE_PLUGINS"):
+        environment.pop(name, None)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.stderr, done.returncode) == ("0 5\n", 0)
+    assert "pip install --force-reinstall damaged" in done.stdout
+
+
+def test_what_a_distribution_has_is_told_where_it_lacks_what_is_asked_for(site):
+    site.add("acme-noise", {"good": hook("return {'ralston': 'good_impl:Midpoint'}"), "good_impl": GOOD_IMPL})
+    with pytest.raises(ConfigError, match=r"^unknown sampler 'acme-noise/acme-noise'; acme-noise has: ralston$"):
+        find("sampler", "acme-noise/acme-noise")
+    with pytest.raises(ConfigError, match=r"^unknown grid 'acme-noise/ralston'; acme-noise has no grid$"):
+        find("grid", "acme-noise/ralston")
+    with pytest.raises(ConfigError, match=r"unknown sampler 'noiseform/ralston'; (did you mean|known: )"):
+        find("sampler", "noiseform/ralston")
 
 
 def test_interrupt_is_never_swallowed(site):

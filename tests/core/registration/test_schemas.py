@@ -259,7 +259,12 @@ def test_parts_of_outsiders_are_there_when_they_are_installed(site):
     assert reads({"use": "ddim", "eta": 1})
     assert not reads({"use": "wide"})
     site.add("far-away", {"far_away": ODD})
-    schema = validator(recipe_schema(current()))
+    with pytest.warns(UserWarning, match="no parameter of it is checked") as warned:
+        schema = validator(recipe_schema(current()))
+    told = [str(one.message) for one in warned]
+    assert [one.partition(":")[0] for one in told] == [
+        f"sampler {name!r} of plugin far-away (far-away 1.0)" for name in ("gone", "odd")
+    ]
     assert reads({"use": "wide", "bands": [{"low": 1, "inner": {"low": 2}}], "codec": {"use": "mel", "bins": 8}})
     assert reads({"use": "far-away/wide", "sampler": {"use": "heun"}})
     assert not reads({"use": "wide", "bands": [{"low": 1, "inner": {"lwo": 2}}]})

@@ -255,6 +255,26 @@ class _BeyondTheEnd(CurveData):
         return values[:, first : first + steps]
 
 
+class _AlwaysTheStart(CurveData):
+    """Trains on the first steps of every file for ever."""
+
+    def item(self, index, *, start):  # type: ignore[no-untyped-def]
+        return super().item(index, start=0.0)
+
+
+class _NoWindow(CurveData):
+    """Draws a part where its start is asked for."""
+
+    def __init__(self, modality, folder, spec, config):  # type: ignore[no-untyped-def]
+        super().__init__(modality, folder, spec, config.model_copy(update={"window": "random"}))
+
+
+class _ItsOwnMemory(CurveData):
+    def item(self, index, *, start):  # type: ignore[no-untyped-def]
+        whole = self._found[index][1].values
+        return whole if whole.shape == self._spec.shape else super().item(index, start=start)
+
+
 class _OtherLabels(CurveData):
     def conditions(self, index):  # type: ignore[no-untyped-def]
         return super().conditions(0)
@@ -309,7 +329,7 @@ MUTANTS = _mutants(
     ("exchanges the channels", _ExchangesChannels, "test_what_is_written_is_read"),
     ("writes the record where it is to be left out", _AlwaysTheRecord, "test_the_record_is_kept"),
     ("leaves letters out of the record", _RecordInAscii, "test_the_record_is_kept"),
-    ("writes other bytes each time", _WritesTheTime, "test_the_same_bytes_each_time"),
+    ("writes other bytes each time", _WritesTheTime, "test_is_deterministic"),
     ("replaces files unasked", _Replaces, "test_nothing_is_replaced_unasked"),
     ("writes in place", _WritesDirectly, "test_failed_writes_leave_nothing"),
     ("checks no ending", _AnyEnding, "test_endings_are_checked_before"),
@@ -333,6 +353,9 @@ MUTANTS = _mutants(
     ("gives the item after the one asked for", _with(_NextItem), "test_a_folder_is_a_data_set"),
     ("gives long items whole", _with(_WholeItems), "test_items_of_other_sizes"),
     ("looks for a window beyond the end", _with(_BeyondTheEnd), "test_items_of_other_sizes"),
+    ("trains on the start of every file for ever", _with(_AlwaysTheStart), "test_every_part_of_a_large_item_is_seen"),
+    ("draws a part where its start is asked for", _with(_NoWindow), "test_every_part_of_a_large_item_is_seen"),
+    ("gives its own memory away", _with(_ItsOwnMemory), "test_items_are_the_callers"),
     ("gives every item the labels of the first", _with(_OtherLabels), "test_folders_are_labels"),
     ("gives labels as text", _with(_LabelIsText), "test_conditions_are_told"),
     ("has the number of files as fingerprint", _with(_CountIsTheFingerprint), "test_the_fingerprint_tells_changes"),

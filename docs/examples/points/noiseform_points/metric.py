@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ class Chamfer:
     """
 
     modality = "points"
+    # Of a set beside itself, for `plugins check`; there 1-NN accuracy is no measure, since every cloud has a twin.
+    claims: ClassVar[Mapping[str, object]] = {"best": {"minimum matching distance": 0.0, "coverage": 1.0}}
 
     def compare(self, made: Sequence[Cloud], real: Sequence[Cloud]) -> Mapping[str, float]:
         """Return the three figures."""

@@ -93,7 +93,10 @@ class PipelineSuite(Suite):
                 item = _told("it makes no item", lambda: _made(pipeline))
                 pipeline.modality.write(item, path, record=False, overwrite=False)
             one, two = map(contents, paths)
-            holds(one == two, "the same seed gives another item the second time; a part draws beside its keys, or remembers items")
+            holds(
+                one == two,
+                "the same seed gives another item the second time; a part draws beside its keys, or remembers items",
+            )
 
     @contextmanager
     def _loaded(self) -> Iterator[Pipeline]:

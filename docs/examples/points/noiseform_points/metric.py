@@ -21,8 +21,9 @@ class Chamfer:
     often the nearest other cloud of all is of the same origin (1-NN accuracy; one half is what nobody can tell apart, 1
     is what everybody can).
 
-    Source: Achlioptas et al. 2018, arXiv 1707.02392, section 2 (Chamfer distance, coverage, minimum matching distance);
-    Yang et al. 2019, arXiv 1906.12320, section 5.1 (1-NN accuracy; here too the mean over points, not the sum).
+    Source: Achlioptas et al. 2018, arXiv 1707.02392, sections 2 (Chamfer distance) and 3 (coverage, minimum matching
+    distance); Yang et al. 2019, arXiv 1906.12320, section 5.1 (1-NN accuracy). Here it is the mean over points, not
+    the sum.
     """
 
     modality = "points"

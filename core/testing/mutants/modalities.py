@@ -15,7 +15,7 @@ from PIL import Image
 from ...errors import ConfigError, MediaError
 from ...media import MediaSpec
 from .curves import CURVES, Curve, Curves
-from .modality_data import DATA_SETS, FittedWhole
+from .modality_data import DATA_SETS, FittedWhole, Particular
 from .mutant import Mutant
 
 __all__ = ["MUTANTS"]
@@ -264,6 +264,7 @@ OWN = _mutants(
 MUTANTS = (
     Mutant("the original: curves in JSON files", Curves, None, {"media": CURVES}),
     Mutant("the original: curves that are fitted whole", FittedWhole, None, {"media": CURVES, "fits_whole": True}),
+    Mutant("the original: curves that take no window, no mask", Particular, None, {"media": CURVES}),
     *OWN,
     *_mutants(*DATA_SETS),
 )

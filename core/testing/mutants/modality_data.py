@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch.nn import functional
 
-from ...errors import MediaError
+from ...errors import ConfigError, MediaError
 from .curves import CurveData, Curves
 
-__all__ = ["DATA_SETS", "FittedWhole"]
+__all__ = ["DATA_SETS", "FittedWhole", "Particular"]
 
 
 def _with(data: type[CurveData]) -> Callable[..., object]:
@@ -33,6 +33,24 @@ class _Whole(CurveData):
 
 FittedWhole = _with(_Whole)
 """Curves whose data sets choose no part of what is too long: an original."""
+
+
+class _NoChoice(CurveData):
+    def __init__(self, modality, folder, spec, config):  # type: ignore[no-untyped-def]
+        config.refuse(("window", "stride", "fit", "flip", "background"), "curves")
+        super().__init__(modality, folder, spec, config)
+
+
+class Particular(_with(_NoChoice)):  # type: ignore[misc]
+    """Curves of two channels alone, whose masks are no curves and whose data sets take no window: an original."""
+
+    def check_output(self, path, spec):  # type: ignore[no-untyped-def]
+        super().check_output(path, spec)
+        if spec.shape[0] != 2:
+            raise ConfigError(f"cannot write: {path}: {spec.shape[0]} channels; give two")
+
+    def read_mask(self, path, spec):  # type: ignore[no-untyped-def]
+        raise MediaError(f"cannot read: {path}: no mask; give a list of numbers")
 
 
 class _FirstOnly(CurveData):

@@ -80,6 +80,9 @@ compat: $(STAMP)  ## regenerate the page of what works together, by running ever
 figures: $(STAMP)  ## redraw the figures of the docs; DATA=recordings of FSDD adds those of the embedded models
 	$(BIN)/python docs/figures/tutorial.py
 	$(BIN)/python docs/figures/outsider.py
+	@if $(BIN)/python -c 'import noiseform_points' 2>/dev/null; then $(BIN)/python docs/figures/points.py; else \
+		echo "docs/images/points.png stays as it is; to redraw it: $(BIN)/pip install docs/examples/points" \
+		"&& $(BIN)/python docs/figures/points.py"; fi
 	$(if $(DATA),$(BIN)/python docs/figures/spectrograms.py --data "$(DATA)")
 
 docs-check: $(STAMP)

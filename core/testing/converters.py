@@ -84,7 +84,7 @@ class ConverterSuite(Suite):
                 raise Finding(f"what it gives makes no model folder: {error}") from error
             holds(read_model_folder(out / "model").stages, "a model folder without weights came out")
 
-    def test_the_same_each_time(self) -> None:
+    def test_is_deterministic(self) -> None:
         """The same source gives the same model, and draws nothing from a global generator."""
         with self._example() as folder, no_global_draws():
             one, other = (self.made().convert(folder, pickles=False) for _ in range(2))

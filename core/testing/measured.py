@@ -54,7 +54,7 @@ class Sets:
 
     def tensors(self, count: int, *, noise: float = 0.0) -> Tensor:
         """Return waves (count, \\*shape) with normal noise of so much of half the range."""
-        waves = torch.stack([wave(self.spec, number, size=0.5 * 0.8**number) for number in range(count)])
+        waves = torch.stack([wave(self.spec, number, size=0.5 * 0.8 ** (number % 6)) for number in range(count)])
         half = (self.spec.high - self.spec.low) / 2
         drawn = normal(count, *self.spec.shape, purpose="noise on items").float() if noise else torch.zeros_like(waves)
         return (waves + noise * half * drawn).clamp(self.spec.low, self.spec.high)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from ..errors import ConfigError, NoiseformError
+from ..pipeline.modality import Media
 from ..registration.build import find
 from .finding import Finding, holds, no_global_draws, skip, unchanged
 from .measured import IdealModel, Sets, tensors_of
@@ -30,6 +31,8 @@ class MetricSuite(Suite):
         tolerance: how far a figure may be from that, and change where nothing of importance does.
         paired: True where item i of one set is compared with item i of the other.
         symmetric: True where the two sets may be exchanged.
+        least_items: the fewest items of a set that it can compare, where it looks at neighbours or estimates a spread;
+            fewer it refuses by an error of noiseform's.
         of_the_work: figures that tell what the measuring took, such as calls, and may differ where batches do.
         media: an example of the ``[media]`` table of its modality, where that says none itself.
     """
@@ -39,6 +42,7 @@ class MetricSuite(Suite):
     tolerance: ClassVar[float] = 1e-4
     paired: ClassVar[bool] = False
     symmetric: ClassVar[bool] = False
+    least_items: ClassVar[int] = 1
     of_the_work: ClassVar[tuple[str, ...]] = ()
     media: ClassVar[Mapping[str, object]] = {}
 
@@ -58,7 +62,7 @@ class MetricSuite(Suite):
         for _, sets in self._each():
             self._figures(self.made(), sets)
 
-    def test_same_sets_same_figures(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two calls with the same sets give the same figures, whatever the state of any global generator."""
         for name, sets in self._each():
             made = self.made()
@@ -79,8 +83,9 @@ class MetricSuite(Suite):
         """Neither the lists nor the items in them are changed: other metrics are shown the same."""
         for _, sets in self._each():
             made = self.made()
-            real: list[Any] = sets.real(3) if self._measures_models() else sets.items(3)
-            other = [one.media for one in real] if self._measures_models() else sets.items(3, noise=0.1)
+            count = self._at_least(3)
+            real: list[Any] = sets.real(count) if self._measures_models() else sets.items(count)
+            other = [one.media for one in real] if self._measures_models() else sets.items(count, noise=0.1)
             lists = [list(real), list(other)]
             watched = {f"real {name}": tensor for name, tensor in tensors_of(real).items()}
             watched |= {f"made {name}": tensor for name, tensor in tensors_of(other).items()}
@@ -93,18 +98,31 @@ class MetricSuite(Suite):
         """The items of a set in another order give the same figures; those of both sets, where they are paired."""
         self._compares_sets()
         for name, sets in self._each():
-            made, one, other = self.made(), sets.items(4, noise=0.1), sets.items(4)
+            made, (one, other) = self.made(), self._pair(sets, noise=0.1)
             expected = self._compared(made, one, other)
-            turned = [1, 3, 0, 2]
-            paired = [other[place] for place in turned] if self.paired else other
-            found = self._compared(made, [one[place] for place in turned], paired)
+            found = self._compared(made, _turned(one), _turned(other) if self.paired else other)
             self._same(found, expected, f"{name}: the items of a set in another order")
+
+    def test_sets_of_other_sizes(self) -> None:
+        """There may be more real items than made ones, and all of them count, unless they are compared in pairs."""
+        self._compares_sets()
+        if self.paired:
+            skip("it compares item i with item i")
+        for name, sets in self._each():
+            made, one, other = self.made(), sets.items(self._at_least(4), noise=0.1), sets.items(self._at_least(4) + 2)
+            sizes = f"{name}: {len(one)} made items and {len(other)} real ones"
+            try:
+                expected = self._compared(made, one, other)
+            except Exception as error:
+                told = f"{sizes}: {type(error).__name__}: {error}; compare sets of any sizes, or claim `paired`"
+                raise Finding(told) from error
+            self._same(self._compared(made, one, _turned(other)), expected, f"{sizes}, these in another order")
 
     def test_a_set_is_best_beside_itself(self) -> None:
         """A set compared with itself gives the value that is claimed to be best."""
         self._compares_sets()
         for name, sets in self._each():
-            found = self._compared(self.made(), sets.items(4), sets.items(4))
+            found = self._compared(self.made(), *self._pair(sets, noise=0.0))
             for figure, value in self._bests(found):
                 told = f"{name}: {figure} of a set beside itself is {found[figure]:.4g}, expected {value:g}"
                 holds(abs(found[figure] - value) <= self.tolerance, f"{told}; correct it, or say what is `best`")
@@ -113,8 +131,8 @@ class MetricSuite(Suite):
         """Where noise was added to a set, its figures are farther from the best, and the more the farther."""
         self._compares_sets()
         for name, sets in self._each():
-            made, real = self.made(), sets.items(4)
-            none, little, much = (self._compared(made, sets.items(4, noise=size), real) for size in (0.0, 0.05, 0.6))
+            pairs = (self._pair(sets, noise=size) for size in (0.0, 0.05, 0.6))
+            none, little, much = (self._compared(self.made(), *pair) for pair in pairs)
             for figure, value in self._bests(none):
                 off = [abs(found[figure] - value) for found in (none, little, much)]
                 told = f"{name}: {figure} is {off[0]:.4g} from its best without noise, {off[1]:.4g} with a little"
@@ -126,17 +144,19 @@ class MetricSuite(Suite):
         if not self.symmetric:
             skip("the suite does not say that it is symmetric")
         for name, sets in self._each():
-            made, one, other = self.made(), sets.items(4, noise=0.2), sets.items(4)
+            made, (one, other) = self.made(), self._pair(sets, noise=0.2)
             found = self._compared(made, other, one)
             self._same(found, self._compared(made, one, other), f"{name}: two sets exchanged")
 
     def test_small_sets(self) -> None:
-        """A single item gives finite figures, or an error of noiseform's in one line."""
+        """A single item, or one fewer than it needs, gives finite figures, or an error of noiseform's in one line."""
         for name, sets in self._each():
-            try:
-                self._figures(self.made(), sets, count=1)
-            except NoiseformError as error:
-                holds("\n" not in str(error), f"{name}: one item: the message has several lines: {error!r:.100}")
+            for count in {1, max(1, self.least_items - 1)}:
+                try:
+                    self._figures(self.made(), sets, count=count)
+                except NoiseformError as error:
+                    told = f"{name}: with {count} of each the message has several lines: {error!r:.100}"
+                    holds("\n" not in str(error), told)
 
     def test_batches_do_not_matter(self) -> None:
         """One that needs the model says the same, however many items a call of the network takes."""
@@ -163,8 +183,18 @@ class MetricSuite(Suite):
         if self._measures_models():
             skip("it is shown a model, and no other set")
 
-    def _figures(self, made: Any, sets: Sets, *, count: int = 3, batch_size: int = 2) -> dict[str, float]:
+    def _at_least(self, count: int) -> int:
+        """Return how many items are compared where so many would do."""
+        return max(count, self.least_items)
+
+    def _pair(self, sets: Sets, *, noise: float) -> tuple[list[Media], list[Media]]:
+        """Return as many noisy items as real ones."""
+        count = self._at_least(4)
+        return sets.items(count, noise=noise), sets.items(count)
+
+    def _figures(self, made: Any, sets: Sets, *, count: int | None = None, batch_size: int = 2) -> dict[str, float]:
         """Return what it says of a noisy set, or of a model, and of real items."""
+        count = self._at_least(3) if count is None else count
         if self._measures_models():
             return self._compared(made, IdealModel(sets.spec, batch_size), sets.real(count))
         return self._compared(made, sets.items(count, noise=0.1), sets.items(count))
@@ -193,6 +223,11 @@ class MetricSuite(Suite):
             abs(found[name] - expected[name]) <= self.tolerance * max(1, abs(expected[name])) for name in expected
         )
         holds(close, f"{what}: {_told(expected)} became {_told(found)}")
+
+
+def _turned(items: Sequence[Media]) -> list[Media]:
+    """Return items in another order, in which none stands where it stood, and the last ones stand first."""
+    return [*reversed(items[-2:]), *items[:-2]]
 
 
 def _is_same(found: Sequence[object], before: Sequence[object]) -> bool:

@@ -25,6 +25,8 @@ class ModalitySuite(FileChecks, DataChecks, ItemChecks):
             or one for each ending of a lossy format.
         without_record: endings whose files cannot hold a record.
         aliases_along: axes of space, from 0, along which making smaller leaves steps out instead of filtering.
+        fits_whole: True where a data set brings an item that is too large to the shape whole, whatever its proportions,
+            so that there is no part of it to choose.
 
     A modality in which a smooth wave is no item, such as points with labels, overrides ``item(spec, number)``.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,23 @@ import torch
 from torch import Tensor
 
 from ..data.dataset import DataConfig
-from ..errors import MediaError
+from ..errors import ConfigError, MediaError
 from ..media import MediaSpec
+from ..pipeline.modality import DataSet
 from .finding import holds, refused, same, skip
 from .media import room
-from .modality_case import PLAIN, ModalityCase, close
+from .modality_trial import PLAIN, ModalityTrial, close
 
 __all__ = ["DataChecks"]
 
+LENIENT = DataConfig(labels="none", max_bad=0.9)
+"""A data set that may have bad files."""
 
-class DataChecks(ModalityCase):
+STARTS = (0.0, 0.5, math.nextafter(1, 0))
+"""Where parts of large items are asked for."""
+
+
+class DataChecks(ModalityTrial):
     """Data sets: the files of a folder, as items of one shape."""
 
     def test_a_folder_is_a_data_set(self) -> None:
@@ -40,19 +48,53 @@ class DataChecks(ModalityCase):
                 close(item, self.item(spec, names.index(name)), self.tolerance(ending, spec), told)
                 same(data.item(index, start=0.0), item, f"item {index} asked for twice")
 
+    def test_items_are_the_callers(self) -> None:
+        """What is written into an item changes nothing of the data set: the same item comes again."""
+        made, spec = self.begun()
+        with room() as folder:
+            self._fill(made, spec, folder, ["0", "1"])
+            data = made.dataset(folder, spec, PLAIN)
+            before = data.item(0, start=0.0).clone()
+            data.item(0, start=0.0).fill_(spec.high)
+            cure = "give a copy, as tensor.clone() does"
+            same(data.item(0, start=0.0), before, f"item 0, asked for again after it was written into ({cure})")
+
     def test_items_of_other_sizes(self) -> None:
         """A file of twice the size is cut or resized to the shape, wherever the part begins, or it is skipped."""
         made, spec = self.begun()
-        large = spec.times([2] * (len(spec.shape) - 1))
         with room() as folder:
             self._fill(made, spec, folder, ["0"])
-            path = folder / f"large{made.endings[0]}"
-            made.write(made.wrap(self.item(large), large, None), path, record=False, overwrite=False)
-            data = made.dataset(folder, spec, DataConfig(labels="none", max_bad=0.9))
+            self._write_large(made, spec.times([2] * (len(spec.shape) - 1)), folder)
+            data = made.dataset(folder, spec, LENIENT)
             holds(len(data) + len(data.skipped) == 2, f"of 2 files {len(data)} are items, {len(data.skipped)} skipped")
             for index in range(len(data)):
-                for start in (0.0, 0.5, math.nextafter(1, 0)):
+                for start in STARTS:
                     _is_item(data.item(index, start=start), spec, f"{data.name(index)} from {start:.3g}")
+
+    def test_every_part_of_a_large_item_is_seen(self) -> None:
+        """``start`` says which part is taken of an item that is too large; with ``window`` it is always the same."""
+        made, spec = self.begun()
+        if self.fits_whole:
+            skip("it claims that items which are too large are taken whole")
+        with room() as folder:
+            self._fill(made, spec, folder, ["0"])
+            # At the same rates, so that it is longer; each axis by another factor, so that a picture has to be cut.
+            space = (size * factor for factor, size in enumerate(spec.shape[1:], 2))
+            name = self._write_large(made, replace(spec, shape=(spec.shape[0], *space)), folder)
+            data = made.dataset(folder, spec, LENIENT)
+            parts = _parts(data, name)
+            if not parts:
+                skip("it takes no item that is larger than the shape")
+            cure = "begin where `start` says, or claim fits_whole"
+            off = (parts[0] - parts[-1]).abs().max().item()
+            holds(off > 1e-3 * (spec.high - spec.low), f"the parts of a large item from 0 and from 1 are one; {cure}")
+            try:
+                data = made.dataset(folder, spec, LENIENT.model_copy(update={"window": "start"}))
+            except ConfigError:
+                return  # which is honest: it knows no such choice
+            told = "with window = 'start' the part of a large item"
+            for start, part in zip(STARTS, _parts(data, name), strict=True):
+                close(part, parts[0], 1e-6, f"{told} from {start:.3g}; take `window` into account, or refuse it")
 
     def test_folders_are_labels(self) -> None:
         """Where items have labels, those are the names of the folders that their files lie in."""
@@ -63,7 +105,7 @@ class DataChecks(ModalityCase):
             self._fill(made, spec, folder / "left", ["0", "1"])
             self._fill(made, spec, folder / "right", ["2"], first=2)
             try:
-                data = made.dataset(folder, spec, DataConfig(labels="folder", window="start"))
+                data = made.dataset(folder, spec, DataConfig(labels="folder"))
             except MediaError:
                 skip("its data sets read no folders inside a folder")
             if not data.vocabulary:
@@ -118,13 +160,13 @@ class DataChecks(ModalityCase):
         if made.endings[0] in getattr(made, "folders", ()):
             skip("its items are folders")
         with room() as folder:
-            ending, config = made.endings[0], DataConfig(labels="none", max_bad=0.9)
+            ending = made.endings[0]
             (folder / f"empty{ending}").write_bytes(b"")
             (folder / f"other{ending}").write_bytes(bytes(range(256)) * 4)
             with refused(MediaError, "a folder of nothing but damaged files"):
-                made.dataset(folder, spec, config)
+                made.dataset(folder, spec, LENIENT)
             self._fill(made, spec, folder, ["0"])
-            data = made.dataset(folder, spec, config)
+            data = made.dataset(folder, spec, LENIENT)
             holds(len(data) == 1, f"1 good file and 2 damaged ones are a data set of {len(data)} items")
             told = {Path(name).name: reason for name, reason in data.skipped}
             expected = {f"empty{ending}", f"other{ending}"}
@@ -143,12 +185,24 @@ class DataChecks(ModalityCase):
             with refused(MediaError, "a folder that is not there as data"):
                 made.dataset(folder / "missing", spec, PLAIN)
 
+    def _write_large(self, made: Any, large: MediaSpec, folder: Path) -> str:
+        """Write an item that is larger than the others, and return the name of its file."""
+        name = f"large{made.endings[0]}"
+        made.write(made.wrap(self.item(large), large, None), folder / name, record=False, overwrite=False)
+        return name
+
     def _fill(self, made: Any, spec: MediaSpec, folder: Path, stems: Sequence[str], *, first: int = 0) -> list[str]:
         """Write a wave for each of some names, and return the names of the files."""
         names = [f"{stem}{made.endings[0]}" for stem in stems]
         for number, name in enumerate(names, first):
             made.write(made.wrap(self.item(spec, number), spec, None), folder / name, record=False, overwrite=False)
         return names
+
+
+def _parts(data: DataSet, name: str) -> list[Tensor]:
+    """Return what a data set gives of the file of that name for each of STARTS; nothing where it has skipped it."""
+    numbers = [index for index in range(len(data)) if Path(data.name(index)).name == name]
+    return [data.item(index, start=start) for index in numbers for start in STARTS]
 
 
 def _is_item(item: object, spec: MediaSpec, what: str) -> None:

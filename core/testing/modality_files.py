@@ -14,7 +14,7 @@ from ..errors import ConfigError, MediaError, NoiseformError
 from ..media import MediaSpec
 from .finding import Finding, holds, refused, skip, unchanged
 from .media import contents, room
-from .modality_case import ModalityCase, close
+from .modality_trial import ModalityTrial, close
 
 __all__ = ["FileChecks"]
 
@@ -22,7 +22,7 @@ RECORD = {"noiseform": "0", "seed": 3, "text": 'a "word",\na line \u2013 \u540d'
 """A record with all that JSON has, and letters that are not ASCII."""
 
 
-class FileChecks(ModalityCase):
+class FileChecks(ModalityTrial):
     """Files: what is written is read, whole or not at all."""
 
     def test_what_is_written_is_read(self) -> None:
@@ -87,7 +87,7 @@ class FileChecks(ModalityCase):
             own = made.read(path).record
             holds(own == expected, f"{path.suffix}: read(path).record is {own!r:.80}, expected {expected!r:.80}")
 
-    def test_the_same_bytes_each_time(self) -> None:
+    def test_is_deterministic(self) -> None:
         """The same item and record give the same bytes, which `replay` compares."""
         made, spec = self.begun()
         for ending in self.written(made, spec):
@@ -193,6 +193,10 @@ class FileChecks(ModalityCase):
         mask[..., : spec.shape[-1] // 2] = spec.high
         with room() as folder:
             path = folder / f"mask{made.endings[0]}"
+            try:
+                made.check_output(path, drawn)
+            except ConfigError:
+                skip("it writes no items of one channel, so a mask is none of its items")
             made.write(made.wrap(mask, drawn, None), path, record=False, overwrite=False)
             found = made.read_mask(path, spec)
         space = tuple(spec.shape[1:])

@@ -11,12 +11,12 @@ from ..errors import ConfigError, NoiseformError
 from ..media import MediaSpec
 from .finding import holds, no_global_draws, refused, same, skip, unchanged
 from .media import contents, room
-from .modality_case import ModalityCase, close
+from .modality_trial import ModalityTrial, close
 
 __all__ = ["ItemChecks"]
 
 
-class ItemChecks(ModalityCase):
+class ItemChecks(ModalityTrial):
     """Items: as tensors of a model, brought to other sizes, warned of, and shown."""
 
     def test_items_are_wrapped(self) -> None:

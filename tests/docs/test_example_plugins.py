@@ -1,4 +1,4 @@
-"""The three example projects, as if they were installed: their own tests, and what each adds, from the command line."""
+"""The example projects, as if they were installed: their own tests, and what each adds, from the command line."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .conftest import ROOT, environment
 
 EXAMPLES = ROOT / "docs" / "examples"
 PROJECTS = ("midpoint", "points", "stopwatch")
+"""Those that are read as models of a project; ``outsider`` is quoted in the guide, and tried in ``test_examples``."""
 
 
 def project(name: str) -> dict[str, object]:
@@ -26,14 +27,15 @@ def project(name: str) -> dict[str, object]:
 
 @pytest.fixture
 def projects(install_example, site) -> Path:
-    """Have all three found as if they were installed; give the folder that says so."""
+    """Have these three found as if they were installed; give the folder that says so."""
     for name in PROJECTS:
         install_example(name)
     return site.folder
 
 
-@pytest.mark.parametrize("name", PROJECTS)
-def test_own_tests_of_a_project(projects, name, tmp_path):
+@pytest.mark.parametrize("name", [*PROJECTS, "outsider"])
+def test_own_tests_of_a_project(projects, install_example, name, tmp_path):
+    install_example(name)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / name)]
     done = subprocess.run(
         command,
@@ -44,6 +46,17 @@ def test_own_tests_of_a_project(projects, name, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("projects")
+@pytest.mark.parametrize("name", PROJECTS)
+def test_every_part_of_a_project_keeps_its_contract(name, capsys):
+    """By what the parts claim of themselves alone, as someone checks them who has not written them."""
+    code = main(["plugins", "check", f"noiseform-{name}"])
+    told = capsys.readouterr().out
+    assert code == 0, told
+    assert ", none failed" in told
+    assert "without checks" not in told
 
 
 @pytest.mark.parametrize("name", PROJECTS)

@@ -135,7 +135,7 @@ MUTANTS = (
     Mutant("gives its notes as one text", _NotesAreOneText, "test_gives_a_model", OWN),
     Mutant("forgets a weight", _ForgetsAWeight, "test_the_model_fits", OWN),
     Mutant("names a part that there is not", _NamesAnUnknownPart, "test_the_model_fits", OWN),
-    Mutant("adds noise to the weights", _AddsNoise, "test_the_same_each_time", OWN),
+    Mutant("adds noise to the weights", _AddsNoise, "test_is_deterministic", OWN),
     Mutant("raises what its readers raise", _RaisesWhatComes, "test_damaged_sources_are_told", OWN),
     Mutant("fills in what is damaged", _FillsIn, "test_damaged_sources_are_told", OWN),
 )

@@ -136,6 +136,7 @@ class CurveData:
         self.skipped: list[tuple[str, str]] = []
         self._found: list[tuple[Path, Curve]] = []
         self._folder, self._spec, self._labelled = folder, spec, config.labels == "folder"
+        self._window = config.window
         for path in self.paths(folder, modality.endings):
             try:
                 curve = modality.read(path)
@@ -155,7 +156,8 @@ class CurveData:
 
     def item(self, index: int, *, start: float) -> Tensor:
         values, steps = self._found[index][1].values, self._spec.shape[1]
-        first = min(int(start * (values.shape[1] - steps + 1)), values.shape[1] - steps)
+        slack = values.shape[1] - steps
+        first = {"random": min(int(start * (slack + 1)), slack), "start": 0, "centre": slack // 2}[self._window]
         return values[:, first : first + steps].clone()
 
     def conditions(self, index: int) -> Mapping[str, object]:

@@ -35,6 +35,23 @@ class Moments:
         return items.std(0, correction=0)
 
 
+class Precision:
+    """The share of pictures that are as near to a real one as its third neighbour: an original.
+
+    Source: Kynkäänniemi et al. 2019, arXiv 1904.06991, equations 1 and 2.
+    """
+
+    modality = "image"
+    least = 8
+
+    def compare(self, made: Sequence[Any], real: Sequence[Any]) -> Mapping[str, float]:
+        if min(len(made), len(real)) < self.least:
+            raise ConfigError(f"precision: {len(made)} and {len(real)} items; give {self.least} of each")
+        ours, theirs = (torch.stack([item.pixels.flatten() for item in items]).double() for items in (made, real))
+        radii = torch.cdist(theirs, theirs).kthvalue(4).values  # the nearest one is itself
+        return {"precision": (torch.cdist(ours, theirs) <= radii).any(1).double().mean().item()}
+
+
 class Denoising:
     """How far a model's x0 is from real items half way to noise, in root mean square: an original."""
 
@@ -108,6 +125,27 @@ class _Blind(Moments):
         return super().distance(real, real)
 
 
+class _SortedPairs(Moments):
+    """Compares the darkest with the darkest, and so on: only as many with as many."""
+
+    def distance(self, made, real):  # type: ignore[no-untyped-def]
+        one, other = (items.flatten(1).mean(1).sort().values for items in (made, real))
+        return (one - other).abs().mean().item()
+
+
+class _FirstReal(Moments):
+    """Looks at as many real items as were made."""
+
+    def distance(self, made, real):  # type: ignore[no-untyped-def]
+        return super().distance(made, real[: len(made)])
+
+
+class _TooFewNeighbours(Precision):
+    """Looks for neighbours that are not there."""
+
+    least = 1
+
+
 class _Lopsided(Moments):
     """Counts only what the real items have more of."""
 
@@ -119,7 +157,8 @@ class _SpreadOfOne(Moments):
     """Estimates a standard deviation from a single item."""
 
     def spread(self, items):  # type: ignore[no-untyped-def]
-        return items.std(0)
+        squares = (items - items.mean(0)).square().sum(0)
+        return (squares / torch.tensor(len(items) - 1)).sqrt()  # 0 / 0
 
 
 class _ManyLines(Moments):
@@ -157,17 +196,21 @@ class _ModelDrawsItself(Denoising):
 
 MUTANTS = (
     Mutant("the original: a distance of moments", Moments, None, {"symmetric": True}),
+    Mutant("the original: a share of neighbours", Precision, None, {"best": 1.0, "least_items": 8}),
     Mutant("the original: a model's error", Denoising, None),
     Mutant("says a number without a name", _SaysOneNumber, "test_figures_are_numbers"),
     Mutant("says tensors", _SaysTensors, "test_figures_are_numbers"),
     Mutant("says nothing", _SaysNothing, "test_figures_are_numbers"),
-    Mutant("draws from the global generator", _DrawsItself, "test_same_sets_same_figures"),
+    Mutant("draws from the global generator", _DrawsItself, "test_is_deterministic"),
     Mutant("seeds the global generator", _Seeds, "test_leaves_global_generators_alone"),
     Mutant("writes into the items", _WritesIntoItems, "test_leaves_its_items_alone"),
     Mutant("empties the list of items", _EmptiesTheList, "test_leaves_its_items_alone"),
     Mutant("looks at the first items only", _FirstItems, "test_order_does_not_matter"),
     Mutant("is 1 where two sets are the same", _LikenessForDistance, "test_a_set_is_best_beside_itself"),
     Mutant("does not look at what was made", _Blind, "test_noise_is_worse"),
+    Mutant("compares as many with as many", _SortedPairs, "test_sets_of_other_sizes"),
+    Mutant("looks at as many real items as were made", _FirstReal, "test_sets_of_other_sizes"),
+    Mutant("looks for neighbours that are not there", _TooFewNeighbours, "test_small_sets", {"best": 1.0}),
     Mutant("is symmetric by its word only", _Lopsided, "test_sets_may_be_exchanged", {"symmetric": True}),
     Mutant("is not finite for a single item", _SpreadOfOne, "test_small_sets"),
     Mutant("refuses a single item in two lines", _ManyLines, "test_small_sets"),
@@ -175,5 +218,5 @@ MUTANTS = (
     Mutant("measures a modality that there is not", _MeasuresPictures, "test_says_what_it_needs"),
     Mutant("weighs items by their batch", _MeanOfBatches, "test_batches_do_not_matter"),
     Mutant("writes into real items", _WritesIntoReal, "test_leaves_its_items_alone"),
-    Mutant("draws beside the model", _ModelDrawsItself, "test_same_sets_same_figures"),
+    Mutant("draws beside the model", _ModelDrawsItself, "test_is_deterministic"),
 )

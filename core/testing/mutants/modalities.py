@@ -14,7 +14,8 @@ from PIL import Image
 
 from ...errors import ConfigError, MediaError
 from ...media import MediaSpec
-from .curves import CURVES, Curve, CurveData, Curves
+from .curves import CURVES, Curve, Curves
+from .modality_data import DATA_SETS, FittedWhole, Particular
 from .mutant import Mutant
 
 __all__ = ["MUTANTS"]
@@ -221,82 +222,11 @@ class _DrawsADither(Curves):
         return super().encoded(Curve(noisy, item.rate, item.record), path, record)
 
 
-def _with(data: type[CurveData]) -> Callable[..., object]:
-    """Return what makes the original with other data sets."""
-
-    class Others(Curves):
-        def dataset(self, place, spec, config):  # type: ignore[no-untyped-def]
-            return data(self, Path(place), spec, config)
-
-    return Others
-
-
-class _FirstOnly(CurveData):
-    def paths(self, folder, endings):  # type: ignore[no-untyped-def]
-        return super().paths(folder, endings)[:2]
-
-
-class _NextItem(CurveData):
-    def item(self, index, *, start):  # type: ignore[no-untyped-def]
-        return super().item((index + 1) % len(self), start=start)
-
-
-class _WholeItems(CurveData):
-    def item(self, index, *, start):  # type: ignore[no-untyped-def]
-        return self._found[index][1].values
-
-
-class _BeyondTheEnd(CurveData):
-    """Rounds the place of a window up."""
-
-    def item(self, index, *, start):  # type: ignore[no-untyped-def]
-        values, steps = self._found[index][1].values, self._spec.shape[1]
-        first = round(start * (values.shape[1] - steps + 1))
-        return values[:, first : first + steps]
-
-
-class _OtherLabels(CurveData):
-    def conditions(self, index):  # type: ignore[no-untyped-def]
-        return super().conditions(0)
-
-
-class _LabelIsText(CurveData):
-    def conditions(self, index):  # type: ignore[no-untyped-def]
-        return {**super().conditions(index), "labels": "none"}
-
-
-class _CountIsTheFingerprint(CurveData):
-    @property
-    def fingerprint(self):  # type: ignore[no-untyped-def]
-        return str(len(self))
-
-
-class _NewFingerprint(CurveData):
-    @property
-    def fingerprint(self):  # type: ignore[no-untyped-def]
-        return os.urandom(8).hex()
-
-
-class _SilentlySkips(CurveData):
-    def __init__(self, *given):  # type: ignore[no-untyped-def]
-        super().__init__(*given)
-        self.skipped = []
-
-
-class _EmptyIsFine(CurveData):
-    def __init__(self, *given):  # type: ignore[no-untyped-def]
-        try:
-            super().__init__(*given)
-        except MediaError:
-            self._found = []
-
-
-def _mutants(*rows: tuple[str, Callable[..., object], str | None]) -> tuple[Mutant, ...]:
+def _mutants(*rows: tuple[str, Callable[..., object], str]) -> tuple[Mutant, ...]:
     return tuple(Mutant(name, factory, check, {"media": CURVES}) for name, factory, check in rows)
 
 
-MUTANTS = _mutants(
-    ("the original: curves in JSON files", Curves, None),
+OWN = _mutants(
     ("gives its endings as text", _OneEnding, "test_names_and_endings"),
     ("takes media with unknown keys", _TakesAnyMedia, "test_wrong_media_are_refused"),
     ("raises ValueError on text for a number", _RaisesOnText, "test_wrong_media_are_refused"),
@@ -309,7 +239,7 @@ MUTANTS = _mutants(
     ("exchanges the channels", _ExchangesChannels, "test_what_is_written_is_read"),
     ("writes the record where it is to be left out", _AlwaysTheRecord, "test_the_record_is_kept"),
     ("leaves letters out of the record", _RecordInAscii, "test_the_record_is_kept"),
-    ("writes other bytes each time", _WritesTheTime, "test_the_same_bytes_each_time"),
+    ("writes other bytes each time", _WritesTheTime, "test_is_deterministic"),
     ("replaces files unasked", _Replaces, "test_nothing_is_replaced_unasked"),
     ("writes in place", _WritesDirectly, "test_failed_writes_leave_nothing"),
     ("checks no ending", _AnyEnding, "test_endings_are_checked_before"),
@@ -329,14 +259,12 @@ MUTANTS = _mutants(
     ("never warns", _NeverWarns, "test_warnings_are_told"),
     ("always warns", _AlwaysWarns, "test_warnings_are_told"),
     ("dithers by the global generator", _DrawsADither, "test_leaves_global_generators_alone"),
-    ("reads two files of a folder", _with(_FirstOnly), "test_a_folder_is_a_data_set"),
-    ("gives the item after the one asked for", _with(_NextItem), "test_a_folder_is_a_data_set"),
-    ("gives long items whole", _with(_WholeItems), "test_items_of_other_sizes"),
-    ("looks for a window beyond the end", _with(_BeyondTheEnd), "test_items_of_other_sizes"),
-    ("gives every item the labels of the first", _with(_OtherLabels), "test_folders_are_labels"),
-    ("gives labels as text", _with(_LabelIsText), "test_conditions_are_told"),
-    ("has the number of files as fingerprint", _with(_CountIsTheFingerprint), "test_the_fingerprint_tells_changes"),
-    ("has another fingerprint each time", _with(_NewFingerprint), "test_the_fingerprint_tells_changes"),
-    ("skips damaged files without a word", _with(_SilentlySkips), "test_damaged_files_are_skipped"),
-    ("takes an empty folder for data", _with(_EmptyIsFine), "test_places_without_data_are_refused"),
+)
+
+MUTANTS = (
+    Mutant("the original: curves in JSON files", Curves, None, {"media": CURVES}),
+    Mutant("the original: curves that are fitted whole", FittedWhole, None, {"media": CURVES, "fits_whole": True}),
+    Mutant("the original: curves that take no window, no mask", Particular, None, {"media": CURVES}),
+    *OWN,
+    *_mutants(*DATA_SETS),
 )

@@ -23,9 +23,9 @@ MUTANTS = (
     Mutant("the original: a table of one stage", _changed(), None),
     Mutant("is a list", lambda: [TABLE], "test_keeps_its_contract"),
     Mutant("has an unknown key", _changed(medium="image"), "test_keeps_its_contract"),
-    Mutant("does not say what it makes", _changed(summary=None), "test_parameters_are_described"),
-    Mutant("makes a modality that there is not", _changed(modality="pictures"), "test_parameters_are_validated"),
-    Mutant("has media that its modality refuses", _changed(media={"height": 4}), "test_parameters_are_validated"),
+    Mutant("does not say what it makes", _changed(summary=None), "test_says_what_it_makes"),
+    Mutant("makes a modality that there is not", _changed(modality="pictures"), "test_its_media_are_right"),
+    Mutant("has media that its modality refuses", _changed(media={"height": 4}), "test_its_media_are_right"),
     Mutant("names a part that there is not", _stage(network={"use": "no-such-net"}), "test_its_parts_are_there"),
     Mutant("names weights that are not there", _changed(weights="/no/such/folder"), "test_its_weights_are_there"),
 )

@@ -37,6 +37,10 @@ def test_a_name_of_its_own_is_told(found, site):
     }
 
 
+def test_checks_of_parameters_are_not_there():
+    assert not {name for name in CommandSuite.checks() if "parameters" in name}
+
+
 class TestAsAnAuthorWritesIt(CommandSuite):
     """Collected by pytest."""
 

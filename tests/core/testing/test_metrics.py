@@ -25,6 +25,12 @@ def test_mutants(mutant, judged):
     judged("metric", mutant)
 
 
+def test_nothing_warns_where_a_figure_is_not_finite(found):
+    """The table of the docs is made by running every check on every mutant, where a warning is no finding."""
+    (mutant,) = [one for one in MUTANTS if one.name == "is not finite for a single item"]
+    assert "expected a mapping of names to finite numbers" in found("metric", mutant.factory)["test_small_sets"]
+
+
 class TestAsAnAuthorWritesIt(MetricSuite):
     """Collected by pytest, with the factory itself, and an example of its own."""
 

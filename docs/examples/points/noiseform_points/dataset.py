@@ -64,9 +64,9 @@ class PointsDataset(FileDataset):
 
 
 def some_of(points: Tensor, count: int, seed: int = 0) -> Tensor:
-    """Return so many of the points (3, more), chosen by their places in the list alone; all where there are no more."""
+    """Return so many of the points (3, more), chosen by their places in the list alone: all where there are no more."""
     if points.shape[1] == count:
-        return points
+        return points.clone()  # those of a data set are kept for the next time
     order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(seed))
     return points[:, order[:count]]
 

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from noiseform import ConfigError, MediaError, MediaSpec
 from noiseform.core.data.dataset import DataConfig
+from noiseform.core.naming import printable
 from noiseform.core.registration.config import checked
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -47,6 +48,7 @@ class PointsModality:
     name = "points"
     endings = ENDINGS
     media_table = PointsMedia  # so that editors can check it
+    claims: ClassVar[Mapping[str, object]] = {"media": {"points": 60}}  # what `plugins check` tries it with
 
     def spec(self, media: Mapping[str, object]) -> MediaSpec:
         """Return shape and units for the ``[media]`` table of a pipeline."""
@@ -110,8 +112,12 @@ class PointsModality:
         write(item, path, record=item.record if record else None, overwrite=overwrite)
 
     def check_output(self, path: str | os.PathLike[str], spec: MediaSpec) -> None:
-        """Raise ConfigError where a name has an unknown ending."""
+        """Raise ConfigError where a name has an unknown ending, or something has other coordinates than three."""
         check_format(path)
+        if spec.shape[0] != 3:
+            raise ConfigError(
+                f"cannot write: {printable(path)}: {spec.shape[0]} values of a point; give x, y and z of each"
+            )
 
     def read_record(self, path: str | os.PathLike[str]) -> Mapping[str, object] | None:
         """Return the record inside a file, or None."""

@@ -16,13 +16,13 @@ from .finding import holds
 from .media import example_of, wave
 from .suite import Suite
 
-__all__ = ["ModalityCase", "close"]
+__all__ = ["ModalityTrial", "close"]
 
-PLAIN = DataConfig(labels="none", window="start")
+PLAIN = DataConfig(labels="none")
 """A data set without labels."""
 
 
-class ModalityCase(Suite):
+class ModalityTrial(Suite):
     """A modality with an example of its media; see :class:`~noiseform.testing.ModalitySuite` for the attributes."""
 
     kind: ClassVar[str] = "modality"
@@ -30,6 +30,7 @@ class ModalityCase(Suite):
     declared_error: ClassVar[float | Mapping[str, float]] = 1 / 128
     without_record: ClassVar[tuple[str, ...]] = ()
     aliases_along: ClassVar[tuple[int, ...]] = ()
+    fits_whole: ClassVar[bool] = False
 
     @classmethod
     def lacks(cls) -> str:

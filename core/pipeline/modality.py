@@ -35,7 +35,7 @@ class DataSet(Protocol):
     def __len__(self) -> int: ...
 
     def item(self, index: int, *, start: float) -> Tensor:
-        """Return an item (channels, \\*space); ``start`` in [0, 1) says which part of one that is too large."""
+        """Return an item (channels, \\*space), the caller's own; ``start`` in [0, 1): which part of a larger one."""
 
     def conditions(self, index: int) -> Mapping[str, object]:
         """Return what describes the item, such as ``{"labels": ("seven", "george")}``."""

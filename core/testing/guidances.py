@@ -18,16 +18,12 @@ from ..errors import NoiseformError
 from .closed_form import levels_of, normal
 from .conditioned_model import chance, conditions, model, nulls, weaker
 from .finding import Finding, drawn, holds, no_global_draws, same, skip, unchanged
-from .samplers import ITEMS
 from .suite import Suite
+from .trial import CLOSE, FEW, ITEMS
 
 __all__ = ["GuidanceSuite"]
 
-PROCESSES = ("flow", "vp-linear", "ve")
-
 GUIDES = ("classifier", "denoiser")
-
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
 
 class GuidanceSuite(Suite):
@@ -50,7 +46,7 @@ class GuidanceSuite(Suite):
     @given(
         item=st.sampled_from(list(ITEMS)),
         dtype=st.sampled_from([torch.float64, torch.float32, torch.bfloat16]),
-        under=st.sampled_from(PROCESSES),
+        under=st.sampled_from(FEW),
         rows=st.integers(1, 3),
     )
     @drawn
@@ -134,7 +130,7 @@ class GuidanceSuite(Suite):
             self._walk(x, levels_of("flow", "uniform", 5), cond=cond, null=null, denoise=asked)
         holds(all(torch.equal(*pair) for pair in said), "an answer of the model was changed in place; work on a copy")
 
-    def test_same_items_same_answers(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two objects give the same bits, and nothing is drawn from a global generator."""
         x, levels = normal(2, 3), levels_of("flow", "uniform", 4)
         with no_global_draws():
@@ -158,14 +154,14 @@ class GuidanceSuite(Suite):
     def test_is_finite_at_both_ends(self) -> None:
         """At pure noise, where alpha is 0, and at the data, where sigma is 0, its answer is finite."""
         x = normal(2, 2, 3).float()
-        for under in PROCESSES:
+        for under in FEW:
             for level, x0 in zip(ends := levels_of(under, "uniform", 1), self._walk(x, ends), strict=True):
                 told = f"{under}: the answer at t = {level.t:g}, alpha {level.alpha:.3g} and sigma {level.sigma:.3g}"
                 holds(torch.isfinite(x0).all(), f"{told}, is not finite")
 
     def test_runs_to_the_end(self) -> None:
         """A whole run under it is finite."""
-        for under in PROCESSES:
+        for under in FEW:
             denoise = self._wrapped(self._made(), conditions(2), nulls(2))
             try:
                 sample(denoise, process=under, sampler="euler", grid="log-snr", steps=9, shape=(2, 3), seeds=[0, 1])

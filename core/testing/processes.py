@@ -177,7 +177,7 @@ class ProcessSuite(Suite):
                 same(getattr(process, name)(INSIDE), free, f"{name} under torch.no_grad beside the same without")
             holds(not free.requires_grad, f"{name}: its answer requires a gradient; detach what it is made of")
 
-    def test_same_times_same_answers(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two objects and a copy give the same bits, and nothing is drawn from a global generator."""
         process = self._process()
         others = {"another object": self._process(), "a copy": copy.deepcopy(process)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -30,13 +30,9 @@ from .closed_form import (
 )
 from .finding import Finding, drawn, holds, no_global_draws, same, skip, unchanged
 from .suite import Suite
+from .trial import CLOSE, FEW, ITEMS
 
 __all__ = ["SamplerSuite"]
-
-ITEMS = {"a vector": (24,), "a sound": (1, 24), "a picture": (2, 3, 4), "a film": (2, 3, 2, 2)}
-"""An item of each rank, all of as many numbers."""
-
-CLOSE: Mapping[str, float] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 class SamplerSuite(Suite):
@@ -71,7 +67,7 @@ class SamplerSuite(Suite):
         order = self._order(made)
         holds(made.order == order, f"order: {made.order} where the suite declares {order}; make them agree")
 
-    def test_same_seeds_same_result(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two runs with the same seeds give the same bits, whatever the state of any global generator."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
@@ -117,7 +113,7 @@ class SamplerSuite(Suite):
     @given(
         item=st.sampled_from(list(ITEMS)),
         dtype=st.sampled_from([torch.float64, torch.float32, torch.bfloat16]),
-        under=st.sampled_from(["vp-linear", "flow", "ve"]),
+        under=st.sampled_from(FEW),
         steps=st.integers(1, 6),
     )
     @drawn

@@ -288,7 +288,7 @@ MUTANTS = (
     Mutant("leaves out the names of the conditions", _DropsTheNames, _MODEL),
     Mutant("divides by sigma = 0", _DividesBySigma, "test_is_finite_at_both_ends"),
     Mutant("divides by alpha = 0", _DividesByAlpha, "test_runs_to_the_end", _OFF),
-    Mutant("draws from the global generator", _DrawsItself, "test_same_items_same_answers"),
+    Mutant("draws from the global generator", _DrawsItself, "test_is_deterministic"),
     Mutant("keeps what it remembers in itself", _RemembersInSelf, "test_runs_do_not_mix"),
     Mutant("begins anew at pure noise only", _BeginsAnewAtNoise, "test_runs_do_not_mix"),
     Mutant("forgets that there are no gradients", _WithoutGradients, _SHAPE, _OFF),

@@ -242,7 +242,7 @@ MUTANTS = (
     Mutant("gives its times back", _GivesTBack, "test_leaves_its_inputs_alone"),
     Mutant("keeps what it has given away", _RemembersItsAnswer, "test_leaves_its_inputs_alone"),
     Mutant("waits for a gradient", _IsTrained, "test_needs_no_gradients"),
-    Mutant("draws from the global generator", _Jitters, "test_same_times_same_answers"),
-    Mutant("is another one each time it is made", _DiffersByObject, "test_same_times_same_answers"),
+    Mutant("draws from the global generator", _Jitters, "test_is_deterministic"),
+    Mutant("is another one each time it is made", _DiffersByObject, "test_is_deterministic"),
     Mutant("has a length that is no table's", _LengthOfTime, "test_length_is_that_of_a_table"),
 )

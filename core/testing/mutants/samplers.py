@@ -242,7 +242,7 @@ MUTANTS = (
     Mutant("calls the denoiser twice where it declares one call", _CallsTwice, "test_calls_are_as_declared"),
     Mutant("writes into x", _WritesIntoX, "test_leaves_its_inputs_alone"),
     Mutant("writes into the denoiser's answer", _WritesIntoX0, "test_leaves_its_inputs_alone"),
-    Mutant("draws from the global generator", _DrawsItself, "test_same_seeds_same_result"),
+    Mutant("draws from the global generator", _DrawsItself, "test_is_deterministic"),
     Mutant("seeds the global generator", _Seeds, "test_leaves_global_generators_alone"),
     Mutant("does not declare that it draws noise", _UndeclaredNoise, "test_draws_noise_as_declared"),
     Mutant("declares noise and draws none", _DeclaredNoise, "test_draws_noise_as_declared"),

@@ -17,7 +17,7 @@ from ..diffusion.sampling import Denoise, sample
 from ..errors import NoiseformError
 from .closed_form import levels_of, normal
 from .conditioned_model import chance, conditions, model, nulls, weaker
-from .finding import Finding, drawn, holds, no_global_draws, same, skip, unchanged
+from .finding import Finding, drawn, holds, no_global_draws, same, skip, stays_on, unchanged
 from .suite import Suite
 from .trial import CLOSE, FEW, ITEMS
 
@@ -36,12 +36,16 @@ class GuidanceSuite(Suite):
         neutral: parameters under which it is the model under the condition, as it is; None where there are none.
         nothing_where_alike: False where it changes something though the condition and the null are the same.
         rows_per_item: most rows of the network that it asks for an item in one call.
+        leads: False where its default parameters lead no further than the condition, or elsewhere.
+        looks_at_values: True where its way depends on the numbers in x, so that it cannot be tried without any.
     """
 
     kind: ClassVar[str] = "guidance"
     neutral: ClassVar[Mapping[str, object] | None] = {"scale": 1.0}
     nothing_where_alike: ClassVar[bool] = True
     rows_per_item: ClassVar[int] = 2
+    leads: ClassVar[bool] = True
+    looks_at_values: ClassVar[bool] = False
 
     @given(
         item=st.sampled_from(list(ITEMS)),
@@ -51,7 +55,7 @@ class GuidanceSuite(Suite):
     )
     @drawn
     def test_keeps_shape_and_dtype(self, item: str, dtype: torch.dtype, under: str, rows: int) -> None:
-        """Clean items come out finite, in the shape, dtype and device of the noisy ones, whatever their rank."""
+        """Clean items come out finite, in the shape and dtype of the noisy ones, whatever their rank."""
         x = normal(rows, *ITEMS[item]).to(dtype)
         for x0 in self._walk(x, levels_of(under, "uniform", 3)[:-1]):
             told = f"{item} of shape {tuple(x.shape)} and {dtype}"
@@ -60,6 +64,38 @@ class GuidanceSuite(Suite):
             holds(x0.dtype == dtype, f"{told} came out as {x0.dtype}")
             holds(torch.isfinite(x0).all(), f"{told} on {under} is not finite")
             holds(not x0.requires_grad, f"{told}: the answer drags its gradients along; detach it")
+
+    def test_keeps_the_device(self) -> None:
+        """Items stay where they are: tried on torch's device "meta", which has shapes without numbers."""
+        if self.looks_at_values:
+            skip("the suite says that it looks at numbers")
+        x = normal(2, 2, 3).to("meta")
+        with stays_on(x.device) as seen:
+            seen += self._walk(x, levels_of("flow", "uniform", 4))
+
+    def test_leads_where_it_is_asked_to(self) -> None:
+        """It goes on from the model under the condition, away from the one that it is compared with, or up the guide.
+
+        That is the null, or a weaker model; each is asked at the first level of a run, where there is nothing before.
+        """
+        if not self.leads:
+            skip("the suite says that it leads no further")
+        x, cond, null = normal(4, 2, 4), conditions(4), nulls(4)
+        gone = 0.0
+        for level in levels_of("flow", "uniform", 5)[1:-1]:
+            asked = model(x, level, cond)
+            ways = {
+                None: asked - model(x, level, null),
+                "denoiser": asked - weaker(x, level, cond),
+                "classifier": 0.3 - x,
+            }
+            way = ways[self._guide()]
+            (x0,) = self._walk(x, [level])
+            gone += ((x0 - asked) * way).sum().item() / way.square().sum().item()
+        told = (
+            f"asked to lead, it goes {gone / 4:.3g} of the way from what it is compared with to the condition, further"
+        )
+        holds(gone > 0, f"{told}; turn its sign, or say leads = False in the suite")
 
     def test_neutral_is_the_condition_alone(self) -> None:
         """Under the neutral parameters, scale 1 if there is one, it is the model under the condition."""
@@ -247,7 +283,7 @@ class GuidanceSuite(Suite):
     ) -> list[Tensor]:
         """Return what it says of x at each of the levels, one after another, in one run."""
         cond, null = conditions(len(x)) if cond is None else cond, nulls(len(x)) if null is None else null
-        cond, null = ({name: value.to(x.dtype) for name, value in one.items()} for one in (cond, null))
+        cond, null = ({name: value.to(x) for name, value in one.items()} for one in (cond, null))
         denoise = self._wrapped(self._made() if made is None else made, cond, null, **given)
         with torch.no_grad():
             return [denoise(x, level) for level in levels]

@@ -80,6 +80,25 @@ class _OneMore(Blend):
         return asked + self.scale * (asked - plain)
 
 
+class _Away(Blend):
+    """Takes the difference the wrong way round, which scale 1 does not tell."""
+
+    def blended(self, asked, plain, level):  # type: ignore[no-untyped-def]
+        return asked - (self.scale - 1) * (asked - plain)
+
+
+class _Downhill(Towards):
+    def uphill(self, guide, x, level):  # type: ignore[no-untyped-def]
+        return -super().uphill(guide, x, level)
+
+
+class _OnTheCPU(Blend):
+    """Makes a tensor without saying where."""
+
+    def blended(self, asked, plain, level):  # type: ignore[no-untyped-def]
+        return super().blended(asked, plain, level) + torch.zeros(asked.shape, dtype=asked.dtype)
+
+
 class _OtherWayRound(Blend):
     def wrap(self, denoise, cond, null):  # type: ignore[no-untyped-def]
         return super().wrap(denoise, null, cond)
@@ -270,6 +289,9 @@ MUTANTS = (
     Mutant("the original: one that remembers", Smooth, None),
     Mutant("the original: one with a classifier", Towards, None, _OFF),
     Mutant("has a scale that is one more", _OneMore, "test_neutral_is_the_condition_alone"),
+    Mutant("pushes away from the condition", _Away, "test_leads_where_it_is_asked_to"),
+    Mutant("goes down the gradient", _Downhill, "test_leads_where_it_is_asked_to", _OFF),
+    Mutant("makes a tensor without naming its device", _OnTheCPU, "test_keeps_the_device"),
     Mutant("takes the null for the condition", _OtherWayRound, "test_neutral_is_the_condition_alone"),
     Mutant("ignores the condition", _OnlyNull, "test_listens_to_the_condition"),
     Mutant("pulls where nothing is asked", _AlwaysPulls, "test_a_condition_that_is_the_null_changes_nothing"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from hypothesis import given
@@ -14,9 +14,9 @@ from torch import Tensor
 from ..diffusion.process import CompleteProcess, Process, complete, levels_at
 from ..errors import ConfigError, NoiseformError
 from ..registration.build import build
+from .answering import AnsweringSuite
 from .closed_form import error_of_run
 from .finding import Finding, drawn, holds, no_global_draws, same, skip
-from .suite import Suite
 from .trial import PROCESSES, process_of
 
 __all__ = ["GridSuite"]
@@ -24,7 +24,7 @@ __all__ = ["GridSuite"]
 NUMBERS = (1, 2, 3, 5, 50, 999)
 
 
-class GridSuite(Suite):
+class GridSuite(AnsweringSuite):
     """Holds a grid to its contract: ``times(process, steps)``.
 
     Attributes:
@@ -33,6 +33,7 @@ class GridSuite(Suite):
         starts_at_noise: False where its first time lies below 1.
         ends_at_data: False where its last time lies above 0.
         processes: built-in processes that it serves; all, unless the author says otherwise.
+        idle: parameters without effect on what the suite tries, such as those that another one switches on.
         leads_to_the_data: False where more steps on it need not come closer to the exact solution.
     """
 
@@ -129,6 +130,10 @@ class GridSuite(Suite):
             holds(
                 errors[1] < max(0.6 * errors[0], 1e-3), f"{told}; does it leave one long step however many there are?"
             )
+
+    def answer(self, made: Any) -> Tensor:
+        numbers = self._numbers(1, 5, 9, 50)
+        return torch.cat([made.times(process_of(name), steps) for name in self.processes for steps in numbers])
 
     def _numbers(self, *wanted: int) -> list[int]:
         """Return those numbers of steps that the grid has times for."""

@@ -15,10 +15,10 @@ from ..diffusion.denoiser import Cond
 from ..diffusion.level import Level
 from ..diffusion.sampling import Denoise, sample
 from ..errors import NoiseformError
+from .answering import AnsweringSuite
 from .closed_form import levels_of, normal
 from .conditioned_model import chance, conditions, model, nulls, weaker
 from .finding import Finding, drawn, holds, no_global_draws, same, skip, stays_on, unchanged
-from .suite import Suite
 from .trial import CLOSE, FEW, ITEMS
 
 __all__ = ["GuidanceSuite"]
@@ -26,7 +26,7 @@ __all__ = ["GuidanceSuite"]
 GUIDES = ("classifier", "denoiser")
 
 
-class GuidanceSuite(Suite):
+class GuidanceSuite(AnsweringSuite):
     """Holds a guidance to its contract: ``wrap(denoise, cond, null)``, which gives ``(x, level) -> x0``.
 
     Sampling runs under ``torch.no_grad``, and so does the suite. A guidance that asks a second model (``guide``) is
@@ -37,6 +37,7 @@ class GuidanceSuite(Suite):
         nothing_where_alike: False where it changes something though the condition and the null are the same.
         rows_per_item: most rows of the network that it asks for an item in one call.
         leads: False where its default parameters lead no further than the condition, or elsewhere.
+        idle: parameters without effect on what the suite tries, such as those that another one switches on.
         looks_at_values: True where its way depends on the numbers in x, so that it cannot be tried without any.
     """
 
@@ -80,33 +81,26 @@ class GuidanceSuite(Suite):
         """
         if not self.leads:
             skip("the suite says that it leads no further")
-        x, cond, null = normal(4, 2, 4), conditions(4), nulls(4)
-        gone = 0.0
+        x, cond, null, gone = normal(4, 2, 4), conditions(4), nulls(4), 0.0
         for level in levels_of("flow", "uniform", 5)[1:-1]:
             asked = model(x, level, cond)
-            ways = {
-                None: asked - model(x, level, null),
-                "denoiser": asked - weaker(x, level, cond),
-                "classifier": 0.3 - x,
-            }
-            way = ways[self._guide()]
+            ways = {"denoiser": asked - weaker(x, level, cond), "classifier": 0.3 - x}
+            way = ways.get(str(self._guide()), asked - model(x, level, null))
             (x0,) = self._walk(x, [level])
-            gone += ((x0 - asked) * way).sum().item() / way.square().sum().item()
-        told = (
-            f"asked to lead, it goes {gone / 4:.3g} of the way from what it is compared with to the condition, further"
-        )
-        holds(gone > 0, f"{told}; turn its sign, or say leads = False in the suite")
+            gone += ((x0 - asked) * way).sum().item() / way.square().sum().item() / 4
+        told = f"it goes {gone:.3g} times as far on from the model under the condition as that is from what it leaves"
+        holds(gone > 0, f"{told}; expected more than 0: turn a sign, or say leads = False in the suite")
 
     def test_neutral_is_the_condition_alone(self) -> None:
         """Under the neutral parameters, scale 1 if there is one, it is the model under the condition."""
         if self.neutral is None:
             skip("the suite says that nothing is neutral")
         try:
-            self._with(self.neutral)
+            made = self._with(self.neutral)
         except NoiseformError as error:
             raise Finding(f"neutral: {error}; say which parameters are, or neutral = None") from error
         x, levels = normal(3, 2, 4), levels_of("flow", "uniform", 4)
-        for x0, level in zip(self._walk(x, levels, made=self._with(self.neutral)), levels, strict=True):
+        for x0, level in zip(self._walk(x, levels, made=made), levels, strict=True):
             told = f"under {dict(self.neutral)} at t = {level.t:g}, beside the model under the condition"
             same(x0, model(x, level, conditions(3)), told, **CLOSE)
 
@@ -242,16 +236,14 @@ class GuidanceSuite(Suite):
             moved = [not torch.equal(alone(x, level), guided(x, level)) for level in levels]
         holds(any(moved), f"the {kind} changes nothing; ask it")
 
+    def answer(self, made: Any) -> Tensor:
+        return torch.stack(self._walk(normal(2, 2, 3), levels_of("flow", "uniform", 5), made=made))
+
     def _made(self) -> Any:
         return self.made(**self.host())
 
     def _guide(self) -> str | None:
         return getattr(self._made(), "guide", None)
-
-    def _with(self, parameters: Mapping[str, object]) -> Any:
-        """Return the part with these parameters over those of the suite."""
-        changed = type(self.__class__.__name__, (type(self),), {"parameters": {**self.parameters, **parameters}})
-        return changed()._made()
 
     def _wrapped(
         self,

@@ -62,5 +62,5 @@ def suite_for(
     """
     of_kind = SUITES[kind]
     of_kind.can_claim(claims := claims or {})
-    suite: type[Suite] = claimed(type(of_kind)(of_kind.__name__, (of_kind,), {"component": component, **claims}))
+    suite: type[Suite] = claimed(type(of_kind.__name__, (of_kind,), {"component": component, **claims}))
     return suite

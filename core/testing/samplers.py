@@ -16,6 +16,7 @@ from torch import Tensor
 from ..diffusion.level import Level
 from ..diffusion.sampling import Denoise, Sampler, sample
 from ..errors import NoiseformError
+from .answering import AnsweringSuite
 from .closed_form import (
     PLANE,
     WithVariance,
@@ -29,13 +30,12 @@ from .closed_form import (
     walked,
 )
 from .finding import Finding, drawn, holds, no_global_draws, same, skip, stays_on, unchanged
-from .suite import Suite
 from .trial import CLOSE, FEW, ITEMS
 
 __all__ = ["SamplerSuite"]
 
 
-class SamplerSuite(Suite):
+class SamplerSuite(AnsweringSuite):
     """Holds a sampler to its contract: ``init(x)`` and ``step(x, here, next, denoise, noise, state)``.
 
     Attributes:
@@ -48,6 +48,7 @@ class SamplerSuite(Suite):
         equal_steps: True where its order holds on steps only that change slowly, as those of grids do.
         held_to_tolerance: True where its error is that of a tolerance, however many the steps.
         first_step_calls: calls of the denoiser in the first step, where it makes more there than ``nfe_per_step``.
+        idle: parameters without effect on what the suite tries, such as those that another one switches on.
         looks_at_values: True where its way depends on the numbers in x, so that it cannot be tried without any.
 
     Source: for the law of the order, Hairer, Nørsett and Wanner 1993, section II.3; in distribution, Kloeden and Platen
@@ -267,6 +268,9 @@ class SamplerSuite(Suite):
             same(ended.std(0), spread, "the standard deviation of 3000 samples beside that of the data", atol=0.1)
         else:
             skip("the suite says that they are not")
+
+    def answer(self, made: Any) -> Tensor:
+        return torch.stack([self._run(made, steps=12, under=under, denoise=drift) for under in FEW])
 
     def _ordered(self) -> Sampler:
         """Return the sampler, if it claims an order that can be seen."""

@@ -161,7 +161,7 @@ def claimed(suite: Any) -> Any:
     of_author = takewhile(lambda owner: "kind" not in vars(owner), suite.__mro__)
     said = {name for owner in of_author for name in vars(owner)}
     more = {name: value for name, value in claims.items() if name not in said}
-    return type(suite)(suite.__name__, (suite,), {"__module__": suite.__module__, **more}) if more else suite
+    return type(suite.__name__, (suite,), {"__module__": suite.__module__, **more}) if more else suite
 
 
 def _as_file(value: object) -> object:

@@ -92,6 +92,12 @@ class _Downhill(Towards):
         return -super().uphill(guide, x, level)
 
 
+class _IgnoresItsLimit(Blend):
+    def __init__(self, scale: float = 2.0, limit: float = 1.0) -> None:
+        super().__init__(scale)
+        self.limit = limit
+
+
 class _OnTheCPU(Blend):
     """Makes a tensor without saying where."""
 
@@ -291,6 +297,7 @@ MUTANTS = (
     Mutant("has a scale that is one more", _OneMore, "test_neutral_is_the_condition_alone"),
     Mutant("pushes away from the condition", _Away, "test_leads_where_it_is_asked_to"),
     Mutant("goes down the gradient", _Downhill, "test_leads_where_it_is_asked_to", _OFF),
+    Mutant("ignores one of its parameters", _IgnoresItsLimit, "test_numbers_change_something"),
     Mutant("makes a tensor without naming its device", _OnTheCPU, "test_keeps_the_device"),
     Mutant("takes the null for the condition", _OtherWayRound, "test_neutral_is_the_condition_alone"),
     Mutant("ignores the condition", _OnlyNull, "test_listens_to_the_condition"),

@@ -279,6 +279,11 @@ class _Rounds(_Euler):
         return made.float(), state
 
 
+class _IgnoresItsChurn(Trapezoid):
+    def __init__(self, churn: int = 1) -> None:
+        self.churn = churn
+
+
 class _Unbounded(_Euler):
     """Takes any text for its parameter."""
 
@@ -327,6 +332,7 @@ MUTANTS = (
     Mutant("knows the last axis of an item", _BlursTheLastAxis, "test_items_do_not_depend_on_their_shape"),
     Mutant("works in float32", _Rounds, "test_keeps_shape_and_dtype"),
     Mutant("makes a tensor without naming its device", _OnTheCPU, "test_keeps_the_device"),
+    Mutant("ignores its parameter", _IgnoresItsChurn, "test_numbers_change_something"),
     Mutant("has a parameter without a type", _Unbounded, "test_parameters_are_described"),
     Mutant("has a default that no file can say", _OddDefault, "test_parameters_are_described"),
 )

@@ -32,8 +32,8 @@ HEAVY = ("torch", "torchaudio", "numpy", "scipy", "transformers", "diffusers", "
 class _Claimed(ABCMeta):
     """Makes suites that know what their part claims: read when one is made, since to know a part is to load it."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return super(_Claimed, claimed(cls)).__call__(*args, **kwargs)
+    def __call__(cls) -> Any:
+        return super(_Claimed, claimed(cls)).__call__()
 
 
 class Suite(metaclass=_Claimed):

@@ -39,7 +39,8 @@ class AnsweringSuite(Suite, ABC):
         for parameter in describe(factory):
             if not parameter.host and parameter.name not in self.idle:
                 given = self.parameters.get(parameter.name, parameter.default)
-                tried = [value for value in _others(parameter, given) if self._takes(parameter.name, value)]
+                others = dict.fromkeys(_others(parameter, given))
+                tried = [value for value in others if self._takes(parameter.name, value)]
                 moved = any(self._differs({parameter.name: value}, plain) for value in tried)
                 told = f"parameter {parameter.name!r}: {' and '.join(map(str, tried))} change nothing beside {given!r}"
                 holds(moved or not tried, f"{told}; use it, or say idle = ({parameter.name!r},) in the suite")

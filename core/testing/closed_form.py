@@ -14,9 +14,10 @@ from torch import Tensor
 from ..diffusion.level import Level
 from ..diffusion.mixture import GaussianMixture
 from ..diffusion.noise import Draws, keys_of
-from ..diffusion.process import Process, complete, levels_at
+from ..diffusion.process import Process, levels_at
 from ..diffusion.sampling import Denoise, Grid, Sampler, StepNoise, levels_from, part_of, sample
 from ..registration.build import build
+from .trial import process_of
 
 __all__ = [
     "PLANE",
@@ -49,7 +50,7 @@ def normal(*shape: int, purpose: str = "start") -> Tensor:
 
 def levels_of(process: str, grid: str, steps: int) -> tuple[Level[float], ...]:
     """Return the levels of a built-in process that a built-in grid visits."""
-    under = complete(build("process", process))
+    under = process_of(process)
     return levels_at(under, build("grid", grid).times(under, steps))
 
 
@@ -138,16 +139,26 @@ def _solved(rows: int) -> tuple[Tensor, Tensor]:
     return start, exact(start, *WINDOW)
 
 
-def _window(process: str, steps: int) -> tuple[Level[float], ...]:
-    """Return levels of a process at equal steps of the angle through WINDOW."""
-    under = complete(build("process", process))
-    angles = torch.linspace(*WINDOW, steps + 1, dtype=torch.float64)
+def _window(process: str, steps: int, *, uneven: bool = False) -> tuple[Level[float], ...]:
+    """Return levels of a process at equal steps of the angle through WINDOW, or at ones twice as long in turn."""
+    under, (start, end) = process_of(process), WINDOW
+    widths = torch.ones(steps, dtype=torch.float64)
+    if uneven:
+        widths[::2] = 2.0
+    angles = start + (end - start) * torch.cat([widths.new_zeros(1), widths.cumsum(0) / widths.sum()])
     return levels_at(under, under.t_of_log_snr(-2 * torch.log(torch.tan(angles))))
 
 
-def error_of_solution(sampler: Sampler, steps: int, *, process: str = "vp-linear") -> float:
-    """Return how far a deterministic sampler ends from the exact solution on PLANE, in root mean square."""
-    levels = _window(process, steps)
+def error_of_solution(sampler: Sampler, steps: int, *, process: str = "vp-linear", uneven: bool = False) -> float:
+    """Return how far a deterministic sampler ends from the exact solution on PLANE, in root mean square.
+
+    Args:
+        sampler: makes the steps.
+        steps: how many.
+        process: how data is destroyed.
+        uneven: whether long steps and short ones take turns.
+    """
+    levels = _window(process, steps, uneven=uneven)
     start, end = (
         y * math.hypot(level.alpha, level.sigma) for y, level in zip(_solved(24), (levels[0], levels[-1]), strict=True)
     )

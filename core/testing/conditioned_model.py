@@ -24,7 +24,7 @@ def nulls(rows: int) -> dict[str, Tensor]:
 
 def model(x: Tensor, level: Level[float], cond: Cond) -> Tensor:
     """Return the clean items that a model of no particular data sees: smooth, of each number, level and condition."""
-    shift = sum((value.flatten(1).mean(1).to(x.dtype) for value in cond.values()), torch.zeros(len(x), dtype=x.dtype))
+    shift = sum((value.flatten(1).mean(1).to(x.dtype) for value in cond.values()), x.new_zeros(len(x)))
     size = (level.alpha**2 + level.sigma**2) ** 0.5
     return torch.sin(1.3 * x / size + expand(shift, x)) + 0.3 * expand(shift, x) + 0.1 * level.t
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..registration.plugin_loading import reason_of
 
 try:
     from hypothesis import HealthCheck, Phase, settings
 except ImportError as error:
     raise ConfigError("noiseform.testing needs hypothesis and pytest; pip install 'noiseform[testing]'") from error
 
-__all__ = ["Finding", "drawn", "holds", "no_global_draws", "refused", "same", "skip", "unchanged"]
+__all__ = ["Finding", "drawn", "holds", "no_global_draws", "refused", "same", "skip", "stays_on", "unchanged"]
 
 
 class Finding(AssertionError):  # noqa: N818 (it is what is found, and no error of noiseform)
@@ -46,8 +47,8 @@ def same(made: Tensor, expected: Tensor, message: str, *, rtol: float = 0.0, ato
     )
     holds(made.dtype == expected.dtype, f"{message}: expected {expected.dtype}, got {made.dtype}")
     wrong = (made.double() - expected.double()).abs() - (atol + rtol * expected.double().abs())
-    worst = wrong.max().item() if wrong.numel() else 0.0
-    holds(worst <= 0, f"{message}: off by {(made.double() - expected.double()).abs().max().item():.3g}")
+    if wrong.numel() and not wrong.max().item() <= 0:
+        raise Finding(f"{message}: off by {(made.double() - expected.double()).abs().max().item():.3g}")
 
 
 @contextmanager
@@ -58,6 +59,19 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
     for name, tensor in tensors.items():
         same = torch.equal(tensor.nan_to_num(), before[name].nan_to_num())
         holds(same, f"{name} was changed in place; work on a copy, since it belongs to the caller")
+
+
+@contextmanager
+def stays_on(device: torch.device) -> Iterator[list[Tensor]]:
+    """Raise a Finding where the block fails on tensors of a device, or one that it adds to the list is elsewhere."""
+    cure = "make tensors with device=x.device, or say looks_at_values = True where it must see numbers"
+    made: list[Tensor] = []
+    try:
+        yield made
+    except (NotImplementedError, RuntimeError) as error:  # what torch raises of two devices, or of no numbers
+        raise Finding(f"with items on device {device}: {reason_of(error)}; {cure}") from error
+    for tensor in made:
+        holds(tensor.device == device, f"items on device {device} came out on {tensor.device}; {cure}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from hypothesis import given
@@ -14,19 +14,17 @@ from torch import Tensor
 from ..diffusion.process import CompleteProcess, Process, complete, levels_at
 from ..errors import ConfigError, NoiseformError
 from ..registration.build import build
+from .answering import AnsweringSuite
 from .closed_form import error_of_run
 from .finding import Finding, drawn, holds, no_global_draws, same, skip
-from .suite import Suite
+from .trial import PROCESSES, process_of
 
 __all__ = ["GridSuite"]
-
-PROCESSES = ("flow", "vp-linear", "vp-cosine", "sub-vp", "ve", "edm", "discrete-vp")
-"""One of each kind: with and without pure noise at t = 1, variance preserved or not, and one of a table."""
 
 NUMBERS = (1, 2, 3, 5, 50, 999)
 
 
-class GridSuite(Suite):
+class GridSuite(AnsweringSuite):
     """Holds a grid to its contract: ``times(process, steps)``.
 
     Attributes:
@@ -35,6 +33,7 @@ class GridSuite(Suite):
         starts_at_noise: False where its first time lies below 1.
         ends_at_data: False where its last time lies above 0.
         processes: built-in processes that it serves; all, unless the author says otherwise.
+        idle: parameters without effect on what the suite tries, such as those that another one switches on.
         leads_to_the_data: False where more steps on it need not come closer to the exact solution.
     """
 
@@ -63,7 +62,7 @@ class GridSuite(Suite):
         """No two times are so near to each other that they are one level to a sampler."""
         for name in self.processes:
             for steps in self._numbers(50, 999):
-                levels = levels_at(_process(name), self._times(name, steps))
+                levels = levels_at(process_of(name), self._times(name, steps))
                 wrong = [here.t for here, next in pairwise(levels) if not here.log_snr < next.log_snr]
                 holds(not wrong, f"{name}, {steps} steps: the level at t = {wrong[:1]} is that of the time after it")
 
@@ -83,22 +82,22 @@ class GridSuite(Suite):
     def test_leaves_the_process_alone(self) -> None:
         """Nothing is written on the process, whose times others ask for too."""
         for name in self.processes:
-            guarded = _Guarded(_process(name))
+            guarded = _Guarded(process_of(name))
             for steps in self._numbers(1, 7):
                 same(self.made().times(guarded, steps), self._times(name, steps), f"{name}, {steps} steps, again")
 
     def test_goes_by_what_a_process_says(self) -> None:
         """A process whose derivatives, log-SNR and inverse are derived has the same times as one that brings them."""
         for name in self.processes:
-            derived = complete(_Bare(_process(name)))
+            derived = complete(_Bare(process_of(name)))
             for steps in self._numbers(2, 20):
                 told = f"{name}, {steps} steps, of alpha and sigma alone beside the process itself"
                 same(self.made().times(derived, steps), self._times(name, steps), told, atol=1e-6)
 
-    def test_same_process_same_times(self) -> None:
+    def test_is_deterministic(self) -> None:
         """One object asked again, after other numbers of steps too, and another one give the same bits."""
         made, name = self.made(), self.processes[0]
-        process, numbers = _process(name), self._numbers(5, 50, 2)
+        process, numbers = process_of(name), self._numbers(5, 50, 2)
         with no_global_draws():
             first = [made.times(process, steps).clone() for steps in numbers]
         for which, again in (("asked again", made), ("another object", self.made())):
@@ -108,7 +107,7 @@ class GridSuite(Suite):
     def test_times_are_the_callers(self) -> None:
         """What is returned is no view of what is returned next time, nor of the process's own numbers."""
         made, name = self.made(), self.processes[0]
-        process = _process(name)
+        process = process_of(name)
         for steps in self._numbers(2, 9):
             times = made.times(process, steps)
             expected = times.clone()
@@ -132,6 +131,10 @@ class GridSuite(Suite):
                 errors[1] < max(0.6 * errors[0], 1e-3), f"{told}; does it leave one long step however many there are?"
             )
 
+    def answer(self, made: Any) -> Tensor:
+        numbers = self._numbers(1, 5, 9, 50)
+        return torch.cat([made.times(process_of(name), steps) for name in self.processes for steps in numbers])
+
     def _numbers(self, *wanted: int) -> list[int]:
         """Return those numbers of steps that the grid has times for."""
         most = max(wanted) if self.most_steps is None else self.most_steps
@@ -139,7 +142,7 @@ class GridSuite(Suite):
 
     def _times(self, name: str, steps: int) -> Tensor:
         """Return the times on a built-in process, held to the contract."""
-        times = self.made().times(_process(name), steps)
+        times = self.made().times(process_of(name), steps)
         self._right(times, steps, f"{name}, {steps} steps")
         assert isinstance(times, Tensor)
         return times
@@ -163,10 +166,6 @@ class GridSuite(Suite):
             holds(first == 1, f"{where}: expected 1 as the first time, got {first!r}; or say starts_at_noise = False")
         if self.ends_at_data:
             holds(last == 0, f"{where}: expected 0 as the last time, got {last!r}; or say ends_at_data = False")
-
-
-def _process(name: str) -> CompleteProcess:
-    return complete(build("process", name))
 
 
 def _told(times: Tensor) -> str:

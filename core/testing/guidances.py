@@ -15,22 +15,18 @@ from ..diffusion.denoiser import Cond
 from ..diffusion.level import Level
 from ..diffusion.sampling import Denoise, sample
 from ..errors import NoiseformError
+from .answering import AnsweringSuite
 from .closed_form import levels_of, normal
 from .conditioned_model import chance, conditions, model, nulls, weaker
-from .finding import Finding, drawn, holds, no_global_draws, same, skip, unchanged
-from .samplers import ITEMS
-from .suite import Suite
+from .finding import Finding, drawn, holds, no_global_draws, same, skip, stays_on, unchanged
+from .trial import CLOSE, FEW, ITEMS
 
 __all__ = ["GuidanceSuite"]
 
-PROCESSES = ("flow", "vp-linear", "ve")
-
 GUIDES = ("classifier", "denoiser")
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
-
-class GuidanceSuite(Suite):
+class GuidanceSuite(AnsweringSuite):
     """Holds a guidance to its contract: ``wrap(denoise, cond, null)``, which gives ``(x, level) -> x0``.
 
     Sampling runs under ``torch.no_grad``, and so does the suite. A guidance that asks a second model (``guide``) is
@@ -40,22 +36,27 @@ class GuidanceSuite(Suite):
         neutral: parameters under which it is the model under the condition, as it is; None where there are none.
         nothing_where_alike: False where it changes something though the condition and the null are the same.
         rows_per_item: most rows of the network that it asks for an item in one call.
+        leads: False where its default parameters lead no further than the condition, or elsewhere.
+        idle: parameters without effect on what the suite tries, such as those that another one switches on.
+        looks_at_values: True where its way depends on the numbers in x, so that it cannot be tried without any.
     """
 
     kind: ClassVar[str] = "guidance"
     neutral: ClassVar[Mapping[str, object] | None] = {"scale": 1.0}
     nothing_where_alike: ClassVar[bool] = True
     rows_per_item: ClassVar[int] = 2
+    leads: ClassVar[bool] = True
+    looks_at_values: ClassVar[bool] = False
 
     @given(
         item=st.sampled_from(list(ITEMS)),
         dtype=st.sampled_from([torch.float64, torch.float32, torch.bfloat16]),
-        under=st.sampled_from(PROCESSES),
+        under=st.sampled_from(FEW),
         rows=st.integers(1, 3),
     )
     @drawn
     def test_keeps_shape_and_dtype(self, item: str, dtype: torch.dtype, under: str, rows: int) -> None:
-        """Clean items come out finite, in the shape, dtype and device of the noisy ones, whatever their rank."""
+        """Clean items come out finite, in the shape and dtype of the noisy ones, whatever their rank."""
         x = normal(rows, *ITEMS[item]).to(dtype)
         for x0 in self._walk(x, levels_of(under, "uniform", 3)[:-1]):
             told = f"{item} of shape {tuple(x.shape)} and {dtype}"
@@ -65,16 +66,41 @@ class GuidanceSuite(Suite):
             holds(torch.isfinite(x0).all(), f"{told} on {under} is not finite")
             holds(not x0.requires_grad, f"{told}: the answer drags its gradients along; detach it")
 
+    def test_keeps_the_device(self) -> None:
+        """Items stay where they are: tried on torch's device "meta", which has shapes without numbers."""
+        if self.looks_at_values:
+            skip("the suite says that it looks at numbers")
+        x = normal(2, 2, 3).to("meta")
+        with stays_on(x.device) as seen:
+            seen += self._walk(x, levels_of("flow", "uniform", 4))
+
+    def test_leads_where_it_is_asked_to(self) -> None:
+        """It goes on from the model under the condition, away from the one that it is compared with, or up the guide.
+
+        That is the null, or a weaker model; each is asked at the first level of a run, where there is nothing before.
+        """
+        if not self.leads:
+            skip("the suite says that it leads no further")
+        x, cond, null, gone = normal(4, 2, 4), conditions(4), nulls(4), 0.0
+        for level in levels_of("flow", "uniform", 5)[1:-1]:
+            asked = model(x, level, cond)
+            ways = {"denoiser": asked - weaker(x, level, cond), "classifier": 0.3 - x}
+            way = ways.get(str(self._guide()), asked - model(x, level, null))
+            (x0,) = self._walk(x, [level])
+            gone += ((x0 - asked) * way).sum().item() / way.square().sum().item() / 4
+        told = f"it goes {gone:.3g} times as far on from the model under the condition as that is from what it leaves"
+        holds(gone > 0, f"{told}; expected more than 0: turn a sign, or say leads = False in the suite")
+
     def test_neutral_is_the_condition_alone(self) -> None:
         """Under the neutral parameters, scale 1 if there is one, it is the model under the condition."""
         if self.neutral is None:
             skip("the suite says that nothing is neutral")
         try:
-            self._with(self.neutral)
+            made = self._with(self.neutral)
         except NoiseformError as error:
             raise Finding(f"neutral: {error}; say which parameters are, or neutral = None") from error
         x, levels = normal(3, 2, 4), levels_of("flow", "uniform", 4)
-        for x0, level in zip(self._walk(x, levels, made=self._with(self.neutral)), levels, strict=True):
+        for x0, level in zip(self._walk(x, levels, made=made), levels, strict=True):
             told = f"under {dict(self.neutral)} at t = {level.t:g}, beside the model under the condition"
             same(x0, model(x, level, conditions(3)), told, **CLOSE)
 
@@ -134,7 +160,7 @@ class GuidanceSuite(Suite):
             self._walk(x, levels_of("flow", "uniform", 5), cond=cond, null=null, denoise=asked)
         holds(all(torch.equal(*pair) for pair in said), "an answer of the model was changed in place; work on a copy")
 
-    def test_same_items_same_answers(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two objects give the same bits, and nothing is drawn from a global generator."""
         x, levels = normal(2, 3), levels_of("flow", "uniform", 4)
         with no_global_draws():
@@ -158,14 +184,14 @@ class GuidanceSuite(Suite):
     def test_is_finite_at_both_ends(self) -> None:
         """At pure noise, where alpha is 0, and at the data, where sigma is 0, its answer is finite."""
         x = normal(2, 2, 3).float()
-        for under in PROCESSES:
+        for under in FEW:
             for level, x0 in zip(ends := levels_of(under, "uniform", 1), self._walk(x, ends), strict=True):
                 told = f"{under}: the answer at t = {level.t:g}, alpha {level.alpha:.3g} and sigma {level.sigma:.3g}"
                 holds(torch.isfinite(x0).all(), f"{told}, is not finite")
 
     def test_runs_to_the_end(self) -> None:
         """A whole run under it is finite."""
-        for under in PROCESSES:
+        for under in FEW:
             denoise = self._wrapped(self._made(), conditions(2), nulls(2))
             try:
                 sample(denoise, process=under, sampler="euler", grid="log-snr", steps=9, shape=(2, 3), seeds=[0, 1])
@@ -210,16 +236,14 @@ class GuidanceSuite(Suite):
             moved = [not torch.equal(alone(x, level), guided(x, level)) for level in levels]
         holds(any(moved), f"the {kind} changes nothing; ask it")
 
+    def answer(self, made: Any) -> Tensor:
+        return torch.stack(self._walk(normal(2, 2, 3), levels_of("flow", "uniform", 5), made=made))
+
     def _made(self) -> Any:
         return self.made(**self.host())
 
     def _guide(self) -> str | None:
         return getattr(self._made(), "guide", None)
-
-    def _with(self, parameters: Mapping[str, object]) -> Any:
-        """Return the part with these parameters over those of the suite."""
-        changed = type(self.__class__.__name__, (type(self),), {"parameters": {**self.parameters, **parameters}})
-        return changed()._made()
 
     def _wrapped(
         self,
@@ -251,7 +275,7 @@ class GuidanceSuite(Suite):
     ) -> list[Tensor]:
         """Return what it says of x at each of the levels, one after another, in one run."""
         cond, null = conditions(len(x)) if cond is None else cond, nulls(len(x)) if null is None else null
-        cond, null = ({name: value.to(x.dtype) for name, value in one.items()} for one in (cond, null))
+        cond, null = ({name: value.to(x) for name, value in one.items()} for one in (cond, null))
         denoise = self._wrapped(self._made() if made is None else made, cond, null, **given)
         with torch.no_grad():
             return [denoise(x, level) for level in levels]

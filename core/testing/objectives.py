@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -12,16 +11,13 @@ from torch import Tensor
 from ..diffusion.level import Level
 from ..diffusion.objective import Objective
 from ..diffusion.prediction import Prediction
-from ..diffusion.process import CompleteProcess, complete, level_at, levels_at
-from ..registration.build import build
+from ..diffusion.process import CompleteProcess, level_at, levels_at
 from .finding import Finding, holds, no_global_draws, same, skip, unchanged
 from .regression import Batch, Pairs, SmallNetwork, batch_of
-from .samplers import ITEMS
 from .suite import Suite
+from .trial import ITEMS, PROCESSES, process_of
 
 __all__ = ["ObjectiveSuite"]
-
-PROCESSES = ("flow", "vp-linear", "vp-cosine", "ve", "edm", "discrete-vp")
 
 NUMBERS = (0.0, 1e-12, 1e-3, 0.25, 0.5, 0.75, 0.999, 1 - 2**-24, 1 - 2**-53)
 """Numbers in [0, 1), the outermost among them, that training may turn into times."""
@@ -147,7 +143,7 @@ class ObjectiveSuite(Suite):
         holds(network.training, "the network was switched to evaluation; leave it as it is")
         holds(network.weights.grad is None, "loss went backward itself; return the losses, training does that")
 
-    def test_same_items_same_losses(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two objects give the same losses, and nothing is drawn from a global generator: noise is ``eps``."""
         with no_global_draws():
             one = self._loss(self._batch(4, (2, 3)))
@@ -242,8 +238,8 @@ class ObjectiveSuite(Suite):
         """Give the processes that its prediction goes with, each with an object of its own."""
         prediction = self.made().prediction
         for name in PROCESSES:
-            if (not any(only) or name in only) and prediction.blindness(_process(name)) is None:
-                yield name, _process(name), self.made()
+            if (not any(only) or name in only) and prediction.blindness(process_of(name)) is None:
+                yield name, process_of(name), self.made()
 
     def _first(self, only: str | None = None) -> tuple[str, CompleteProcess, Objective]:
         """Return the first of these."""
@@ -277,11 +273,6 @@ class ObjectiveSuite(Suite):
             one for _, one, _ in told if one.shape == time.shape and torch.allclose(one, time, rtol=1e-5, atol=1e-6)
         ]
         holds(right, f"{who} was told {told[0][1].tolist()} as time, a run will tell it {time.tolist()}; {cure}")
-
-
-@functools.lru_cache
-def _process(name: str) -> CompleteProcess:
-    return complete(build("process", name))
 
 
 def _right(loss: object, x0: Tensor, where: str) -> None:

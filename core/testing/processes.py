@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from hypothesis import given
@@ -13,9 +13,9 @@ from torch import Tensor
 from ..diffusion.level import FIELDS
 from ..diffusion.process import NEGLIGIBLE, CompleteProcess, complete, levels_at
 from ..diffusion.sde import diffusion, drift
+from .answering import AnsweringSuite
 from .closed_form import error_of_run
 from .finding import Finding, drawn, holds, no_global_draws, same, unchanged
-from .suite import Suite
 
 __all__ = ["ProcessSuite"]
 
@@ -26,11 +26,14 @@ INSIDE = (torch.arange(1, 25, dtype=torch.float64) * 0.6180339887498949).remaind
 """Times that lie evenly, and at no entry of any table."""
 
 
-class ProcessSuite(Suite):
+class ProcessSuite(AnsweringSuite):
     """Holds a process to its contract: ``alpha(t)`` and ``sigma(t)``, and whatever else it brings.
 
     What it does not bring (derivatives, log-SNR and the inverse of that) the program derives; that is held to the same
     laws, since a function that autograd cannot follow would be derived wrong.
+
+    Attributes:
+        idle: parameters without effect on what the suite tries, such as those that another one switches on.
 
     Source: for the moments, Song et al. 2021, arXiv 2011.13456, equation 5, and Särkkä and Solin 2019, section 5.5.
     """
@@ -177,7 +180,7 @@ class ProcessSuite(Suite):
                 same(getattr(process, name)(INSIDE), free, f"{name} under torch.no_grad beside the same without")
             holds(not free.requires_grad, f"{name}: its answer requires a gradient; detach what it is made of")
 
-    def test_same_times_same_answers(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two objects and a copy give the same bits, and nothing is drawn from a global generator."""
         process = self._process()
         others = {"another object": self._process(), "a copy": copy.deepcopy(process)}
@@ -197,6 +200,9 @@ class ProcessSuite(Suite):
         """Forty steps from pure noise lead to the exact solution, on data whose solution is known."""
         wrong = error_of_run(self.made(), "angle", 40, sampler="dpmpp-2m")
         holds(wrong < 0.05, f"40 steps end {wrong:.2g} from the exact solution, of data of width 0.6")
+
+    def answer(self, made: Any) -> Tensor:
+        return torch.stack([made.alpha(INSIDE), made.sigma(INSIDE)])
 
     def _process(self) -> CompleteProcess:
         """Return the process with what it does not bring itself."""

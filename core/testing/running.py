@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from unittest import SkipTest
 
 from ..registration.plugin_loading import reason_of
-from .finding import holds
-from .suite import Suite
+from .suite import Suite, claimed
 from .suites import SUITES
 
 __all__ = ["Outcome", "outcomes", "suite_for"]
@@ -51,26 +50,17 @@ def outcomes(suite: type[Suite], *, only: str | None = None) -> Iterator[Outcome
 def suite_for(
     kind: str, component: str | Callable[..., object], claims: Mapping[str, object] | None = None
 ) -> type[Suite]:
-    """Return the suite of a kind about one part, with what is claimed of the part as its attributes.
+    """Return the suite of a kind about one part, as a test class would be written.
 
     Args:
         kind: the kind.
         component: the part: its name or its factory.
-        claims: by name; where they are left out, what the factory's own attribute ``claims`` says.
+        claims: attributes of the test class, above what the part's own attribute ``claims`` says.
 
     Raises:
         Finding: there is no such part, or its suite knows no such claim.
     """
-    suite = SUITES[kind]
-    if claims is None:
-        claims = getattr(_about(suite, component).part().load(), "claims", {})
-    for name in claims:
-        holds(hasattr(suite, name), f"claims: a {kind} can claim no {name!r}; see the attributes of {suite.__name__}")
-    return _about(suite, component, claims)
-
-
-def _about(
-    suite: type[Suite], component: str | Callable[..., object], claims: Mapping[str, object] | None = None
-) -> type[Suite]:
-    """Return a suite about a part, as a test class would be written."""
-    return type(suite.__name__, (suite,), {"component": component, **(claims or {})})
+    of_kind = SUITES[kind]
+    of_kind.can_claim(claims := claims or {})
+    suite: type[Suite] = claimed(type(of_kind.__name__, (of_kind,), {"component": component, **claims}))
+    return suite

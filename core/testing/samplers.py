@@ -16,6 +16,7 @@ from torch import Tensor
 from ..diffusion.level import Level
 from ..diffusion.sampling import Denoise, Sampler, sample
 from ..errors import NoiseformError
+from .answering import AnsweringSuite
 from .closed_form import (
     PLANE,
     WithVariance,
@@ -28,18 +29,13 @@ from .closed_form import (
     normal,
     walked,
 )
-from .finding import Finding, drawn, holds, no_global_draws, same, skip, unchanged
-from .suite import Suite
+from .finding import Finding, drawn, holds, no_global_draws, same, skip, stays_on, unchanged
+from .trial import CLOSE, FEW, ITEMS
 
 __all__ = ["SamplerSuite"]
 
-ITEMS = {"a vector": (24,), "a sound": (1, 24), "a picture": (2, 3, 4), "a film": (2, 3, 2, 2)}
-"""An item of each rank, all of as many numbers."""
 
-CLOSE: Mapping[str, float] = {"rtol": 1e-9, "atol": 1e-9}
-
-
-class SamplerSuite(Suite):
+class SamplerSuite(AnsweringSuite):
     """Holds a sampler to its contract: ``init(x)`` and ``step(x, here, next, denoise, noise, state)``.
 
     Attributes:
@@ -49,6 +45,11 @@ class SamplerSuite(Suite):
             noise that falls with the number of steps.
         like_the_data: False where a stochastic one's samples are not distributed like the data, however many its steps.
         exact_on_a_point: False where it does not end at the point if all data are one.
+        equal_steps: True where its order holds on steps only that change slowly, as those of grids do.
+        held_to_tolerance: True where its error is that of a tolerance, however many the steps.
+        first_step_calls: calls of the denoiser in the first step, where it makes more there than ``nfe_per_step``.
+        idle: parameters without effect on what the suite tries, such as those that another one switches on.
+        looks_at_values: True where its way depends on the numbers in x, so that it cannot be tried without any.
 
     Source: for the law of the order, Hairer, Nørsett and Wanner 1993, section II.3; in distribution, Kloeden and Platen
     1992, section 9.7.
@@ -60,6 +61,10 @@ class SamplerSuite(Suite):
     ordered_in_distribution: ClassVar[bool] = True
     like_the_data: ClassVar[bool] = True
     exact_on_a_point: ClassVar[bool] = True
+    equal_steps: ClassVar[bool] = False
+    held_to_tolerance: ClassVar[bool] = False
+    first_step_calls: ClassVar[int | None] = None
+    looks_at_values: ClassVar[bool] = False
 
     def test_declares_what_it_is(self) -> None:
         """``order``, ``stochastic`` and ``nfe_per_step`` are of their types, and the order is the declared one."""
@@ -71,7 +76,7 @@ class SamplerSuite(Suite):
         order = self._order(made)
         holds(made.order == order, f"order: {made.order} where the suite declares {order}; make them agree")
 
-    def test_same_seeds_same_result(self) -> None:
+    def test_is_deterministic(self) -> None:
         """Two runs with the same seeds give the same bits, whatever the state of any global generator."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
@@ -117,7 +122,7 @@ class SamplerSuite(Suite):
     @given(
         item=st.sampled_from(list(ITEMS)),
         dtype=st.sampled_from([torch.float64, torch.float32, torch.bfloat16]),
-        under=st.sampled_from(["vp-linear", "flow", "ve"]),
+        under=st.sampled_from(FEW),
         steps=st.integers(1, 6),
     )
     @drawn
@@ -127,6 +132,15 @@ class SamplerSuite(Suite):
         made = self._run(steps=steps, x=x, under=under, denoise=drift)
         holds(made.shape == x.shape, f"{item} of shape {tuple(x.shape)} came out as {tuple(made.shape)}")
         holds(made.dtype == dtype, f"{item} of {dtype} came out as {made.dtype}")
+
+    def test_keeps_the_device(self) -> None:
+        """Items stay where they are: tried on torch's device "meta", which has shapes without numbers."""
+        if self.looks_at_values:
+            skip("the suite says that it looks at numbers")
+        x = normal(2, 2, 3).to("meta")
+        with stays_on(x.device) as seen:
+            made, _ = walked(self.made(), levels_of("flow", "uniform", 5), x, WithVariance(drift))
+            seen.append(made)
 
     def test_items_do_not_depend_on_their_shape(self) -> None:
         """The same numbers as a vector, a sound, a picture and a film come to the same end."""
@@ -162,9 +176,9 @@ class SamplerSuite(Suite):
             same(made, point.expand_as(made), f"{steps} steps on {under} beside the only point of the data", atol=1e-6)
 
     def test_calls_are_as_declared(self) -> None:
-        """The denoiser is called ``nfe_per_step`` times in a step; in the first and the last one at most so often."""
+        """The denoiser is called ``nfe_per_step`` times in a step, in the last one at most; in the first as claimed."""
         made, calls = self.made(), [0]
-        if getattr(made, "nfe_varies", False):
+        if getattr(made, "nfe_varies", False) and self.first_step_calls is None:
             skip("it says that the number varies")
 
         def denoise(x: Tensor, level: Level[float]) -> Tensor:
@@ -174,9 +188,13 @@ class SamplerSuite(Suite):
         self._run(made, steps=8, denoise=denoise, observers=[lambda step: calls.append(0)])
         first, *inner, last, _ = calls
         told = f"nfe_per_step is {made.nfe_per_step}, but"
-        holds(
-            max(first, last) <= made.nfe_per_step, f"{told} the first step made {first} calls and the last one {last}"
-        )
+        holds(last <= made.nfe_per_step, f"{told} the last step made {last} calls")
+        if self.first_step_calls is None:
+            cure = f"where that is meant, say first_step_calls = {first} in the suite"
+            holds(first <= made.nfe_per_step, f"{told} the first step made {first} calls; {cure}")
+        else:
+            expected = self.first_step_calls
+            holds(first == expected, f"first_step_calls is {expected}, but the first step made {first} calls")
         holds(set(inner) == {made.nfe_per_step}, f"{told} the steps between the first and the last made {inner}")
 
     def test_goes_on_from_any_step(self) -> None:
@@ -192,36 +210,41 @@ class SamplerSuite(Suite):
             )
 
     def test_runs_do_not_mix(self) -> None:
-        """Two runs of one object, step by step in turn, end as each does alone."""
-        made, levels, model = self.made(), levels_of("vp-linear", "uniform", 5), WithVariance(drift)
+        """Two runs of one object on two processes, step by step in turn, end as each does alone."""
+        made, model = self.made(), WithVariance(drift)
+        levels = [levels_of(under, "uniform", 5) for under in ("vp-linear", "flow")]
         xs = [normal(2, 2), normal(2, 2) * 0.5 + 1]
-        expected = [walked(self.made(), levels, x, model)[0] for x in xs]
+        expected = [walked(self.made(), *run, model)[0] for run in zip(levels, xs, strict=True)]
         states, noises = [made.init(x) for x in xs], [noise_for(x) for x in xs]
-        for number, (here, there) in enumerate(pairwise(levels)):
+        for number in range(5):
             for run in (0, 1):
                 noises[run].step = number
+                here, there = levels[run][number : number + 2]
                 xs[run], states[run] = made.step(xs[run], here, there, model, noises[run], states[run])
         for run in (0, 1):
             same(xs[run], expected[run], "two runs of one object in turn, beside one alone (is all in `state`?)")
 
     def test_order_of_convergence(self) -> None:
         """The error falls with the steps as the declared order says, within 0.2, on data whose solution is known."""
-        made = self.made()
-        order = self._order(made)
-        if not order or getattr(made, "nfe_varies", False):
-            skip("it claims none, or its error is its tolerance's")
+        made = self._ordered()
         if made.stochastic and not self.ordered_in_distribution:
             skip("the suite says that it holds under settings of its own only")
-        measure, counts = (error_in_distribution, (8, 32)) if made.stochastic else (error_of_solution, (16, 64))
-        errors = [measure(made, count) for count in counts]
-        slope = math.log(errors[0] / errors[1]) / math.log(counts[1] / counts[0])
-        told = ", ".join(f"{error:.2g} in {count} steps" for error, count in zip(errors, counts, strict=True))
-        holds(slope >= order - 0.2, f"order {order} is declared, {slope:.2f} is seen: {told}")
+        order = self._order(made)
+        measure, counts = (error_in_distribution, (8, 32)) if made.stochastic else (error_of_solution, _counts(order))
+        slope, told = _slope({count: measure(made, count) for count in counts})
+        holds(slope >= order - 0.2, f"order {order} is declared, {told}")
         cure = "declare that, or say superconvergent = True in the suite"
-        holds(
-            self.superconvergent or slope <= order + 0.2,
-            f"order {order} is declared, {slope:.2f} is seen: {told}; {cure}",
-        )
+        holds(self.superconvergent or slope <= order + 0.2, f"order {order} is declared, {told}; {cure}")
+
+    def test_order_on_uneven_steps(self) -> None:
+        """So it does, of a deterministic one, where each long step is followed by one half as long."""
+        made = self._ordered()
+        if made.stochastic or self.equal_steps:
+            skip("it draws noise, or the suite says that its steps must change slowly")
+        order = self._order(made)
+        slope, told = _slope({count: error_of_solution(made, count, uneven=True) for count in _counts(order)})
+        cure = "let its weights follow the steps, or say equal_steps = True in the suite"
+        holds(slope >= order - 0.2, f"order {order} is declared, with long and short steps in turn {told}; {cure}")
 
     def test_samples_are_like_the_data(self) -> None:
         """Many steps from noise lead to the exact solution, or, of a stochastic sampler, to the data's distribution."""
@@ -246,6 +269,16 @@ class SamplerSuite(Suite):
         else:
             skip("the suite says that they are not")
 
+    def answer(self, made: Any) -> Tensor:
+        return torch.stack([self._run(made, steps=12, under=under, denoise=drift) for under in FEW])
+
+    def _ordered(self) -> Sampler:
+        """Return the sampler, if it claims an order that can be seen."""
+        made: Sampler = self.made()
+        if not self._order(made) or self.held_to_tolerance:
+            skip("it claims none, or the suite says that its error is a tolerance's")
+        return made
+
     def _order(self, made: Sampler) -> int:
         return made.order if self.declared_order is None else self.declared_order
 
@@ -268,6 +301,18 @@ class SamplerSuite(Suite):
             return sample(WithVariance(denoise), sampler=sampler, x=x, **run)
         except NoiseformError as error:
             raise Finding(f"{steps} steps on {under}: {error}") from error
+
+
+def _counts(order: int) -> tuple[int, int]:
+    """Return numbers of steps between which an order shows: few of a high one, whose errors reach rounding soon."""
+    return (16, 64) if order < 5 else (6, 24)
+
+
+def _slope(errors: Mapping[int, float]) -> tuple[float, str]:
+    """Return by which power of the number of steps an error falls, and that in words."""
+    (few, first), (many, last) = errors.items()
+    slope = math.log(first / last) / math.log(many / few)
+    return slope, f"{slope:.2f} is seen: {first:.2g} in {few} steps, {last:.2g} in {many} steps"
 
 
 def _start(under: str, *shape: int) -> Tensor:

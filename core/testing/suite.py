@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import json
 import os
 import subprocess
 import sys
+from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any, ClassVar
 
 from ..errors import ConfigError
@@ -20,17 +23,25 @@ from ..registration.parameters import check_parameters, describe
 from ..registration.plugin_loading import Part, Plugin
 from .finding import Finding, holds, refused, skip
 
-__all__ = ["HEAVY", "Finding", "Suite"]
+__all__ = ["HEAVY", "Finding", "Suite", "claimed"]
 
 HEAVY = ("torch", "torchaudio", "numpy", "scipy", "transformers", "diffusers", "matplotlib", "pandas", "av", "PIL")
 """Libraries that no plugin's module may import at its top: each start of the command line would pay for them."""
 
 
-class Suite:
+class _Claimed(ABCMeta):
+    """Makes suites that know what their part claims: read when one is made, since to know a part is to load it."""
+
+    def __call__(cls) -> Any:
+        return super(_Claimed, claimed(cls)).__call__()
+
+
+class Suite(metaclass=_Claimed):
     """A part, and the checks that hold for a part of any kind.
 
     A test class inherits the suite of its part's kind and says which part it is about. Every check is a method
-    ``test_...`` without fixtures, so that pytest collects them, and raises a Finding.
+    ``test_...`` without fixtures, so that pytest collects them, and raises a Finding. What the part's own attribute
+    ``claims`` says goes for whatever the test class says nothing of.
 
     Attributes:
         component: the part: its registered name (``"midpoint"``, ``"acme-noise/midpoint"``), or the factory itself.
@@ -46,6 +57,16 @@ class Suite:
         """Return the names of the checks, in the order in which they are written, those of all kinds first."""
         names = dict.fromkeys(name for owner in reversed(cls.__mro__) for name in vars(owner))
         yield from (name for name in names if name.startswith("test_") and callable(getattr(cls, name)))
+
+    @classmethod
+    def can_claim(cls, claims: object) -> None:
+        """Raise a Finding unless these are attributes of the suite that an author may set, by name."""
+        holds(isinstance(claims, Mapping), f"claims: expected values by name, got a {type(claims).__name__}")
+        assert isinstance(claims, Mapping)
+        known = {name for owner in cls.__mro__ for name in inspect.get_annotations(owner)} - {"kind", "component"}
+        for name in claims:
+            cure = f"a suite in noiseform.testing says what can be: {', '.join(sorted(known))}"
+            holds(name in known, f"claims: a {cls.kind} can claim no {name!r}; {cure}")
 
     @classmethod
     def lacks(cls) -> str:
@@ -127,6 +148,20 @@ class Suite:
     def host(self) -> dict[str, object]:
         """Return what the program gives a part of this kind when it is made."""
         return {}
+
+
+def claimed(suite: Any) -> Any:
+    """Return a suite that says what its part claims itself, where the test class says nothing of it.
+
+    Raises:
+        Finding: there is no such part, or its suite knows no such claim.
+    """
+    claims: Mapping[str, object] = getattr(suite.part().load(), "claims", {})
+    suite.can_claim(claims)
+    of_author = takewhile(lambda owner: "kind" not in vars(owner), suite.__mro__)
+    said = {name for owner in of_author for name in vars(owner)}
+    more = {name: value for name, value in claims.items() if name not in said}
+    return type(suite.__name__, (suite,), {"__module__": suite.__module__, **more}) if more else suite
 
 
 def _as_file(value: object) -> object:

@@ -18,7 +18,7 @@ class NoGuidance:
     """Denoises with the conditioning asked for, one call a step."""
 
     negative = False
-    claims: ClassVar[Mapping[str, object]] = {"neutral": {}}
+    claims: ClassVar[Mapping[str, object]] = {"neutral": {}, "leads": False}
 
     def wrap(self, denoise: Conditioned, cond: Mapping[str, Tensor], null: Mapping[str, Tensor]) -> Denoise:
         def conditional(x: Tensor, level: Level[float]) -> Tensor:

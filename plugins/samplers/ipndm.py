@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -50,6 +51,7 @@ class IPNDM:
     order = 2
     stochastic = False
     nfe_per_step = 1
+    claims: ClassVar[Mapping[str, object]] = {"equal_steps": True}
 
     @property
     def nfe_varies(self) -> bool:

@@ -195,6 +195,11 @@ class _OnlyWhatIsBrought(EqualLogSNR):
         return super().times(process, steps) if own else EqualTimes().times(process, steps)
 
 
+class _IgnoresItsPower(EqualTimes):
+    def __init__(self, power: float = 1.0) -> None:
+        self.power = power
+
+
 MUTANTS = (
     Mutant("the original: equal times", EqualTimes, None),
     Mutant("the original: equal steps of log-SNR", EqualLogSNR, None),
@@ -216,9 +221,10 @@ MUTANTS = (
     Mutant("repeats itself beyond its table", _BeyondTheTable, "test_too_many_steps_are_refused", _FEW),
     Mutant("fails beyond its table without a word", _RaisesSomething, "test_too_many_steps_are_refused", _FEW),
     Mutant("writes on the process", _WritesOnTheProcess, "test_leaves_the_process_alone"),
-    Mutant("draws from the global generator", _Jitters, "test_same_process_same_times"),
-    Mutant("seeds the global generator", _Seeds, "test_same_process_same_times"),
+    Mutant("draws from the global generator", _Jitters, "test_is_deterministic"),
+    Mutant("seeds the global generator", _Seeds, "test_is_deterministic"),
     Mutant("keeps what it has given away", _KeepsWhatItGave, "test_times_are_the_callers"),
-    Mutant("remembers what it was asked before", _RemembersTheLast, "test_same_process_same_times"),
+    Mutant("remembers what it was asked before", _RemembersTheLast, "test_is_deterministic"),
+    Mutant("ignores its parameter", _IgnoresItsPower, "test_numbers_change_something"),
     Mutant("knows processes by their class", _OnlyWhatIsBrought, "test_goes_by_what_a_process_says"),
 )

@@ -80,6 +80,31 @@ class _OneMore(Blend):
         return asked + self.scale * (asked - plain)
 
 
+class _Away(Blend):
+    """Takes the difference the wrong way round, which scale 1 does not tell."""
+
+    def blended(self, asked, plain, level):  # type: ignore[no-untyped-def]
+        return asked - (self.scale - 1) * (asked - plain)
+
+
+class _Downhill(Towards):
+    def uphill(self, guide, x, level):  # type: ignore[no-untyped-def]
+        return -super().uphill(guide, x, level)
+
+
+class _IgnoresItsLimit(Blend):
+    def __init__(self, scale: float = 2.0, limit: float = 1.0) -> None:
+        super().__init__(scale)
+        self.limit = limit
+
+
+class _OnTheCPU(Blend):
+    """Makes a tensor without saying where."""
+
+    def blended(self, asked, plain, level):  # type: ignore[no-untyped-def]
+        return super().blended(asked, plain, level) + torch.zeros(asked.shape, dtype=asked.dtype)
+
+
 class _OtherWayRound(Blend):
     def wrap(self, denoise, cond, null):  # type: ignore[no-untyped-def]
         return super().wrap(denoise, null, cond)
@@ -270,6 +295,10 @@ MUTANTS = (
     Mutant("the original: one that remembers", Smooth, None),
     Mutant("the original: one with a classifier", Towards, None, _OFF),
     Mutant("has a scale that is one more", _OneMore, "test_neutral_is_the_condition_alone"),
+    Mutant("pushes away from the condition", _Away, "test_leads_where_it_is_asked_to"),
+    Mutant("goes down the gradient", _Downhill, "test_leads_where_it_is_asked_to", _OFF),
+    Mutant("ignores one of its parameters", _IgnoresItsLimit, "test_numbers_change_something"),
+    Mutant("makes a tensor without naming its device", _OnTheCPU, "test_keeps_the_device"),
     Mutant("takes the null for the condition", _OtherWayRound, "test_neutral_is_the_condition_alone"),
     Mutant("ignores the condition", _OnlyNull, "test_listens_to_the_condition"),
     Mutant("pulls where nothing is asked", _AlwaysPulls, "test_a_condition_that_is_the_null_changes_nothing"),
@@ -288,7 +317,7 @@ MUTANTS = (
     Mutant("leaves out the names of the conditions", _DropsTheNames, _MODEL),
     Mutant("divides by sigma = 0", _DividesBySigma, "test_is_finite_at_both_ends"),
     Mutant("divides by alpha = 0", _DividesByAlpha, "test_runs_to_the_end", _OFF),
-    Mutant("draws from the global generator", _DrawsItself, "test_same_items_same_answers"),
+    Mutant("draws from the global generator", _DrawsItself, "test_is_deterministic"),
     Mutant("keeps what it remembers in itself", _RemembersInSelf, "test_runs_do_not_mix"),
     Mutant("begins anew at pure noise only", _BeginsAnewAtNoise, "test_runs_do_not_mix"),
     Mutant("forgets that there are no gradients", _WithoutGradients, _SHAPE, _OFF),

@@ -215,6 +215,11 @@ class _LengthOfTime(Line):
     length = 1.0
 
 
+class _IgnoresItsPower(Line):
+    def __init__(self, power: float | None = None) -> None:
+        self.power = power
+
+
 MUTANTS = (
     Mutant("the original: a straight line", Line, None),
     Mutant("the original: a quarter turn", Turn, None),
@@ -242,7 +247,8 @@ MUTANTS = (
     Mutant("gives its times back", _GivesTBack, "test_leaves_its_inputs_alone"),
     Mutant("keeps what it has given away", _RemembersItsAnswer, "test_leaves_its_inputs_alone"),
     Mutant("waits for a gradient", _IsTrained, "test_needs_no_gradients"),
-    Mutant("draws from the global generator", _Jitters, "test_same_times_same_answers"),
-    Mutant("is another one each time it is made", _DiffersByObject, "test_same_times_same_answers"),
+    Mutant("draws from the global generator", _Jitters, "test_is_deterministic"),
+    Mutant("is another one each time it is made", _DiffersByObject, "test_is_deterministic"),
+    Mutant("ignores its parameter", _IgnoresItsPower, "test_numbers_change_something"),
     Mutant("has a length that is no table's", _LengthOfTime, "test_length_is_that_of_a_table"),
 )

@@ -61,6 +61,33 @@ class Ancestral:
         return mean, (max(fresh, 0.0) * share) ** 0.5
 
 
+class TwoStep(Trapezoid):
+    """Adams-Bashforth's method of two steps for d(x / alpha) / d(nsr) = eps, begun by Heun's: an original."""
+
+    nfe_per_step = 1
+
+    def step(
+        self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Any
+    ) -> tuple[Tensor, Any]:
+        x0 = denoise(x, here)
+        eps = (x - here.alpha * x0) / here.sigma
+        ahead = next.alpha * x0 + next.sigma * eps
+        if here.alpha == 0 or (state is None and next.sigma == 0):
+            return ahead, (here, eps)
+        if state is None:
+            change = ((ahead - next.alpha * denoise(ahead, next)) / next.sigma - eps) / 2
+        else:
+            change = self.share(state[0], here, next) * (eps - state[1])
+        width = next.sigma / next.alpha - here.sigma / here.alpha
+        return next.alpha * (x / here.alpha + width * (eps + change)), (here, eps)
+
+    def share(self, before: Level[float], here: Level[float], next: Level[float]) -> float:
+        if before.alpha == 0:
+            return 0.0
+        first, middle, last = (level.sigma / level.alpha for level in (before, here, next))
+        return (last - middle) / (middle - first) / 2
+
+
 class _Euler(Trapezoid):
     """Of order 1, as Trapezoid would be without its second look."""
 
@@ -76,6 +103,40 @@ class _Euler(Trapezoid):
 
 class _OrderTooHigh(_Euler):
     order = 2
+
+
+class _OrderVaries(Trapezoid):
+    """Says that its calls vary, which is no leave to say anything of its order."""
+
+    order = 3
+    nfe_varies = True
+
+
+class _FixedWeights(TwoStep):
+    """Has the weights 3/2 and -1/2 of equal steps."""
+
+    def share(self, before, here, next):  # type: ignore[no-untyped-def]
+        return 0.5
+
+
+class _KnowsTheTimes(_Euler):
+    """Keeps what it has made of two levels, by their times, which are other levels of another process."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[float, float], float] = {}
+
+    def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
+        ratio = self._known.setdefault((here.t, next.t), next.sigma / here.sigma)
+        x0 = denoise(x, here)
+        return next.alpha * x0 + ratio * (x - here.alpha * x0), state
+
+
+class _OnTheCPU(_Euler):
+    """Makes a tensor without saying where."""
+
+    def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
+        made, state = super().step(x, here, next, denoise, noise, state)
+        return made + torch.zeros(x.shape, dtype=x.dtype), state
 
 
 class _OrderTooLow(Trapezoid):
@@ -218,6 +279,11 @@ class _Rounds(_Euler):
         return made.float(), state
 
 
+class _IgnoresItsChurn(Trapezoid):
+    def __init__(self, churn: int = 1) -> None:
+        self.churn = churn
+
+
 class _Unbounded(_Euler):
     """Takes any text for its parameter."""
 
@@ -232,17 +298,24 @@ class _OddDefault(_Euler):
         self.churn = churn
 
 
+_BEGUN = {"first_step_calls": 2}
+
 MUTANTS = (
     Mutant("the original: Heun's method", Trapezoid, None),
     Mutant("the original: ancestral sampling", Ancestral, None),
+    Mutant("the original: a method of two steps", TwoStep, None, _BEGUN),
     Mutant("declares an order that it has not", _OrderTooHigh, "test_order_of_convergence"),
     Mutant("declares less than its order", _OrderTooLow, "test_order_of_convergence"),
+    Mutant("says that its calls vary, and lies about its order", _OrderVaries, "test_order_of_convergence"),
+    Mutant("has the weights of equal steps", _FixedWeights, "test_order_on_uneven_steps", _BEGUN),
     Mutant("gives its order as text", _OrderIsText, "test_declares_what_it_is"),
     Mutant("declares too few calls", _CallsTooFew, "test_calls_are_as_declared"),
     Mutant("calls the denoiser twice where it declares one call", _CallsTwice, "test_calls_are_as_declared"),
+    Mutant("calls the denoiser once more in its first step", TwoStep, "test_calls_are_as_declared"),
+    Mutant("claims more calls in its first step", _Euler, "test_calls_are_as_declared", _BEGUN),
     Mutant("writes into x", _WritesIntoX, "test_leaves_its_inputs_alone"),
     Mutant("writes into the denoiser's answer", _WritesIntoX0, "test_leaves_its_inputs_alone"),
-    Mutant("draws from the global generator", _DrawsItself, "test_same_seeds_same_result"),
+    Mutant("draws from the global generator", _DrawsItself, "test_is_deterministic"),
     Mutant("seeds the global generator", _Seeds, "test_leaves_global_generators_alone"),
     Mutant("does not declare that it draws noise", _UndeclaredNoise, "test_draws_noise_as_declared"),
     Mutant("declares noise and draws none", _DeclaredNoise, "test_draws_noise_as_declared"),
@@ -253,10 +326,13 @@ MUTANTS = (
     Mutant("divides by alpha = 0", _DividesByAlpha, "test_few_steps_work"),
     Mutant("divides by sigma = 0", _DividesBySigma, "test_few_steps_work"),
     Mutant("keeps its state in itself", _KeepsStateInSelf, "test_runs_do_not_mix"),
+    Mutant("knows levels by their times", _KnowsTheTimes, "test_runs_do_not_mix"),
     Mutant("lets the items of a batch mix", _MeanOfTheBatch, "test_items_do_not_depend_on_their_batch"),
     Mutant("takes every item for a picture", _PicturesOnly, "test_keeps_shape_and_dtype"),
     Mutant("knows the last axis of an item", _BlursTheLastAxis, "test_items_do_not_depend_on_their_shape"),
     Mutant("works in float32", _Rounds, "test_keeps_shape_and_dtype"),
+    Mutant("makes a tensor without naming its device", _OnTheCPU, "test_keeps_the_device"),
+    Mutant("ignores its parameter", _IgnoresItsChurn, "test_numbers_change_something"),
     Mutant("has a parameter without a type", _Unbounded, "test_parameters_are_described"),
     Mutant("has a default that no file can say", _OddDefault, "test_parameters_are_described"),
 )

@@ -9,10 +9,10 @@ from noiseform.testing import ProcessSuite
 
 BUILT_IN = [part.name for part in current().plugins.parts("process") if part.plugin.candidate.builtin]
 VARIANTS = [
-    ("discrete-vp", {"zero_terminal_snr": True}),
-    ("discrete-vp", {"schedule": "cosine", "length": 10}),
-    ("vp-sigmoid", {"start": 0.0, "end": 3.0, "tau": 0.3}),
-    ("vp-cosine", {"offset": 0.0}),
+    ("discrete-vp", {"parameters": {"zero_terminal_snr": True}}),
+    ("discrete-vp", {"parameters": {"schedule": "cosine", "length": 10}, "idle": ["beta_start"]}),
+    ("vp-sigmoid", {"parameters": {"start": 0.0, "end": 3.0, "tau": 0.3}}),
+    ("vp-cosine", {"parameters": {"offset": 0.0}}),
 ]
 
 
@@ -21,9 +21,9 @@ def test_built_in(name, found):
     assert found("process", name) == {}
 
 
-@pytest.mark.parametrize(("name", "parameters"), VARIANTS)
-def test_built_in_with_parameters(name, parameters, found):
-    assert found("process", name, {"parameters": parameters}) == {}
+@pytest.mark.parametrize(("name", "claims"), VARIANTS)
+def test_built_in_with_parameters(name, claims, found):
+    assert found("process", name, claims) == {}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

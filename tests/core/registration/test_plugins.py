@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from noiseform import build
+from noiseform import build, sample
 from noiseform.core.cli.main import main
 from noiseform.core.errors import ConfigError, NoiseformError, PluginError
 from noiseform.core.registration.build import build_part, find
@@ -103,6 +103,14 @@ def test_outsider_is_used_by_name(site):
     assert current().plugins.version_of("sampler", "midpoint", "Midpoint_Kit") == "2.3"
     with pytest.raises(ConfigError, match="expected number >= 0, got -1"):
         build("sampler", "midpoint", churn=-1)
+
+
+@pytest.mark.parametrize("given", ["(x[:, :1], state)", "x"])
+def test_the_plugin_of_a_sampler_that_breaks_the_contract_is_named(site, given):
+    site.add("midpoint-kit", {"good": GOOD, "good_impl": GOOD_IMPL.replace("return x, state", f"return {given}")})
+    told = r"^sampler Midpoint of plugin midpoint-kit \(midpoint-kit 1.0\): step 1 gave "
+    with pytest.raises(PluginError, match=told):
+        sample(lambda x, level: x, process="flow", sampler="midpoint", grid="uniform", steps=2, shape=(2,), seeds=[0])
 
 
 @pytest.mark.parametrize("name", HOSTILE)

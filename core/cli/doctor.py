@@ -176,7 +176,8 @@ def _unusable(registry: Registry) -> Iterator[Problem]:
             except NoiseformError as error:
                 lacks = isinstance(error.__cause__, ImportError)
                 cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
-                yield Problem(f"{part.kind}/{part.name}", str(error), cure, unusable=True)
+                why = str(error).removesuffix("; see noiseform plugins doctor")
+                yield Problem(f"{part.kind}/{part.name}", why, cure, unusable=True)
     for name in registry.pipelines:
         try:
             registry.pipeline(name)
@@ -211,7 +212,7 @@ def _odd_machine() -> Iterator[Problem]:
     try:
         importlib.import_module("..libraries", __package__).torchaudio_module()
     except NoiseformError as error:
-        yield Problem("torchaudio", str(error), "install the torchaudio that fits your torch")
+        yield Problem("torchaudio", str(error), "install the torchaudio that fits your torch", unusable=True)
     for purpose, folder in (("temporary files", Path(tempfile.gettempdir())), ("your registry", user_folder())):
         existing = next(place for place in (folder, *folder.parents) if place.exists())
         if not os.access(existing, os.W_OK):

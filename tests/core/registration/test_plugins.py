@@ -9,7 +9,7 @@ from noiseform.core.cli.main import main
 from noiseform.core.errors import ConfigError, NoiseformError, PluginError
 from noiseform.core.registration.build import build_part, find
 from noiseform.core.registration.installed import installed
-from noiseform.core.registration.registry import current
+from noiseform.core.registration.registry import current, use_registry
 from noiseform.core.registration.targets import import_target
 
 GOOD = """
@@ -146,6 +146,27 @@ def test_part_without_the_methods_of_its_kind_is_named(site, kind, missing):
         build(kind, "lame")
 
 
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("good_impl:Midpint", "module 'good_impl' has no attribute 'Midpint'; did you mean 'Midpoint'?"),
+        ("good_impl:Midpoint.made", "type object 'Midpoint' has no attribute 'made'; known: init, "),
+        ("good_lazy:Lazy", "AttributeError: no such thing; none is known"),
+        ("good_lazy:deep", "AttributeError: 'int' object has no attribute 'up'; see"),
+    ],
+)
+def test_attribute_that_a_target_lacks_is_told_with_the_nearest(site, capsys, target, hint):
+    lazy = "def __getattr__(name):\n    if name == 'deep': (3).up\n    raise AttributeError('no such thing')"
+    modules = {"good": GOOD.replace("good_impl:Midpoint", target), "good_impl": GOOD_IMPL, "good_lazy": lazy}
+    site.add("midpoint-kit", modules, metadata="Name: midpoint-kit\nVersion: 1.0\nRequires-Dist: noiseform>=0.1\n")
+    told = f"sampler 'midpoint' of plugin midpoint-kit (midpoint-kit 1.0): {target} cannot be imported: "
+    with pytest.raises(PluginError) as caught:
+        build("sampler", "midpoint")
+    assert str(caught.value).startswith(told)
+    assert hint in str(caught.value)
+    assert str(caught.value).endswith("; see noiseform plugins doctor")
+
+
 @pytest.mark.parametrize("target", ["../../x", "/etc/passwd", "a b", "", "x:", ":x", "x:y:z", "os;x", "a..b"])
 def test_target_of_an_odd_form_is_refused(site, target):
     with pytest.raises(ValueError, match="is not of the form"):
@@ -242,7 +263,7 @@ def test_two_entry_points_to_one_part_are_no_clash(site):
         ("0", "disabled disabled"),
         ("Kit.A", "loaded disabled"),
         ("kit-a, kit_b", "loaded loaded"),
-        ("other", "disabled disabled"),
+        pytest.param("other", "disabled disabled", marks=pytest.mark.filterwarnings("ignore:NOISEFORM_PLUGINS")),
     ],
 )
 def test_environment_allows_outsiders(site, monkeypatch, value, states):
@@ -254,6 +275,19 @@ def test_environment_allows_outsiders(site, monkeypatch, value, states):
     found = {plugin.distribution: plugin.state for plugin in current().plugins.plugins}
     assert f"{found['kit-a']} {found['kit-b']}" == states
     assert find("sampler", "ddim")
+
+
+def test_name_in_the_environment_that_allows_nothing_is_told_once(site, monkeypatch, capsys):
+    site.add("my-codec", {"my_codec": hook("return {'x': dict}")}, metadata="Name: my-codec\nVersion: 1.0\n")
+    monkeypatch.setenv("NOISEFORM_PLUGINS", "mycodec, My_Codec,registry,0")
+    for _ in range(2):  # once a process
+        assert main(["list", "sampler"]) == 0
+        use_registry(None)
+    assert capsys.readouterr().err == (
+        "warning: NOISEFORM_PLUGINS: no installed plugin is of the distribution 'mycodec'; did you mean 'my-codec'? "
+        "(noiseform plugins list shows all)\n"
+    )
+    assert find("sampler", "my-codec/x")
 
 
 @pytest.mark.parametrize("name", ["entry", "boom-kit", "boom-kit/entry"])

@@ -61,6 +61,7 @@ def test_the_plugin_of_a_missing_modality_is_named(seismic, capsys):
         (["edit", "seismic", "s.seis", "--strength", "0.5", "--pipeline", "./runs/seis"], "model runs/seis"),
         (["upscale", "seismic", "s.seis", "--pipeline", "./runs/seis"], "model runs/seis"),
         (["replay", "s.seis", "--pipeline", "runs/seis"], "model runs/seis"),
+        (["evaluate", "./runs/seis", "--data", str(seismic)], "model"),
         (["replay", "s.wav"], "replay: s.wav: it was made by seis"),  # which can be read, and the record tells
     ):
         assert main(command) == 5, command

@@ -219,7 +219,8 @@ def _broken_parts(registry: Registry) -> Iterator[Problem]:
         except NoiseformError as error:
             lacks = isinstance(error.__cause__, ImportError)
             cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
-            yield Problem(f"{part.kind}/{part.name}", str(error), cure, unusable=True)
+            why = str(error).removesuffix("; see noiseform plugins doctor")
+            yield Problem(f"{part.kind}/{part.name}", why, cure, unusable=True)
 
 
 def _broken_pipelines(registry: Registry) -> Iterator[Problem]:
@@ -259,7 +260,7 @@ def _odd_libraries() -> Iterator[Problem]:
     try:
         importlib.import_module("..libraries", __package__).torchaudio_module()
     except NoiseformError as error:
-        yield Problem("torchaudio", str(error), "install the torchaudio that fits your torch")
+        yield Problem("torchaudio", str(error), "install the torchaudio that fits your torch", unusable=True)
 
 
 def _odd_folders() -> Iterator[Problem]:

@@ -64,7 +64,7 @@ def edit(
     from ..machine.memory import keep_large_blocks, uncollected
 
     with uncollected():
-        from ..registration.build import build
+        from ..pipeline.required import modality_of
         from ..verbs.requests import EditRequest, wishes_of
         from ..verbs.verbs import Verbs
         from .making import Delivery
@@ -80,7 +80,7 @@ def edit(
         resample=resample,
         sampled=sampled,
     )
-    delivery = Delivery("edit", build("modality", modality), f"{Path(file).stem}-edited", request.count, out)
+    delivery = Delivery("edit", modality_of(modality, pipeline), f"{Path(file).stem}-edited", request.count, out)
     keep_large_blocks()
     job = request.job(Verbs(modality), pipeline, Path(file))
     delivery.deliver(job, seed=seed, captions=[f"#{number}" for number in range(job.count)])

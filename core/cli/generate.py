@@ -49,7 +49,7 @@ def generate(
     from ..machine.memory import keep_large_blocks, uncollected
 
     with uncollected():
-        from ..registration.build import build
+        from ..pipeline.required import modality_of
         from ..verbs.requests import GenerateRequest, wishes_of
         from ..verbs.verbs import Verbs
         from .making import Delivery
@@ -62,7 +62,7 @@ def generate(
     )
     labels = asked["labels"]
     default = "-".join((Path(pipeline or modality).name or "item", *labels, str(seed)))
-    delivery = Delivery("generate", build("modality", modality), default, count, out)
+    delivery = Delivery("generate", modality_of(modality, pipeline), default, count, out)
     keep_large_blocks()
     job = request.job(Verbs(modality), pipeline)
     words = (*labels, asked["prompt"]) if asked["prompt"] else labels

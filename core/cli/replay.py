@@ -48,9 +48,11 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
     """
     from ..machine.memory import keep_large_blocks
     from ..pipeline.record import read
+    from ..pipeline.required import refuse_missing_modality
     from ..storage.content import content_digest
 
     keep_large_blocks()
+    refuse_missing_modality(pipeline)  # which alone could read the file
     modality, table = _record_of(file)
     shown = printable(file)
     if table is None:
@@ -144,7 +146,10 @@ def _modalities_of(file: Path) -> list[Modality]:
         return found
     if not os.path.isfile(file):
         raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
-    raise ConfigError(f"replay: {printable(file)}: no modality has such files; known endings: {', '.join(endings)}")
+    raise ConfigError(
+        f"replay: {printable(file)}: no modality has such files; known endings: {', '.join(endings)}; where a plugin's "
+        "has, name the model by --pipeline, which says what to install"
+    )
 
 
 def _refuse_missing_parts(record: Record, shown: str) -> None:
@@ -153,16 +158,9 @@ def _refuse_missing_parts(record: Record, shown: str) -> None:
     Raises:
         PluginError: see above; it names distribution and version of each plugin.
     """
-    from ..registration.registry import current
-    from ..storage.model_parts import check_parts
+    from ..pipeline.required import check_installed
 
-    known = current().plugins
-    check_parts(
-        record.parts,
-        lambda part: known.version_of(part.kind, part.name, part.distribution),
-        what=f"replay: {shown}: it was made by {printable(record.pipeline)}",
-        why=known.why_unusable,
-    )
+    check_installed(record.parts, what=f"replay: {shown}: it was made by {printable(record.pipeline)}")
 
 
 def _same_pipeline(record: Record, wanted: str | None, shown: str) -> Pipeline:

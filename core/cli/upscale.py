@@ -45,13 +45,13 @@ def upscale(
     from ..machine.memory import keep_large_blocks, uncollected
 
     with uncollected():
-        from ..registration.build import build
+        from ..pipeline.required import modality_of
         from ..verbs.requests import UpscaleRequest, wishes_of
         from ..verbs.verbs import Verbs
         from .making import Delivery
 
     request = UpscaleRequest(wishes=wishes_of(asked, seed=seed), seed=seed, factor=factor, sampled=sampled)
-    delivery = Delivery("upscale", build("modality", modality), f"{Path(file).stem}-large", 1, out)
+    delivery = Delivery("upscale", modality_of(modality, pipeline), f"{Path(file).stem}-large", 1, out)
     keep_large_blocks()
     job = request.job(Verbs(modality), pipeline, Path(file))
     delivery.deliver(job, seed=seed, captions=["#0"])

@@ -183,7 +183,7 @@ def sample(
     checked = _Checked(denoise)
     watched = _Watched(checked) if any(getattr(one, "needs_x0", False) for one in observers) else None
     seen = checked if watched is None else watched
-    like = (x.shape, x.dtype, x.device)
+    shape_of_x, dtype, device = like = (x.shape, x.dtype, x.device)
     with torch.no_grad():
         seconds, since = 0.0, time.perf_counter()
         state = method.init(x)
@@ -196,17 +196,13 @@ def sample(
                     raise
                 raise NumericError(_not_finite(method, index, steps, here)) from error
             if type(made) is not tuple or len(made) != 2 or not isinstance(made[0], Tensor):
-                raise PluginError(
-                    f"sampler {type(method).__name__}: step {index + 1} gave a {type(made).__name__}, "
-                    "expected (x, state); fix the sampler"
-                )
+                raise PluginError(_broken(method, index, f"a {type(made).__name__}", "(x, state); fix the sampler"))
             x, state = made
-            # What holds after the first step and after the last holds between them.
-            if (index == 0 or index == steps - 1) and (x.shape, x.dtype, x.device) != like:
-                raise PluginError(
-                    f"sampler {type(method).__name__}: step {index + 1} gave {tuple(x.shape)} {x.dtype} on "
-                    f"{x.device}, expected {tuple(like[0])} {like[1]} on {like[2]}; fix the sampler or the denoiser"
+            if x.shape != shape_of_x or x.dtype is not dtype or x.device != device:  # 0.15 microseconds
+                got, wanted = (
+                    f"{tuple(sizes)} {kind} on {on}" for sizes, kind, on in ((x.shape, x.dtype, x.device), like)
                 )
+                raise PluginError(_broken(method, index, got, f"{wanted}; fix the sampler or the denoiser"))
             # One reduction tells: a sum holds every NaN and infinity. float32 keeps half precision from overflow.
             if not math.isfinite(x.sum(dtype=torch.float32).item()):
                 raise NumericError(_not_finite(method, index, steps, here))
@@ -262,6 +258,12 @@ def levels_from(process: Process, grid: Grid, steps: int, start: float = 1.0) ->
     if start < 1:
         times = torch.cat([times.new_tensor([start]), times[times < start * (1 - 1e-9)]])
     return levels_at(process, times)
+
+
+def _broken(sampler: Sampler, index: int, got: str, expected: str) -> str:
+    from ..registration.attribution import owner_named  # the loop itself needs no registry
+
+    return f"sampler {type(sampler).__name__}{owner_named(sampler)}: step {index + 1} gave {got}, expected {expected}"
 
 
 def _not_finite(sampler: Sampler, index: int, steps: int, here: Level[float]) -> str:

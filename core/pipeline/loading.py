@@ -15,7 +15,6 @@ from torch import Tensor
 from ..errors import CheckpointError, ConfigError
 from ..naming import printable
 from ..registration.attribution import plugins_named
-from ..registration.build import build
 from ..registration.config import PipelineConfig, checked
 from ..registration.defaults import with_defaults_named
 from ..registration.registry import current
@@ -23,7 +22,7 @@ from ..registration.settings import apply_settings
 from ..registration.stage_weights import entry_of
 from ..storage.manifest import MANIFEST
 from ..storage.model_folder import ModelFolder, load_model_folder, read_model_folder
-from ..storage.model_parts import RequiredPart, check_parts
+from ..storage.model_parts import RequiredPart
 from ..storage.weights import assign_frozen
 from .classifier import CLASSIFIER
 from .compiled import Compiler
@@ -32,6 +31,7 @@ from .modality import spec_of
 from .overrides import Overrides
 from .pipeline import Pipeline
 from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
+from .required import check_installed, modality_of
 from .stage import Stage, build_stage
 from .trained import of_owners, refuse_untrained
 
@@ -84,15 +84,9 @@ def load_pipeline(
     config = of_owners(config, (*parts_trained, *parts), otherwise=owners, explicit=overrides.named)
     config = overrides.of_stages(config, enlarging=upscale)
     config = with_defaults_named(config)
-    known = current().plugins
-    check = dict.fromkeys(parts_trained)
-    for warning in check_parts(
-        tuple(check),
-        lambda part: known.version_of(part.kind, part.name, part.distribution),
-        why=known.why_unusable,
-    ):
+    for warning in check_installed(dict.fromkeys(parts_trained)):
         warnings.warn(warning, stacklevel=2)
-    kind = build("modality", modality)
+    kind = modality_of(modality, wanted or name)
     config = overrides.of_length(config, kind)
     with torch.random.fork_rng(devices=[]), plugins_named(where):  # initial weights are drawn
         stages = [

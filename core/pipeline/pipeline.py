@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from .extension import extended, longer, plan
 from .made import Made, Planned, StageMade
 from .modality import Modality, wrapped
 from .pretrained import decodes
+from .required import modality_required
 from .running import Conditions, Result, Running
 from .stage import Stage
 
@@ -239,6 +241,7 @@ class Pipeline:
         """Return how an item was made: enough to make it again, and nothing of this machine."""
         from ... import __version__
 
+        modality = modality_required(self.config.modality)
         away: Any = {"weights": True, "summary": True, "stages": {"__all__": {"weights"}}}
         return {
             "noiseform": __version__,
@@ -246,7 +249,7 @@ class Pipeline:
             "pipeline": self.name,
             "config": self.config.model_dump(mode="json", exclude=away),
             "weights": dict(self.digests),
-            "parts": sorted({str(part) for stage in self.stages for part in stage.parts}),
+            "parts": sorted({str(part) for part in (*modality, *chain(*(stage.parts for stage in self.stages)))}),
             "seed": key.seed,
             "item": key.item,
             "dtype": str(self.dtype).removeprefix("torch."),

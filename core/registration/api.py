@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
-__all__ = ["CHANGES", "DEPENDENCY", "BuiltFor", "Change", "Hook", "built_for", "check_requirement", "said_in", "served"]
+__all__ = [
+    "CHANGES",
+    "DEPENDENCY",
+    "BuiltFor",
+    "Change",
+    "Hook",
+    "built_for",
+    "check_requirement",
+    "required",
+    "said_in",
+    "served",
+]
 
 Hook = Callable[..., object]
 
@@ -103,31 +114,34 @@ def said_in(requires: str) -> SpecifierSet | None:
         return None
 
 
-def check_requirement(candidate: Candidate) -> tuple[BuiltFor, str]:
-    """Read the versions of noiseform that a plugin's distribution names, before anything of the plugin is imported.
+def required(candidate: Candidate) -> BuiltFor:
+    """Read the versions of noiseform that a plugin's distribution names, before anything of the plugin is imported."""
+    specifiers = said_in(candidate.requires)
+    if specifiers is None:
+        return BuiltFor()
+    text = ",".join(sorted(map(str, specifiers), reverse=True))
+    return BuiltFor(None, text, max((version for _, version in _bounds(specifiers)), default=None))
+
+
+def check_requirement(candidate: Candidate) -> str:
+    """Hold the versions of noiseform that a plugin's distribution names against this one.
 
     Returns:
-        What it is built for, and a warning where it does not name this version; an empty one where it does.
+        A warning where it does not name this version; an empty one where it does.
 
     Raises:
         PluginError: it is built for a later noiseform.
     """
-    specifiers = said_in(candidate.requires)
-    if specifiers is None:
-        return BuiltFor(), ""
-    text, here = ",".join(sorted(map(str, specifiers), reverse=True)), _noiseform()
-    bounds = [(one.operator, _version_of(one.version)) for one in specifiers if one.operator in _FROM]
-    lowest = max((version for _, version in bounds), default=None)
-    said = BuiltFor(None, text, lowest)
-    if specifiers.contains(here, prereleases=True):
-        return said, ""
-    now = _version_of(here)
-    if any(version > now or (operator == ">" and version >= now) for operator, version in bounds):
+    specifiers, here = said_in(candidate.requires), _noiseform()
+    if specifiers is None or specifiers.contains(here, prereleases=True):
+        return ""
+    text, now = required(candidate).requirement, _version_of(here)
+    if any(version > now or (operator == ">" and version >= now) for operator, version in _bounds(specifiers)):
         raise PluginError(
             f"it is built for noiseform {text}, this is noiseform {here}; "
             f'update noiseform (pip install "noiseform{text}"), or install an earlier {candidate.distribution}'
         )
-    return said, (
+    return (
         f"it says that it works with noiseform {text}, and this is noiseform {here}; it is used all the same, and "
         f"where it fails: install a later {candidate.distribution}"
     )
@@ -145,6 +159,8 @@ def built_for(module: object, said: BuiltFor) -> BuiltFor:
     if isinstance(api, bool) or not isinstance(api, int) or not 1 <= api <= API_VERSION:
         later = isinstance(api, int) and api > API_VERSION
         cure = "update noiseform, or install an earlier version of it" if later else "tell its author"
+        if isinstance(api, str) and api.isdecimal() and 1 <= int(api) <= API_VERSION:
+            cure = f"write {int(api)} without quotes"
         known = f"1 to {API_VERSION}" if API_VERSION > 1 else "1"
         raise PluginError(f"it is built for plugin API {api!r:.40}, this noiseform has {known}; {cure}")
     return BuiltFor(api, said.requirement, said.lowest)
@@ -173,6 +189,11 @@ def served(hooks: Mapping[str, Hook], built: BuiltFor) -> tuple[dict[str, Hook],
 
 
 _FROM = {">=", ">", "~=", "==", "==="}
+
+
+def _bounds(specifiers: SpecifierSet) -> list[tuple[str, Version]]:
+    """Return the versions from which on a plugin works, each with its operator."""
+    return [(one.operator, _version_of(one.version)) for one in specifiers if one.operator in _FROM]
 
 
 def _version_of(text: str) -> Version:

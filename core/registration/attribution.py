@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 from ..errors import NoiseformError, PluginError
@@ -12,7 +12,7 @@ from .registry import current
 from .targets import PACKAGE
 from .torch_state import kept
 
-__all__ = ["plugins_named", "torch_kept"]
+__all__ = ["owner_named", "plugins_named", "torch_kept"]
 
 
 @contextmanager
@@ -42,6 +42,12 @@ def plugins_named(doing: str) -> Iterator[None]:
         ) from error
 
 
+def owner_named(part: object) -> str:
+    """Return whose a part is, for messages: `` of plugin name (distribution version)``; nothing of one that is ours."""
+    plugin = _owner(type(part).__module__, _modules())
+    return f" of plugin {plugin.label}" if plugin else ""
+
+
 @contextmanager
 def torch_kept(doing: str, owners: Iterable[str]) -> Iterator[None]:
     """Put back torch's global state after plugins from outside were at work, with a warning that names them.
@@ -61,11 +67,15 @@ def _culprit(error: BaseException) -> tuple[Plugin, str] | None:
     """Return the plugin from outside that the innermost frame of its kind belongs to, with the function's name."""
     owners = _modules()
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        module = str(frame.f_globals.get("__name__", ""))
-        for name, plugin in owners.items():
-            if module == name or module.startswith(f"{name}."):
-                return plugin, frame.f_code.co_qualname
+        plugin = _owner(str(frame.f_globals.get("__name__", "")), owners)
+        if plugin is not None:
+            return plugin, frame.f_code.co_qualname
     return None
+
+
+def _owner(module: str, owners: Mapping[str, Plugin]) -> Plugin | None:
+    """Return the plugin that a module belongs to: it names it, or a package around it."""
+    return next((one for name, one in owners.items() if module == name or module.startswith(f"{name}.")), None)
 
 
 def _modules() -> dict[str, Plugin]:

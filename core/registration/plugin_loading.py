@@ -18,7 +18,7 @@ import pluggy
 
 from .. import hookspecs
 from ..errors import NoiseformError, PluginError, nearest
-from .api import CHANGES, BuiltFor, Hook, built_for, check_requirement, served
+from .api import CHANGES, BuiltFor, Hook, built_for, check_requirement, required, served
 from .installed import Candidate
 from .kinds import KINDS, NAME, NAME_RULE, Kind
 from .targets import TARGET, import_target
@@ -129,7 +129,8 @@ def load_plugin(candidate: Candidate) -> tuple[Plugin, list[Part]]:
     try:
         if candidate.fault:
             raise PluginError(candidate.fault)
-        plugin.built_for, doubt = check_requirement(candidate)
+        plugin.built_for = required(candidate)  # told of one that is set aside too
+        doubt = check_requirement(candidate)
         module = _imported(candidate.target, plugin)
         plugin.seconds = time.perf_counter() - started
         plugin.file = str(getattr(module, "__file__", None) or "")

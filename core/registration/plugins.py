@@ -128,13 +128,25 @@ class Plugins:
                 return part.plugin.candidate.version
         return None
 
-    def why_unusable(self, distribution: str) -> str:
-        """Return why nothing of a distribution can be used though it is installed; nothing where that is not so."""
+    def why_absent(self, kind: str, distribution: str, version: str) -> str:
+        """Return why a part cannot be had though its distribution is installed; nothing where that is not so.
+
+        Args:
+            kind: the kind of part.
+            distribution: that it came from.
+            version: that it came from.
+        """
         own = [plugin for plugin in self.plugins if _of(plugin, distribution)]
-        if any(plugin.usable for plugin in own):
+        told = [f"plugin {plugin.label} is {plugin.state}: {plugin.reason}" for plugin in own if not plugin.usable]
+        if told:
+            return f"{'; '.join(told[:3])}; see noiseform plugins doctor"
+        if not own or normalized(distribution) == REGISTRY:
             return ""
-        told = [f"plugin {plugin.label} is {plugin.state}: {plugin.reason}" for plugin in own[:1]]
-        return "".join(f"{one}; see noiseform plugins doctor" for one in told)
+        names = sorted({part.name for part in self.parts(kind) if _of(part.plugin, distribution)})
+        has = ", ".join(names[:12]) + (", …" if len(names) > 12 else "") or "none"
+        other = own[0].candidate.version != version
+        cure = f"install {distribution}=={version} if you trust it" if other else "its author says what became of it"
+        return f"{own[0].owner} is installed but has no such part (it has {has}); {cure}"
 
     def observers(self, hook: str, run: object) -> tuple[Any, ...]:
         """Return the observers that plugins give for one run.

@@ -19,7 +19,7 @@ from ..errors import ConfigError, PluginError
 from .installed import REGISTRY, Candidate, allowed, installed, named_once
 from .pipeline_table import pipeline_table
 from .plugin_loading import Part, Plugin, load_plugin
-from .plugin_warnings import tell_warnings
+from .plugin_warnings import tell_unknown, tell_warnings
 from .plugins import Plugins
 from .registry_layer import Layer, Origin, check_layer, merged, section, value_at
 from .settings import apply_settings
@@ -89,6 +89,7 @@ class Registry:
         """The plugins, imported and asked for their parts at the first use."""
         loaded = [self._load(candidate, disabled) for candidate, disabled in self.candidates]
         tell_warnings(plugin for plugin, _ in loaded)
+        tell_unknown(self._environ.get("NOISEFORM_PLUGINS", ""), (candidate for candidate, _ in self.candidates))
         prefer = cast("Mapping[str, str]", section(section(self._settled, "plugins"), "prefer"))
         defaults = {key: str(self.default(key)) for key in self.defaults}
         return Plugins([self._own_pipelines(), *loaded], prefer=prefer, defaults=defaults)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
+from types import ModuleType
+
+from ..errors import nearest
 
 __all__ = ["PACKAGE", "TARGET", "import_target"]
 
@@ -18,7 +21,8 @@ def import_target(target: str) -> object:
 
     Raises:
         ValueError: the target is not of the form ``module`` or ``module:attribute``.
-        ImportError, AttributeError, or whatever else the module raises.
+        ImportError, AttributeError, or whatever else the module raises; the nearest name is in the message of a
+            module or class that lacks one.
     """
     if not TARGET.fullmatch(target):
         raise ValueError(f"{target!r} is not of the form 'module:attribute'")
@@ -28,5 +32,19 @@ def import_target(target: str) -> object:
         module_name = PACKAGE + dot + rest
     found: object = importlib.import_module(module_name)
     for attribute in filter(None, attributes.split(".")):
-        found = getattr(found, attribute)
+        try:
+            found = getattr(found, attribute)
+        except AttributeError as error:
+            if error.name != attribute or error.obj is not found:  # raised further inside
+                raise
+            known = [
+                name
+                for name, value in getattr(found, "__dict__", {}).items()
+                if not name.startswith("_") and not _is_module(value)
+            ]
+            raise AttributeError(f"{error}; {nearest(attribute, known)}", name=attribute, obj=found) from None
     return found
+
+
+def _is_module(value: object) -> bool:
+    return isinstance(value, ModuleType)

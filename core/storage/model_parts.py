@@ -36,7 +36,7 @@ def check_parts(
     resolve: Callable[[RequiredPart], str | None],
     *,
     what: str = "model",
-    why: Callable[[str], str] = lambda distribution: "",
+    why: Callable[[RequiredPart], str] = lambda part: "",
 ) -> list[str]:
     """Compare what a model needs with what is installed.
 
@@ -44,7 +44,7 @@ def check_parts(
         parts: what the model's manifest names.
         resolve: gives the installed version of the distribution that has the part, None where there is none.
         what: what needs them, for messages.
-        why: says of a distribution why nothing of it can be used, where it is installed all the same.
+        why: says of a part why it cannot be had, and what to do, where its distribution is installed all the same.
 
     Returns:
         A warning for each distribution that is there in another version.
@@ -65,10 +65,11 @@ def check_parts(
             )
     if missing:
         shown = ", ".join(f"{part.kind} {part.name!r}" for part in missing[:10])
-        needed = sorted({f"{part.distribution}=={part.version}" for part in missing if part.version})
-        cure = "name its module in registry.toml"
+        reasons = {part: why(part) for part in missing}
+        told = sorted({reason for reason in reasons.values() if reason})
+        needed = sorted({f"{one.distribution}=={one.version}" for one in missing if one.version and not reasons[one]})
         if needed:
-            cure = f"install {printable(', '.join(needed[:10]))} if you trust it"
-        aside = "; ".join(filter(None, map(why, sorted({part.distribution for part in missing}))))
-        raise PluginError(f"{what}: it needs {printable(shown)}, which no installed plugin has; {aside or cure}")
+            told.append(f"install {printable(', '.join(needed[:10]))} if you trust it")
+        cure = "; ".join(told) or "install the plugin that has it, or name its module in registry.toml"
+        raise PluginError(f"{what}: it needs {printable(shown)}, which no installed plugin has; {cure}")
     return list(warnings.values())

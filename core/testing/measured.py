@@ -37,12 +37,18 @@ class Sets:
     spec: MediaSpec
 
     @classmethod
-    def of(cls, modality: str, media: Mapping[str, object] | None = None) -> Sets:
-        """Return those of a registered modality; ``media`` is an example of its table, where it has none itself."""
-        part = find("modality", modality)
+    def of(cls, modality: str, media: Mapping[str, object] | None = None, *, owners: Sequence[str] = ()) -> Sets:
+        """Return those of a registered modality.
+
+        Args:
+            modality: its name.
+            media: an example of its table, where it has none itself.
+            owners: distributions whose modality the name means, whoever else claims it; first to last.
+        """
+        part = find("modality", modality, owners=owners)
         table = media or example_of(part)
         holds(table, f"modality {modality!r} has no example: set `media` to one of its [media] table")
-        made = build("modality", modality)
+        made = build("modality", part.full_name)
         return cls(made, made.spec(dict(table)))
 
     @property

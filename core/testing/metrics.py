@@ -53,7 +53,7 @@ class MetricSuite(Suite):
         holds(needs in ("made", "model"), f'needs: expected "made" or "model", got {needs!r:.80}')
         if modality is not None:
             try:
-                find("modality", modality)
+                find("modality", modality, owners=self._owners())
             except ConfigError as error:
                 raise Finding(f"modality: {error}") from error
 
@@ -173,8 +173,12 @@ class MetricSuite(Suite):
         """Give each modality that it measures, with sets of its items."""
         named = getattr(self.made(), "modality", None)
         for name in MODALITIES if named is None else (named,):
-            sets = Sets.of(name, self.media)
+            sets = Sets.of(name, self.media, owners=self._owners() if named else ("noiseform",))
             yield name, sets.small if self._measures_models() else sets
+
+    def _owners(self) -> tuple[str, ...]:
+        """Return whose modality the name of one means: that of the metric's own distribution, then noiseform's."""
+        return self.part().plugin.distribution, "noiseform"
 
     def _measures_models(self) -> bool:
         return getattr(self.made(), "needs", "made") == "model"

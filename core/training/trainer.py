@@ -18,6 +18,7 @@ from ..machine.interrupts import Interrupted, signals_held
 from ..machine.memory import refuse_too_many_parameters
 from ..naming import printable
 from ..pipeline.modality import DataSet, Modality
+from ..pipeline.required import modality_required
 from ..registration.attribution import plugins_named
 from ..registration.plugins import Plugins
 from ..storage.checkpoint import latest_checkpoint, save_checkpoint
@@ -272,7 +273,7 @@ class _Trainer:
             self.folder,
             self.task.pipeline,
             {name: cast_tensors(one, _DTYPES[self.config.weights]) for name, one in exported.items()},
-            self.task.parts,
+            (*self.task.parts, *modality_required(self.recipe.modality)),
             {
                 "noiseform": __version__,
                 "step": self.done,

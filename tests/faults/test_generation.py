@@ -176,7 +176,7 @@ BREAKS = [
         }.items()
     ),
     *(
-        ("sampler", how, 5, "sampler Sampler: step 1 gave")
+        ("sampler", how, 5, "sampler Sampler of plugin hostile-kit (hostile-kit 1.0): step 1 gave")
         for how in ("none", "list", "shape", "rank", "lone", "three", "meta")
     ),
     *(

@@ -221,6 +221,20 @@ def test_what_to_do_is_told(site, capsys, tmp_path):
     }
 
 
+def test_torchaudio_that_cannot_load_is_a_failure(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    _, problems = examined(capsys, 5)
+    assert [(one["what"], one["unusable"]) for one in problems] == [("torchaudio", True)]
+
+
+def test_part_that_cannot_be_imported_leads_nowhere_else(site, capsys):
+    metadata = METADATA.format("lost")
+    site.add("lost", {"lost": SAMPLER.replace("NAME", "lost"), "kit_parts": "Kits = 3"}, metadata=metadata)
+    _, problems = examined(capsys, 5)
+    (lost,) = (one for one in problems if one["what"] == "sampler/lost")
+    assert lost["why"].endswith("; did you mean 'Kits'?")
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

@@ -149,6 +149,33 @@ def test_without_hypothesis_the_cure_is_told(capsys, monkeypatch):
     assert capsys.readouterr().err == told
 
 
+SERIES = """\
+from noiseform import hookimpl
+@hookimpl
+def noiseform_modalities(): return {"series": "DIST_parts:Series"}
+@hookimpl
+def noiseform_metrics(): return {"DIST": "DIST_parts:Level"}
+"""
+SERIES_PARTS = """\
+from noiseform.modalities.audio.modality import AudioModality
+class Series(AudioModality):
+    name = "series"
+class Level:
+    '''Difference of the mean levels.'''
+    modality = "series"
+    def compare(self, made, real):
+        level = lambda items: sum(float(one.samples.abs().mean()) for one in items) / len(items)
+        return {"level": abs(level(made) - level(real))}
+"""
+
+
+def test_a_metric_measures_the_modality_of_its_own_distribution(site, capsys):
+    for name in ("alpha", "beta"):
+        site.add(f"{name}-series", {f"{name}_series": SERIES.replace("DIST", name), f"{name}_parts": SERIES_PARTS})
+    assert main(["plugins", "check", "metric/beta"]) == 0, capsys.readouterr().out
+    assert "none failed" in capsys.readouterr().out
+
+
 def test_progress_names_the_part(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     with _progress(2, shown=True) as tell:

@@ -236,6 +236,22 @@ def test_samplers_that_break_the_contract_are_named(run, given):
         sample(MIXTURE, **run | {"sampler": Odd()})
 
 
+@pytest.mark.parametrize("odd", [lambda x: x[:, :1], lambda x: x[:1], lambda x: x.double(), lambda x: x.to("meta")])
+@pytest.mark.parametrize("number", range(6))
+def test_every_step_is_held_against_the_items(run, number, odd):
+    class Odd(Keep):
+        def init(self, x):
+            return 0
+
+        def step(self, x, here, next, denoise, noise, state):
+            return odd(x) if state == number else x, state + 1
+
+    with pytest.raises(
+        PluginError, match=rf"^sampler Odd: step {number + 1} gave \(.*, expected \(3, 2\) torch.float32"
+    ):
+        sample(MIXTURE, **run | {"sampler": Odd()})
+
+
 def test_parts_may_be_given_by_name(run):
     named = {"process": "flow", "sampler": "heun", "grid": "uniform"}
     built = {kind: build(kind, name) for kind, name in named.items()}

@@ -97,6 +97,7 @@ def test_built_for_a_later_noiseform_is_set_aside_before_its_import(site, capsys
     text = requires.removeprefix("noiseform")
     assert f"it is built for noiseform {text}, this is noiseform {HERE}; update noiseform (pip install" in kit.reason
     assert "or install an earlier kit" in kit.reason
+    assert str(kit.built_for) == text  # as `plugins list` shows it
     assert main(["show", "sampler/kit/midpoint"]) == 5
     said = capsys.readouterr().err
     assert "built for noiseform" in said
@@ -129,6 +130,14 @@ def test_module_that_says_an_interface_that_there_is_not(site, says):
     kit = loaded(site, says=says)
     assert kit.state == "set aside"
     assert f"it is built for plugin API {says.rpartition(' ')[2]}, this noiseform has 1; " in kit.reason
+
+
+@pytest.mark.parametrize(
+    ("says", "cure"), [("'1'", "write 1 without quotes"), ("'2'", "tell its author"), ("'one'", "tell its author")]
+)
+def test_interface_in_quotes_is_told_as_such(site, says, cure):
+    kit = loaded(site, says=f"noiseform_api = {says}")
+    assert kit.reason.startswith(f"it is built for plugin API {says}, this noiseform has 1; {cure}")
 
 
 def test_list_shows_what_plugins_are_built_for(site, capsys):

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 import torch
-from noiseform import build
+from noiseform import build, sample
 from noiseform.core.cli.main import main
 from noiseform.core.errors import ConfigError, NoiseformError, PluginError
 from noiseform.core.registration.build import build_part, find
 from noiseform.core.registration.installed import installed
-from noiseform.core.registration.registry import current
+from noiseform.core.registration.registry import current, use_registry
 from noiseform.core.registration.targets import import_target
 
 GOOD = """
@@ -136,6 +136,14 @@ def test_texts_and_tables_of_classes_of_their_own_are_taken_as_what_they_are(sit
     assert main(["show", "sampler/midpoint"]) == 0
 
 
+@pytest.mark.parametrize("given", ["(x[:, :1], state)", "x"])
+def test_the_plugin_of_a_sampler_that_breaks_the_contract_is_named(site, given):
+    site.add("midpoint-kit", {"good": GOOD, "good_impl": GOOD_IMPL.replace("return x, state", f"return {given}")})
+    told = r"^sampler Midpoint of plugin midpoint-kit \(midpoint-kit 1.0\): step 1 gave "
+    with pytest.raises(PluginError, match=told):
+        sample(lambda x, level: x, process="flow", sampler="midpoint", grid="uniform", steps=2, shape=(2,), seeds=[0])
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_plugin_is_set_aside(site, capsys, name):
     source, reason = HOSTILE[name]
@@ -167,6 +175,27 @@ def test_part_without_the_methods_of_its_kind_is_named(site, kind, missing):
     site.add("lame", {"lame": lame + "return {'lame': Lame}"})
     with pytest.raises(PluginError, match=f"{kind} 'lame' of plugin lame .* without {missing}"):
         build(kind, "lame")
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("good_impl:Midpint", "module 'good_impl' has no attribute 'Midpint'; did you mean 'Midpoint'?"),
+        ("good_impl:Midpoint.made", "type object 'Midpoint' has no attribute 'made'; known: init, "),
+        ("good_lazy:Lazy", "AttributeError: no such thing; none is known"),
+        ("good_lazy:deep", "AttributeError: 'int' object has no attribute 'up'; see"),
+    ],
+)
+def test_attribute_that_a_target_lacks_is_told_with_the_nearest(site, capsys, target, hint):
+    lazy = "def __getattr__(name):\n    if name == 'deep': (3).up\n    raise AttributeError('no such thing')"
+    modules = {"good": GOOD.replace("good_impl:Midpoint", target), "good_impl": GOOD_IMPL, "good_lazy": lazy}
+    site.add("midpoint-kit", modules, metadata="Name: midpoint-kit\nVersion: 1.0\nRequires-Dist: noiseform>=0.1\n")
+    told = f"sampler 'midpoint' of plugin midpoint-kit (midpoint-kit 1.0): {target} cannot be imported: "
+    with pytest.raises(PluginError) as caught:
+        build("sampler", "midpoint")
+    assert str(caught.value).startswith(told)
+    assert hint in str(caught.value)
+    assert str(caught.value).endswith("; see noiseform plugins doctor")
 
 
 @pytest.mark.parametrize("target", ["../../x", "/etc/passwd", "a b", "", "x:", ":x", "x:y:z", "os;x", "a..b"])
@@ -293,7 +322,7 @@ def test_two_entry_points_to_one_part_are_no_clash(site):
         ("0", "disabled disabled"),
         ("Kit.A", "loaded disabled"),
         ("kit-a, kit_b", "loaded loaded"),
-        ("other", "disabled disabled"),
+        pytest.param("other", "disabled disabled", marks=pytest.mark.filterwarnings("ignore:NOISEFORM_PLUGINS")),
     ],
 )
 def test_environment_allows_outsiders(site, monkeypatch, value, states):
@@ -305,6 +334,19 @@ def test_environment_allows_outsiders(site, monkeypatch, value, states):
     found = {plugin.distribution: plugin.state for plugin in current().plugins.plugins}
     assert f"{found['kit-a']} {found['kit-b']}" == states
     assert find("sampler", "ddim")
+
+
+def test_name_in_the_environment_that_allows_nothing_is_told_once(site, monkeypatch, capsys):
+    site.add("my-codec", {"my_codec": hook("return {'x': dict}")}, metadata="Name: my-codec\nVersion: 1.0\n")
+    monkeypatch.setenv("NOISEFORM_PLUGINS", "mycodec, My_Codec,registry,0")
+    for _ in range(2):  # once a process
+        assert main(["list", "sampler"]) == 0
+        use_registry(None)
+    assert capsys.readouterr().err == (
+        "warning: NOISEFORM_PLUGINS: no installed plugin is of the distribution 'mycodec'; did you mean 'my-codec'? "
+        "(noiseform plugins list shows all)\n"
+    )
+    assert find("sampler", "my-codec/x")
 
 
 @pytest.mark.parametrize("name", ["entry", "boom-kit", "boom-kit/entry"])

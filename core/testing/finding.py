@@ -106,6 +106,7 @@ drawn = settings(
     database=None,
     deadline=None,
     print_blob=False,
+    report_multiple_bugs=False,
     phases=(Phase.generate, Phase.shrink),  # to explain a failure takes longer than to find it
     suppress_health_check=list(HealthCheck),
 )

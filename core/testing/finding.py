@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
+from types import TracebackType
+from typing import NoReturn, ParamSpec
 
 import numpy as np
 import torch
@@ -19,6 +21,11 @@ except ImportError as error:
     raise ConfigError("noiseform.testing needs hypothesis and pytest; pip install 'noiseform[testing]'") from error
 
 __all__ = ["Finding", "drawn", "holds", "no_global_draws", "refused", "same", "skip", "unchanged"]
+
+
+__tracebackhide__ = True  # pytest then shows the line of the check, and not those of this module
+
+Given = ParamSpec("Given")
 
 
 class Finding(AssertionError):  # noqa: N818 (it is what is found, and no error of noiseform)
@@ -50,7 +57,36 @@ def same(made: Tensor, expected: Tensor, message: str, *, rtol: float = 0.0, ato
     holds(worst <= 0, f"{message}: off by {(made.double() - expected.double()).abs().max().item():.3g}")
 
 
-@contextmanager
+class _Block(AbstractContextManager[None]):
+    """A block of a check, from whose findings the frames of contextlib are taken."""
+
+    def __init__(self, inner: AbstractContextManager[None]) -> None:
+        self.inner = inner
+
+    def __enter__(self) -> None:
+        self.inner.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            return self.inner.__exit__(kind, error, trace)
+        except Finding as found:
+            raise found.with_traceback(None)  # noqa: B904 (its cause stays what it is)
+
+
+def _block(function: Callable[Given, Iterator[None]]) -> Callable[Given, AbstractContextManager[None]]:
+    """Turn a function that yields once into a block of a check."""
+    inner = contextmanager(function)
+
+    @wraps(function)
+    def block(*args: Given.args, **kwargs: Given.kwargs) -> AbstractContextManager[None]:
+        return _Block(inner(*args, **kwargs))
+
+    return block
+
+
+@_block
 def unchanged(**tensors: Tensor) -> Iterator[None]:
     """Raise a Finding where one of the tensors, named for the message, is not what it was at the start of the block."""
     before = {name: tensor.clone() for name, tensor in tensors.items()}
@@ -60,7 +96,7 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
         holds(same, f"{name} was changed in place; work on a copy, since it belongs to the caller")
 
 
-@contextmanager
+@_block
 def no_global_draws() -> Iterator[None]:
     """Raise a Finding where a global generator of torch, numpy or Python was used or seeded in the block.
 
@@ -88,7 +124,7 @@ def _states() -> tuple[tuple[str, object], ...]:
     )
 
 
-@contextmanager
+@_block
 def refused(kind: type[Exception], message: str) -> Iterator[None]:
     """Raise a Finding unless the block raises an exception of that kind."""
     try:

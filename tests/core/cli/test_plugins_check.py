@@ -148,7 +148,7 @@ def test_debug_shows_tracebacks(secant, capsys):
     assert len(told) == 1
     assert errors.count("Traceback (most recent call last)") == 1
     assert "return undefined_name, None" in errors
-    assert errors.endswith("NameError: name 'undefined_name' is not defined\n")
+    assert "\nNameError: name 'undefined_name' is not defined\n" in errors
 
 
 def test_verbose_lists_each(secant, capsys):

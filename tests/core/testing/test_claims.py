@@ -1,4 +1,4 @@
-"""What an author sees of the kit under pytest: the line of a check and its message; and that typos in claims are told."""
+"""What an author sees of the kit under pytest: the line of a check with its message, and typos in claims."""
 
 from __future__ import annotations
 

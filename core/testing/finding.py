@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
+from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, ParamSpec
 
@@ -20,10 +21,12 @@ try:
 except ImportError as error:
     raise ConfigError("noiseform.testing needs hypothesis and pytest; pip install 'noiseform[testing]'") from error
 
-__all__ = ["Finding", "drawn", "holds", "no_global_draws", "refused", "same", "skip", "unchanged"]
+__all__ = ["Finding", "drawn", "holds", "no_global_draws", "of_the_part", "refused", "same", "skip", "unchanged"]
 
 
 __tracebackhide__ = True  # pytest then shows the line of the check, and not those of this module
+
+CORE = Path(__file__).parents[1]
 
 Given = ParamSpec("Given")
 
@@ -55,6 +58,22 @@ def same(made: Tensor, expected: Tensor, message: str, *, rtol: float = 0.0, ato
     wrong = (made.double() - expected.double()).abs() - (atol + rtol * expected.double().abs())
     worst = wrong.max().item() if wrong.numel() else 0.0
     holds(worst <= 0, f"{message}: off by {(made.double() - expected.double()).abs().max().item():.3g}")
+
+
+def of_the_part(error: BaseException) -> BaseException:
+    """Return an exception, for a Finding to be raised from, without the lines of noiseform itself.
+
+    So pytest shows the author's, and not the loop that called them.
+    """
+    frames, kept = [], None
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    for one in reversed(frames):
+        if not Path(one.tb_frame.f_code.co_filename).is_relative_to(CORE):
+            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return error.with_traceback(kept)
 
 
 class _Block(AbstractContextManager[None]):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 
 import pytest
-from noiseform.core.testing.finding import Finding
+from noiseform.core.testing.finding import Finding, of_the_part, refused
 from noiseform.core.testing.samplers import SamplerSuite
 
 PLUGIN = """\
@@ -48,4 +49,18 @@ def test_the_check_is_shown_and_not_the_kit(tmp_path):
     assert ">           with unchanged(x=x):" in done.stdout
     assert "x was changed in place" in done.stdout
     assert "holds(made.order == order" in done.stdout
+    assert len(done.stdout.splitlines()) < 60
     assert not [word for word in ("def holds", "raise Finding", "contextlib", "finding.py") if word in done.stdout]
+
+
+def test_of_an_exception_the_lines_of_the_part_stay():
+    def part():
+        raise ValueError("by the part")
+
+    with pytest.raises(Finding) as caught, refused(KeyError, "what it does"):
+        part()
+    error = caught.value.__cause__
+    assert error is not None
+    names = [frame.name for frame in traceback.extract_tb(of_the_part(error).__traceback__)]
+    assert names == ["test_of_an_exception_the_lines_of_the_part_stay", "part"]
+    assert of_the_part(ValueError("never raised")).__traceback__ is None

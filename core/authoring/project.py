@@ -6,18 +6,22 @@ import importlib.util
 import os
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
 from ..naming import printable
+from ..registration.kinds import NAME, NAME_RULE
 from ..registration.targets import PACKAGE
 from ..storage.atomic import publish_folder, temporary_folder, write_whole
 from .example_data import EXAMPLE_DATA
 from .project_name import ProjectName
 from .template import FOLDER, PROJECT, Template, files_in, filled
 
-__all__ = ["kit_is_installed", "project_commands", "project_files", "refuse_taken", "write_project"]
+__all__ = [
+    *("kit_is_installed", "part_name", "project_commands", "project_files"),
+    *("refuse_known_parts", "refuse_taken", "write_project"),
+]
 
 COPYRIGHT = "Copyright 2026 The noiseform authors"
 """The line of noiseform's licence that a project has its own in the place of."""
@@ -40,15 +44,11 @@ def project_files(name: ProjectName, templates: Sequence[Template]) -> dict[str,
         name: of the project.
         templates: at least one, each at most once.
     """
-    names = _names(name, templates)
-    files: dict[str, bytes] = {}
-    for folder in (PROJECT, *(template.folder for template in templates)):
-        for path, content, named in files_in(folder):
-            if path.name in ("kind.toml", "hook.py"):
-                continue
-            parts = ("src", name.module, *path.parts[1:]) if path.parts[0] == "package" else path.parts
-            files["/".join(parts)] = filled(content.decode(), names).encode() if named else content
+    common = _names(name, templates)
+    files = dict(_filled(PROJECT, name, common))
     for template in templates:
+        names = {**common, "part": part_name(name, template, templates)}
+        files |= _filled(template.folder, name, names)
         if template.recipe:
             place = template.recipe.replace("package/", f"src/{name.module}/")
             files[place] = _recipe(template, names).encode()
@@ -57,6 +57,40 @@ def project_files(name: ProjectName, templates: Sequence[Template]) -> dict[str,
     files[f"src/{name.module}/__init__.py"] = _package(name, templates).encode()
     files["LICENSE"] = _license(name).encode()
     return dict(sorted(files.items()))
+
+
+def part_name(name: ProjectName, template: Template, templates: Sequence[Template]) -> str:
+    """Return the name of a template's part: the project's own, with the kind where there are several.
+
+    That of a modality is an identifier, for ``from noiseform import NAME``.
+
+    Raises:
+        ConfigError: it would be too long.
+    """
+    found = name.distribution if len(templates) == 1 else f"{name.distribution}-{template.kind}"
+    if not NAME.fullmatch(found):
+        raise ConfigError(f"plugins new: a part would be called {found}; {NAME_RULE}; choose a shorter name")
+    return found.replace("-", "_") if template.kind == "modality" else found
+
+
+def refuse_known_parts(name: ProjectName, templates: Sequence[Template], taken: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a name by which a part is known already.
+
+    Args:
+        name: of the project.
+        templates: that it is made of.
+        taken: by kind, the names that no part of it may have.
+
+    Raises:
+        ConfigError: a part would be called so.
+    """
+    for template in templates:
+        part = part_name(name, template, templates)
+        if part in taken.get(template.kind, ()):
+            raise ConfigError(
+                f"plugins new: there is a {template.kind} {part!r} already; "
+                f"choose another name, as in acme-{name.distribution}"
+            )
 
 
 def kit_is_installed() -> bool:
@@ -78,7 +112,11 @@ def project_commands(
     path = folder if os.path.isabs(folder) or folder == os.curdir else os.path.join(os.curdir, folder)
     place, installed = shlex.quote(path), shlex.quote(f"{path}[dev]" if with_kit else path)
     names = {"distribution": name.distribution, "module": name.module, "folder": place}
-    used = [filled(command, names) for template in templates for command in template.use]
+    used = [
+        filled(command, {**names, "part": part_name(name, template, templates)})
+        for template in templates
+        for command in template.use
+    ]
     return [f"pip install -e {installed}", f"pytest {place}", *used]
 
 
@@ -116,20 +154,36 @@ def write_project(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _names(name: ProjectName, templates: Sequence[Template]) -> dict[str, str]:
     """Return what the ``$names`` in templates stand for."""
-    parts = [f"- `{name.distribution}/{each.name}` ({each.kind}): {each.summary}" for each in templates]
+    parts = [f"- {_shown(name, each, templates)}: {each.summary}" for each in templates]
     summary, *others = (each.summary for each in templates)
+    kinds = ", ".join(each.kind for each in templates)
+    needs = sorted({need for each in templates for need in each.needs}, key=str.lower)
     return {
         "distribution": name.distribution,
         "module": name.module,
         "requirement": _requirement(),
-        "summary": "Parts for noiseform: " + ", ".join(each.name for each in templates)
-        if others
-        else _sentence(summary),
+        "needs": "".join(f'\n    "{need}",' for need in needs),
+        "year": str(time.localtime().tm_year),
+        "summary": f"Parts for noiseform: {kinds}" if others else _sentence(summary),
         "parts": "\n".join(parts),
         "commands": "\n".join(
             f"$ {command}" for command in project_commands(name, templates, os.curdir, with_kit=True)
         ),
     }
+
+
+def _shown(name: ProjectName, template: Template, templates: Sequence[Template]) -> str:
+    if not template.factory:
+        return f"an {template.kind} of trainings"
+    return f"`{name.distribution}/{part_name(name, template, templates)}` ({template.kind})"
+
+
+def _filled(folder: Path, name: ProjectName, names: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Give the files of a template's folder, by their path in the project, with ``$names`` filled in."""
+    for path, content, named in files_in(folder):
+        if path.name not in ("kind.toml", "hook.py"):
+            parts = ("src", name.module, *path.parts[1:]) if path.parts[0] == "package" else path.parts
+            yield "/".join(parts), filled(content.decode(), names).encode() if named else content
 
 
 def _sentence(words: str) -> str:
@@ -146,7 +200,8 @@ def _package(name: ProjectName, templates: Sequence[Template]) -> str:
     """Return the source of the module that the entry point names."""
     head = '"""A plugin of noiseform. This module only names its parts: it is imported whenever noiseform starts."""'
     imports = "from __future__ import annotations\n\nfrom noiseform import hookimpl"
-    return "\n\n".join([head, imports, *(f"\n{each.hook(name.module)}".rstrip() for each in templates)]) + "\n"
+    hooks = (each.hook(name.module, part_name(name, each, templates)) for each in templates)
+    return "\n\n".join([head, imports, *(f"\n{hook}".rstrip() for hook in hooks)]) + "\n"
 
 
 def _recipe(template: Template, names: Mapping[str, str]) -> str:

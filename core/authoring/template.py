@@ -34,20 +34,20 @@ class Template:
 
     Attributes:
         kind: the kind of the part.
-        name: the part's name.
         summary: what it is, in a few words.
         use: commands that use it.
         factory: it as ``module:attribute``, in the project's package; empty where ``hook.py.in`` says the hook.
+        needs: distributions, besides noiseform, from which its modules import.
         data: which example data the commands need, as in ``example_data``.
         recipe: the file of a recipe with the part in it, or an empty string.
         stage: how the recipe differs from that of built-in parts only, by ``$names`` of ``recipe.toml.in``.
     """
 
     kind: str
-    name: str
     summary: str
     use: tuple[str, ...]
     factory: str = ""
+    needs: tuple[str, ...] = ()
     data: str = ""
     recipe: str = ""
     stage: Mapping[str, str] = field(default_factory=dict)
@@ -57,11 +57,16 @@ class Template:
         """Return where the template's files are."""
         return FOLDER / self.kind
 
-    def hook(self, module: str) -> str:
-        """Return the source of the hook by which a package of that name gives the part."""
+    def hook(self, module: str, part: str) -> str:
+        """Return the source of the hook by which a package gives the part.
+
+        Args:
+            module: the name of the package.
+            part: that of the part.
+        """
         if not self.factory:
             return (self.folder / "hook.py.in").read_text(encoding="utf-8")
-        given = f'{{"{self.name}": "{module}.{self.factory}"}}'
+        given = f'{{"{part}": "{module}.{self.factory}"}}'
         return f"@hookimpl\ndef {KINDS[self.kind].hook}():\n    return {given}\n"
 
 
@@ -74,7 +79,8 @@ def template_of(kind: str) -> Template:
     if kind not in ALL_KINDS:
         raise ConfigError(f"plugins new: unknown kind {kind!r:.80}; {nearest(kind, ALL_KINDS)}")
     table = tomllib.loads((FOLDER / kind / "kind.toml").read_text(encoding="utf-8"))
-    return Template(kind=kind, use=tuple(table.pop("use")), **table)
+    needs = tuple(table.pop("needs", ()))
+    return Template(kind=kind, use=tuple(table.pop("use")), needs=needs, **table)
 
 
 def files_in(folder: Path) -> Iterator[tuple[PurePosixPath, bytes, bool]]:

@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +17,11 @@ from ..errors import ConfigError, PluginError, nearest
 from ..naming import printable
 from ..registration.installed import normalized
 from ..registration.kinds import KINDS
-from ..registration.plugin_loading import Part, Plugin, reason_of
+from ..registration.plugin_loading import Part, Plugin
 from ..registration.registry import current
-from .rows import print_json, print_rows
+from .checked import Checked, report
+from .lazy_group import DEBUG_KEY
+from .rows import print_json
 
 if TYPE_CHECKING:
     from ..testing.running import Outcome
@@ -30,39 +32,18 @@ LOADS = "loads"
 """What a part that cannot even be loaded, or is wrongly claimed about, fails in."""
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A part, or a plugin without usable parts, and what became of its checks.
-
-    Attributes:
-        name: what it is called: ``KIND/NAME``.
-        owner: its distribution and version.
-        outcomes: of its checks.
-        note: why there are none.
-        seconds: how long they took.
-    """
-
-    name: str
-    owner: str
-    outcomes: tuple[Outcome, ...]
-    note: str = ""
-    seconds: float = 0.0
-
-    def count(self, verdict: str) -> int:
-        """Return how many checks ended so."""
-        return sum(one.verdict == verdict for one in self.outcomes)
-
-
 @click.command(short_help="Hold parts to the contracts of their kinds.")
-@click.argument("about", metavar="DIST|KIND/NAME")
+@click.argument("about", metavar="DIST|KIND/NAME...", nargs=-1, required=True)
+@click.option("-x", "--exitfirst", is_flag=True, help="End with the first check that fails.")
 @click.option("--verbose", is_flag=True, help="List every check, and why one was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(about: str, verbose: bool, as_json: bool) -> None:
-    """Hold the parts of a distribution, or one part, to the contracts of their kinds.
+def check(about: tuple[str, ...], exitfirst: bool, verbose: bool, as_json: bool) -> None:
+    """Hold the parts of distributions, or single parts, to the contracts of their kinds.
 
     DIST is a distribution or a plugin, such as acme-noise, or noiseform for all built-in parts; KIND/NAME is one part,
     such as sampler/ddim. What a part claims of itself stands in its attribute `claims`; the checks are those of
-    noiseform.testing.
+    noiseform.testing. Exceptions are listed before findings, the basic ones first, and what is the same once, with the
+    line of the part that raised it; --debug shows the tracebacks.
 
     The code of the parts runs in this process and without a time limit: one that hangs is ended by Ctrl-C, and the
     progress on a terminal says which. Ends with 5 where a check failed. Needs pip install 'noiseform[testing]'.
@@ -70,18 +51,28 @@ def check(about: str, verbose: bool, as_json: bool) -> None:
     # Refused in one line where hypothesis is missing.
     from ..testing import running as _  # noqa: F401
 
-    parts, unusable = _asked(about)
+    parts, unusable = _all_asked(about)
     checked = [_set_aside(plugin) for plugin in unusable]
     with _progress(len(parts), shown=sys.stderr.isatty()) as tell:
         for part in parts:
+            if exitfirst and any(one.count("failed") for one in checked):
+                break
             tell(_label(part))
-            checked.append(_checked(part))
+            checked.append(_checked(part, exitfirst=exitfirst))
     if as_json:
         print_json([asdict(one) for one in checked])
     else:
-        _report(checked, verbose=verbose)
+        report(checked, verbose=verbose, debug=bool(click.get_current_context().meta.get(DEBUG_KEY)))
     if any(one.count("failed") for one in checked):
         raise click.exceptions.Exit(PluginError.exit_code)
+
+
+def _all_asked(about: Sequence[str]) -> tuple[list[Part], list[Plugin]]:
+    """Return what all the arguments mean, each part and plugin once."""
+    asked = [_asked(one) for one in about]
+    parts = {(part.kind, part.full_name): part for parts, _ in asked for part in parts}
+    unusable = {id(plugin): plugin for _, plugins in asked for plugin in plugins}
+    return list(parts.values()), list(unusable.values())
 
 
 def _asked(about: str) -> tuple[list[Part], list[Plugin]]:
@@ -120,18 +111,19 @@ def _label(part: Part) -> str:
 
 def _set_aside(plugin: Plugin) -> Checked:
     """Return the row of a plugin that could not be loaded."""
-    return Checked(f"plugin {plugin.candidate.name}", plugin.owner, (_failed(plugin.reason),))
+    from ..testing.running import Outcome, failure
+
+    failed = Outcome(LOADS, "failed", plugin.reason)
+    if plugin.error is not None:
+        found = failure(LOADS, plugin.error)
+        place = "" if found.place in plugin.reason else found.place  # which most reasons say themselves
+        failed = replace(found, why=plugin.reason, place=place)
+    return Checked(f"plugin {plugin.candidate.name}", plugin.owner, (failed,))
 
 
-def _failed(why: str) -> Outcome:
-    from ..testing.running import Outcome
-
-    return Outcome(LOADS, "failed", why, 0.0)
-
-
-def _checked(part: Part) -> Checked:
-    """Run the checks of a part; what it prints meanwhile is a fault too."""
-    from ..testing.running import Outcome, outcomes, suite_for
+def _checked(part: Part, *, exitfirst: bool) -> Checked:
+    """Run the checks of a part, with ``exitfirst`` up to one that fails; what it prints meanwhile is a fault too."""
+    from ..testing.running import Outcome, failure, outcomes, suite_for
     from ..testing.suites import SUITES
 
     name, owner, started = _label(part), part.plugin.owner, time.perf_counter()
@@ -147,36 +139,18 @@ def _checked(part: Part) -> Checked:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a part may raise SystemExit, or worse
-            return Checked(name, owner, (_failed(reason_of(error)),), "", time.perf_counter() - started)
+            return Checked(name, owner, (failure(LOADS, error),), "", time.perf_counter() - started)
         if lacks:
             return Checked(name, owner, (), f"left out: needs {lacks}; say it in the part's attribute `claims`")
-        found += outcomes(suite)
+        for outcome in outcomes(suite, contract_first=True):
+            found.append(outcome)
+            if exitfirst and outcome.verdict == "failed":
+                break
     said = spoken.getvalue().strip()
     if said:
         why = f"printed {said[:80]!r}; say things by logging or by warnings, since the output is the user's"
-        found.append(Outcome("prints nothing", "failed", why, 0.0))
+        found.append(Outcome("prints nothing", "failed", why))
     return Checked(name, owner, tuple(found), "", time.perf_counter() - started)
-
-
-def _report(checked: Sequence[Checked], *, verbose: bool) -> None:
-    """Print a table of parts, then what failed, then the sum."""
-    verdicts = ("passed", "left out", "failed")
-    headings = ("PART", "DISTRIBUTION", *(verdict.upper() for verdict in verdicts), "SECONDS", "NOTE")
-    rows = [
-        (one.name, one.owner, *(str(one.count(verdict)) for verdict in verdicts), f"{one.seconds:.1f}", one.note)
-        for one in checked
-    ]
-    print_rows(headings, rows)
-    for one in checked:
-        for outcome in one.outcomes:
-            if outcome.verdict == "failed" or verbose:
-                why = f": {printable(outcome.why, 600)}" if outcome.why else ""
-                click.echo(f"{outcome.verdict}: {printable(one.name)}: {outcome.check}{why}")
-    passed, left_out, failed = (sum(one.count(verdict) for one in checked) for verdict in verdicts)
-    unchecked = sum(not one.outcomes for one in checked)
-    aside = f", {unchecked} without checks" if unchecked else ""
-    parts = f"{len(checked)} part{'s' if len(checked) != 1 else ''}{aside}"
-    click.echo(f"{parts}: {passed} checks passed, {left_out} left out, {failed or 'none'} failed")
 
 
 @contextlib.contextmanager

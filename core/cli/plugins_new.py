@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import click
@@ -25,7 +26,14 @@ def new(name: str, kinds: tuple[str, ...], output: str | None) -> None:
     pip install -e ./acme-noise
     pytest ./acme-noise
     """
-    from ..authoring.project import kit_is_installed, project_commands, project_files, refuse_taken, write_project
+    from ..authoring.project import (
+        kit_is_installed,
+        project_commands,
+        project_files,
+        refuse_known_parts,
+        refuse_taken,
+        write_project,
+    )
     from ..authoring.project_name import project_name
     from ..authoring.template import template_of
     from ..errors import ConfigError
@@ -39,6 +47,7 @@ def new(name: str, kinds: tuple[str, ...], output: str | None) -> None:
     named = project_name(name)
     refuse_taken(Path(folder))
     templates = [template_of(kind) for kind in dict.fromkeys(kinds)]
+    refuse_known_parts(named, templates, _taken())
     files = project_files(named, templates)
     write_project(Path(folder), files)
     for path in files:
@@ -46,3 +55,16 @@ def new(name: str, kinds: tuple[str, ...], output: str | None) -> None:
     click.echo("\nnext:")
     for command in project_commands(named, templates, folder, with_kit=not kit_is_installed()):
         click.echo(f"  {command}")
+
+
+def _taken() -> dict[str, list[str]]:
+    """Return by kind the names that parts have, and for commands and modalities those of noiseform itself."""
+    from ..registration.kinds import KINDS
+    from ..registration.registry import current
+    from ..registration.targets import PACKAGE
+    from .main import COMMANDS
+
+    taken = {kind: [part.name for part in current().plugins.parts(kind)] for kind in KINDS}
+    taken["command"] += COMMANDS
+    taken["modality"] += dir(importlib.import_module(PACKAGE))
+    return taken

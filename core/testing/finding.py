@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, ParamSpec
 
 import numpy as np
 import torch
@@ -19,7 +22,25 @@ try:
 except ImportError as error:
     raise ConfigError("noiseform.testing needs hypothesis and pytest; pip install 'noiseform[testing]'") from error
 
-__all__ = ["Finding", "drawn", "holds", "no_global_draws", "refused", "same", "skip", "stays_on", "unchanged"]
+__all__ = [
+    "Finding",
+    "drawn",
+    "holds",
+    "no_global_draws",
+    "of_the_part",
+    "refused",
+    "same",
+    "skip",
+    "stays_on",
+    "unchanged",
+]
+
+
+__tracebackhide__ = True  # pytest then shows the line of the check, and not those of this module
+
+CORE = Path(__file__).parents[1]
+
+Given = ParamSpec("Given")
 
 
 class Finding(AssertionError):  # noqa: N818 (it is what is found, and no error of noiseform)
@@ -51,7 +72,52 @@ def same(made: Tensor, expected: Tensor, message: str, *, rtol: float = 0.0, ato
         raise Finding(f"{message}: off by {(made.double() - expected.double()).abs().max().item():.3g}")
 
 
-@contextmanager
+def of_the_part(error: BaseException) -> BaseException:
+    """Return an exception, for a Finding to be raised from, without the lines of noiseform itself.
+
+    So pytest shows the author's, and not the loop that called them.
+    """
+    frames, kept = [], None
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    for one in reversed(frames):
+        if not Path(one.tb_frame.f_code.co_filename).is_relative_to(CORE):
+            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return error.with_traceback(kept)
+
+
+class _Block(AbstractContextManager[None]):
+    """A block of a check, from whose findings the frames of contextlib are taken."""
+
+    def __init__(self, inner: AbstractContextManager[None]) -> None:
+        self.inner = inner
+
+    def __enter__(self) -> None:
+        self.inner.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            return self.inner.__exit__(kind, error, trace)
+        except Finding as found:
+            raise found.with_traceback(None)  # noqa: B904 (its cause stays what it is)
+
+
+def _block(function: Callable[Given, Iterator[None]]) -> Callable[Given, AbstractContextManager[None]]:
+    """Turn a function that yields once into a block of a check."""
+    inner = contextmanager(function)
+
+    @wraps(function)
+    def block(*args: Given.args, **kwargs: Given.kwargs) -> AbstractContextManager[None]:
+        return _Block(inner(*args, **kwargs))
+
+    return block
+
+
+@_block
 def unchanged(**tensors: Tensor) -> Iterator[None]:
     """Raise a Finding where one of the tensors, named for the message, is not what it was at the start of the block."""
     before = {name: tensor.clone() for name, tensor in tensors.items()}
@@ -61,7 +127,7 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
         holds(same, f"{name} was changed in place; work on a copy, since it belongs to the caller")
 
 
-@contextmanager
+@_block
 def stays_on(device: torch.device) -> Iterator[list[Tensor]]:
     """Raise a Finding where the block fails on tensors of a device, or one that it adds to the list is elsewhere."""
     cure = "make tensors with device=x.device, or say looks_at_values = True where it must see numbers"
@@ -74,7 +140,7 @@ def stays_on(device: torch.device) -> Iterator[list[Tensor]]:
         holds(tensor.device == device, f"items on device {device} came out on {tensor.device}; {cure}")
 
 
-@contextmanager
+@_block
 def no_global_draws() -> Iterator[None]:
     """Raise a Finding where a global generator of torch, numpy or Python was used or seeded in the block.
 
@@ -102,7 +168,7 @@ def _states() -> tuple[tuple[str, object], ...]:
     )
 
 
-@contextmanager
+@_block
 def refused(kind: type[Exception], message: str) -> Iterator[None]:
     """Raise a Finding unless the block raises an exception of that kind."""
     try:
@@ -120,6 +186,7 @@ drawn = settings(
     database=None,
     deadline=None,
     print_blob=False,
+    report_multiple_bugs=False,
     phases=(Phase.generate, Phase.shrink),  # to explain a failure takes longer than to find it
     suppress_health_check=list(HealthCheck),
 )

@@ -29,7 +29,7 @@ from .closed_form import (
     normal,
     walked,
 )
-from .finding import Finding, drawn, holds, no_global_draws, same, skip, stays_on, unchanged
+from .finding import Finding, drawn, holds, no_global_draws, of_the_part, same, skip, stays_on, unchanged
 from .trial import CLOSE, FEW, ITEMS
 
 __all__ = ["SamplerSuite"]
@@ -295,12 +295,13 @@ class SamplerSuite(AnsweringSuite):
         observers: Sequence[Any] = (),
     ) -> Tensor:
         """Return the end of a run through the one loop, which holds shape, dtype and finite values too."""
+        __tracebackhide__ = True
         sampler, x = self.made() if made is None else made, _start(under, 4, 2) if x is None else x
         run: dict[str, Any] = {"process": under, "grid": grid, "steps": steps, "seeds": seeds, "observers": observers}
         try:
             return sample(WithVariance(denoise), sampler=sampler, x=x, **run)
         except NoiseformError as error:
-            raise Finding(f"{steps} steps on {under}: {error}") from error
+            raise Finding(f"{steps} steps on {under}: {error}") from of_the_part(error)
 
 
 def _counts(order: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from ..registration.installed import Candidate
 from ..registration.kinds import KINDS
 from ..registration.parameters import check_parameters, describe
 from ..registration.plugin_loading import Part, Plugin
+from .claims import refuse_unknown_claims
 from .finding import Finding, holds, refused, skip
 
 __all__ = ["HEAVY", "Finding", "Suite", "claimed"]
@@ -51,6 +52,10 @@ class Suite(metaclass=_Claimed):
     kind: ClassVar[str]
     component: ClassVar[str | Callable[..., object]]
     parameters: ClassVar[Mapping[str, object]] = {}
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_unknown_claims(cls)
 
     @classmethod
     def checks(cls) -> Iterator[str]:

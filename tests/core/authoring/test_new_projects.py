@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 import pytest
 import soundfile
-from noiseform.core.authoring.template import ALL_KINDS, template_of
+from noiseform.core.authoring.template import ALL_KINDS
 from noiseform.core.cli.main import main
 from noiseform.core.registration.kinds import KINDS
 
@@ -166,7 +166,7 @@ def test_its_part_is_used(used, place, kind):
     assert [code for code, _, _ in used[kind]] == [0] * len(place.commands[kind][2:]), used[kind]
     assert used[kind]
     evidence = {
-        "metric": lambda: "spectrum  decibels  " in used[kind][-1][1],
+        "metric": lambda: "acme-metric  decibels  " in used[kind][-1][1],
         "command": lambda: used[kind][0][1].splitlines()[-1].split() == ["0.0000", "1.0000", "0.0000", "inf"],
         "observer": lambda: len((place.folder / "runs/observer/step-times.csv").read_text().splitlines()) == 3,
         "modality": lambda: "the same, byte by byte" in used[kind][-1][1] + used[kind][-1][2],
@@ -178,11 +178,9 @@ def test_its_part_is_used(used, place, kind):
 
 @pytest.mark.parametrize("kind", RECORDED)
 def test_the_part_is_in_the_record_of_what_it_made(used, place, kind):
-    name = template_of(kind).name
-    with soundfile.SoundFile(place.folder / f"{name}.wav") as file:
+    with soundfile.SoundFile(place.folder / f"acme-{kind}.wav") as file:
         record = str(file.copy_metadata())
-    assert f"acme-{kind}" in record
-    assert name in record
+    assert f"acme-{kind}/acme-{kind}" in record
 
 
 def test_nothing_of_this_environment_changed(place):

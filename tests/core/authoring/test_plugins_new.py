@@ -49,10 +49,11 @@ def test_it_writes_and_prints(here, capsys):
     assert commands.splitlines() == [
         "  pip install -e './my plugin'",
         "  pytest './my plugin'",
-        "  noiseform generate audio spoken-digits --label seven --steps 8 --sampler acme-noise/ralston -o ralston.wav",
+        "  noiseform generate audio spoken-digits --label seven --steps 8 "
+        "--sampler acme-noise/acme-noise -o acme-noise.wav",
     ]
     assert set(whole(here / "my plugin")) == {
-        *(".github/workflows/test.yml", ".gitignore", "LICENSE", "README.md", "pyproject.toml"),
+        *(".github/workflows/test.yml", ".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"),
         *("src/acme_noise/__init__.py", "src/acme_noise/sampler.py", "tests/test_sampler.py"),
     }
 
@@ -71,9 +72,51 @@ def test_what_the_tests_need_is_installed_where_it_is_absent(here, capsys, monke
 def test_a_project_says_what_it_is_built_for(monkeypatch, version, bounds):
     monkeypatch.setattr(noiseform, "__version__", version)
     table = tomllib.loads(project_files(NAME, [template_of("grid")])["pyproject.toml"].decode())["project"]
-    assert table["dependencies"] == [f"noiseform{bounds}"]
+    assert table["dependencies"] == [f"noiseform{bounds}", "annotated-types", "torch"]
     assert table["entry-points"] == {"noiseform": {"acme-noise": "acme_noise"}}
-    assert table["optional-dependencies"] == {"dev": ["noiseform[testing]"]}
+    assert table["optional-dependencies"] == {"dev": ["noiseform[testing]", "build"]}
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_what_a_part_imports_is_declared(kind):
+    files = project_files(NAME, [template_of(kind)])
+    imported = set()
+    for path, content in files.items():
+        for node in ast.walk(ast.parse(content)) if path.startswith("src/") and path.endswith(".py") else ():
+            imported |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+            imported |= {node.module} if isinstance(node, ast.ImportFrom) and node.level == 0 else set()
+    outside = {name.partition(".")[0] for name in imported} - {*sys.stdlib_module_names, "noiseform"}
+    names = {"annotated_types": "annotated-types", "PIL": "Pillow"}
+    table = tomllib.loads(files["pyproject.toml"].decode())["project"]
+    assert table["dependencies"][1:] == sorted((names.get(each, each) for each in outside), key=str.lower)
+
+
+def test_metadata_is_what_an_index_shows():
+    """Who wrote it, where it is, and by which words it is found; the licence is said in one place."""
+    table = tomllib.loads(project_files(NAME, [template_of("codec"), template_of("grid")])["pyproject.toml"].decode())
+    assert table["project"]["description"] == "Parts for noiseform: codec, grid"
+    assert table["project"]["authors"] == [{"name": "The authors of acme-noise"}]
+    assert set(table["project"]["urls"]) == {"Repository", "Issues", "Changelog"}
+    assert "noiseform" in table["project"]["keywords"]
+    assert not [each for each in table["project"]["classifiers"] if each.startswith(("Framework", "License"))]
+
+
+def test_a_wheel_has_the_model_and_not_how_its_training_went(tmp_path):
+    patterns = tomllib.loads(project_files(NAME, [template_of("pipeline")])["pyproject.toml"].decode())
+    shipped = patterns["tool"]["setuptools"]["package-data"]["*"]
+    names = ["base-0123abcd.safetensors", "pipeline.toml", "manifest.json", "log.jsonl", "loss.png", "step-times.csv"]
+    found = [name for name in names if any(Path("weights", name).match(pattern) for pattern in shipped)]
+    assert found == names[:3]
+
+
+def test_the_forge_builds_and_may_publish():
+    text = project_files(NAME, [template_of("grid")])[".github/workflows/test.yml"].decode()
+    lines = [line.strip() for line in text.splitlines()]
+    torch = lines.index("- run: pip install torch torchaudio --index-url https://download.pytorch.org/whl/cpu")
+    assert torch < lines.index('- run: pip install -e ".[dev]"') < lines.index("- run: pytest")
+    assert "- run: python -m build" in lines
+    assert all(line.startswith("  #") for line in text.partition("  # Publishes")[2].splitlines()[1:])
+    assert "${{ matrix.python }}" in text
 
 
 def test_a_licence_names_the_project():
@@ -89,12 +132,14 @@ def test_several_kinds_make_one_project(here, monkeypatch):
     """All of them, in one module: what each alone has is there, every hook is found, and the sources are in order."""
     assert main(["plugins", "new", "acme-noise", *EVERYTHING, "--kind", "grid"]) == 0
     files = whole(here / "acme-noise")
-    common = {"README.md", "pyproject.toml", "src/acme_noise/__init__.py"}
+    common = {"CHANGELOG.md", "README.md", "pyproject.toml", "src/acme_noise/__init__.py"}
     for kind in ALL_KINDS:
         alone = project_files(NAME, [template_of(kind)])
-        assert {name: files[name] for name in alone.keys() - common} == {
-            name: content for name, content in alone.items() if name not in common
-        }
+        for name in alone.keys() - common:
+            renamed = files[name]
+            for own, plain in ((f"acme-noise-{kind}", "acme-noise"), (f"acme_noise_{kind}", "acme_noise")):
+                renamed = renamed.replace(own.encode(), plain.encode())
+            assert renamed == alone[name], name
     source = files["src/acme_noise/__init__.py"].decode()
     hooks = {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
     assert hooks == {*(kind.hook for kind in KINDS.values()), "noiseform_training_observers"}
@@ -112,7 +157,25 @@ def test_every_part_can_be_named(site, here):
     site.add("acme-noise", {}, entry_points={"acme-noise": "acme_noise"})
     assert [each.distribution for each in installed() if each.name == "acme-noise"] == ["acme-noise"]
     for kind in KINDS:
-        assert current().plugins.find(kind, template_of(kind).name).full_name == f"acme-noise/{template_of(kind).name}"
+        part = "acme_noise_modality" if kind == "modality" else f"acme-noise-{kind}"
+        assert current().plugins.find(kind, part).full_name == f"acme-noise/{part}"
+
+
+def test_first_parts_of_two_authors_do_not_collide(site, here):
+    """Whose projects are made of the same template."""
+    for name in ("acme-noise", "other-noise"):
+        module = name.replace("-", "_")
+        source = project_files(ProjectName(name, module), [template_of("sampler")])[f"src/{module}/__init__.py"]
+        site.add(name, {module: source.decode()}, entry_points={name: module})
+    assert current().plugins.clashes() == []
+    assert current().plugins.find("sampler", "other-noise").full_name == "other-noise/other-noise"
+
+
+def test_a_modality_can_be_imported(site, here):
+    assert main(["plugins", "new", "acme-noise", "--kind", "modality"]) == 0
+    source = (here / "acme-noise/src/acme_noise/__init__.py").read_text()
+    site.add("acme-noise", {"acme_noise": source}, entry_points={"acme-noise": "acme_noise"})
+    assert noiseform.acme_noise
 
 
 def test_templates_are_those_of_the_kinds():
@@ -123,6 +186,7 @@ def test_templates_are_those_of_the_kinds():
 def test_the_example_and_the_template_are_one(file):
     kind, name = file.split("/")
     template = (FOLDER / kind / "package" / f"{name}.py.in").read_text(encoding="utf-8")
+    template = template.replace("$part", "series")  # which only a modality says itself
     assert template == (ROOT / "docs/examples/outsider/noiseform_outsider" / f"{name}.py").read_text(encoding="utf-8")
 
 
@@ -131,6 +195,10 @@ def test_the_example_and_the_template_are_one(file):
     [
         (["json", "--kind", "grid"], "would hide Python's own"),
         (["acme-noise"], "of which kind? say --kind, as in --kind sampler; known: process,"),
+        (["euler", "--kind", "sampler"], "there is a sampler 'euler' already; choose another name, as in acme-euler"),
+        (["train", "--kind", "command"], "there is a command 'train' already"),
+        (["audio", "--kind", "modality"], "there is a modality 'audio' already"),
+        (["a" * 60, "--kind", "sampler", "--kind", "grid"], "choose a shorter name"),
         (["acme-noise", "--kind", "smapler"], "unknown kind 'smapler'; did you mean 'sampler'?"),
         (["acme-noise", "--kind", "grid", "--kind", "project"], "unknown kind 'project'"),
         (["acme-noise", "--kind", "../grid"], "unknown kind '../grid'"),

@@ -43,6 +43,43 @@ class Claims:
 """
 
 
+SAMPLERS = """\
+import torch
+class Right:
+    order, stochastic, nfe_per_step = 1, False, 1
+    def init(self, x): return None
+    def step(self, x, here, next, denoise, noise, state):
+        x0 = denoise(x, here)
+        return next.alpha * x0 + next.sigma * (x - here.alpha * x0) / here.sigma, None
+class Undefined(Right):
+    def step(self, x, here, next, denoise, noise, state):
+        return undefined_name, None
+class Deep(Right):
+    def step(self, x, here, next, denoise, noise, state):
+        return torch.nn.Linear(99, 1)(x), None
+class NoInit:
+    order, stochastic, nfe_per_step = 1, False, 1
+    def step(self, x, here, next, denoise, noise, state): return x, None
+class Flat(Right):
+    def step(self, x, here, next, denoise, noise, state):
+        return super().step(x, here, next, denoise, noise, state)[0].flatten(), None
+class InPlace(Right):
+    def step(self, x, here, next, denoise, noise, state):
+        x.copy_(super().step(x, here, next, denoise, noise, state)[0])
+        return x, None
+"""
+
+NAMES = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers():\n    return "
+
+
+@pytest.fixture
+def secant(site):
+    """Give a distribution with samplers that are wrong in one way each."""
+    names = {name.lower(): f"secant_parts:{name}" for name in ("Undefined", "Deep", "NoInit", "Flat", "InPlace")}
+    modules = {"secant": f"{NAMES}{names}\n", "secant_parts": SAMPLERS}
+    site.add("secant", modules, entry_points={"secant": "secant"})
+
+
 @pytest.fixture
 def acme(site):
     """Give a distribution with parts that are right, wrong, and neither."""
@@ -85,6 +122,75 @@ def test_a_distribution(acme, capsys, about):
     assert lines[-1].endswith(", 5 failed")
     assert "\x1b" not in printed.out
     assert "comparing" not in printed.err
+
+
+def told_of(capsys, name: str, *options: str) -> tuple[list[str], str, str]:
+    """Return the lines of what failed or was left out of a sampler, what stands last, and the errors."""
+    assert main(["plugins", "check", f"sampler/{name}", *options]) == 5
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    return [line for line in lines if line.startswith(("failed", "left out"))], lines[-1], printed.err
+
+
+@pytest.mark.parametrize(("name", "line"), [("undefined", 10), ("deep", 13)])
+def test_an_exception_is_told_once_with_its_line(secant, capsys, name, line):
+    """The line is the author's own, where the exception came from a library too."""
+    (told,), total, errors = told_of(capsys, name)
+    assert f" (secant_parts.py:{line}) ... and in " in told
+    failed = int(total.split()[-2])
+    assert failed > 10
+    assert told.endswith(f"... and in {failed - 1} more checks")
+    assert errors == ""
+
+
+def test_debug_shows_tracebacks(secant, capsys):
+    told, _, errors = told_of(capsys, "undefined", "--debug")
+    assert len(told) == 1
+    assert errors.count("Traceback (most recent call last)") == 1
+    assert "return undefined_name, None" in errors
+    assert "\nNameError: name 'undefined_name' is not defined\n" in errors
+
+
+def test_verbose_lists_each(secant, capsys):
+    told, total, _ = told_of(capsys, "undefined", "--verbose")
+    failed = [line for line in told if line.startswith("failed")]
+    assert len(failed) == int(total.split()[-2])
+    assert all(line.endswith("(secant_parts.py:10)") for line in failed)
+
+
+def test_without_its_contract_a_part_is_not_checked_further(secant, capsys):
+    (failed, left_out), total, _ = told_of(capsys, "noinit")
+    assert failed.startswith("failed: sampler/noinit: test_keeps_its_contract: ")
+    assert "without init" in failed
+    number = int(total.split(" left out")[0].split()[-1])
+    assert number > 10
+    assert left_out == f"left out: sampler/noinit: {number} other checks, until the part keeps its contract"
+    assert total.endswith(f": 0 checks passed, {number} left out, 1 failed")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("inplace", "test_leaves_its_inputs_alone: x was changed in place"), ("flat", "test_keeps_shape_and_dtype: ")],
+)
+def test_the_finding_that_explains_the_others_is_first(secant, capsys, name, first):
+    told, _, _ = told_of(capsys, name)
+    assert told[0].startswith(f"failed: sampler/{name}: {first}")
+    assert len(told) <= 4
+
+
+def test_several_are_checked_and_the_first_failure_may_end_it(secant, capsys):
+    several = ["sampler/euler", "sampler/noinit", "secant/secant", "sampler/euler"]
+    assert main(["plugins", "check", *several, "--json"]) == 5
+    names = [one["name"] for one in json.loads(capsys.readouterr().out)]
+    assert names[:2] == ["sampler/euler", "sampler/noinit"]
+    assert sorted(names) == sorted(
+        f"sampler/{one}" for one in ("euler", "noinit", "undefined", "deep", "flat", "inplace")
+    )
+    assert main(["plugins", "check", *several, "--json", "-x"]) == 5
+    euler, noinit = json.loads(capsys.readouterr().out)
+    assert {one["verdict"] for one in euler["outcomes"]} <= {"passed", "left out"}
+    assert [one["check"] for one in noinit["outcomes"]] == ["test_keeps_its_contract"]
+    assert main(["plugins", "check"]) == 2
 
 
 def test_one_part_and_every_check(acme, capsys):

@@ -33,7 +33,7 @@ def test_a_name_of_its_own_is_told(found, site):
         },
     )
     assert found("command", "count") == {
-        "test_has_its_name": "Finding: it is registered as 'count', but its own name is 'count-up'"
+        "test_has_its_name": "it is registered as 'count', but its own name is 'count-up'"
     }
 
 

@@ -102,7 +102,7 @@ def on_mixtures(seeds: Sequence[int], calls: Sequence[int]) -> None:
         for nfe in calls:
             rows = []
             for seed in seeds:
-                problem = Problem(dimension, seed, starts=1024)
+                problem = Problem(dimension, seed, starts=1024 if dimension == 2 else 4096)
                 best = min(diffusers_errors(problem, name, nfe).rms for name in diffusers_names())
                 rows.append((Linear(problem, nfe).fitted() / best, ours(problem, sampler, usual, nfe).rms / best))
                 print(

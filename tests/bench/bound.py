@@ -1,4 +1,4 @@
-"""How near a sampler of so many calls could come at all: ``python tests/bench/bound.py SEED,... NFE,...``.
+"""How near a sampler of so many calls could come: ``python tests/bench/bound.py SEED,... NFE,...``, or ``speech CLIPS``.
 
 Every sampler that is linear in x and the answers of the denoiser, whatever its name, ends at
 ``a x_1 + sum_j c_j x0_j``, and asks at states of the same form. Here all these numbers, and the times at which the
@@ -12,20 +12,31 @@ costs too much, each state is fitted to the fine solution by least squares, and 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import random
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: spinning threads disturb each other
 
 import torch
 from diffusers_samplers import diffusers_errors, diffusers_names
 from mixtures import PROCESS, Problem, ours
-from noiseform import build, sample
+from noiseform import audio, build, sample
 from noiseform.core.diffusion.level import Level
+from noiseform.core.diffusion.noise import Draws, keys_of
+from noiseform.core.diffusion.process import complete, levels_at
+from noiseform.core.diffusion.sampling import Denoise, SamplingStep
+from noiseform.core.pipeline import running
 from torch import Tensor
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 
 ROUNDS = 400
 """Rounds of gradient descent; twice as many bring the error down by 2 % more."""
@@ -113,6 +124,107 @@ def on_mixtures(seeds: Sequence[int], calls: Sequence[int]) -> None:
             print(f"{dimension}-D  NFE {nfe}  geometric mean: fitted {fitted:.2f}, default {default:.2f}", flush=True)
 
 
+class _CaughtError(Exception):
+    """The run has begun, and what it was given is known."""
+
+
+def runs_of(clips: int) -> list[tuple[Denoise, Mapping[str, Any]]]:
+    """Return what ``sample`` is given for each clip of ``spoken-digits``: the guided denoiser, and the rest by name."""
+    found: list[tuple[Denoise, Mapping[str, Any]]] = []
+
+    def catch(denoise: Denoise, **given: Any) -> Tensor:
+        found.append((denoise, given))
+        raise _CaughtError
+
+    running.sample, kept = catch, running.sample
+    try:
+        for clip in range(clips):
+            with contextlib.suppress(_CaughtError):
+                audio.generate("spoken-digits", label=[DIGITS[clip % 10], SPEAKERS[clip % 6]], seed=300 + clip)
+    finally:
+        running.sample = kept
+    return found
+
+
+class Speech:
+    """The embedded speech model, its fine solution from some starts, and linear samplers fitted to half of them.
+
+    Args:
+        clips: how many starts.
+    """
+
+    def __init__(self, clips: int) -> None:
+        self._runs = runs_of(clips)
+        first = self._runs[0][1]
+        self._process = complete(first["process"])
+        draws = [(keys_of(given["seeds"]), given["shape"]) for _, given in self._runs]
+        self.x_1 = torch.cat([Draws().normal(*one, purpose="prior", dtype=torch.float32) for one in draws])
+        self._path = [(math.pi / 2, self.x_1)]
+        self.end = self.ended("heun", "log-snr", 60, observers=[self._seen])
+
+    def _seen(self, step: SamplingStep) -> None:
+        size = math.hypot(step.next.alpha, step.next.sigma)
+        self._path.append((math.atan2(step.next.sigma, step.next.alpha), step.x / size))
+
+    def _denoise(self, x: Tensor, level: Level[float]) -> Tensor:
+        return torch.cat([denoise(x[row : row + 1], level) for row, (denoise, _) in enumerate(self._runs)])
+
+    def ended(self, sampler: str, grid: str, steps: int, **more: Any) -> Tensor:
+        """Return the clips' latents by a sampler of ours."""
+        x = self.x_1 * levels_at(self._process, torch.ones(1, dtype=torch.float64))[0].sigma
+        return sample(self._denoise, process=self._process, sampler=sampler, grid=grid, steps=steps, x=x, **more)
+
+    def fitted(self, angles: Sequence[float]) -> Tensor:
+        """Return where a sampler ends that asks at these angles, each of its states fitted to the fine solution."""
+        made: list[Tensor] = [self.x_1]
+        for angle in angles:
+            y = self._nearest(made, self._at(angle)) if angle < math.pi / 2 else self.x_1
+            log_snr = torch.tensor([-2 * math.log(math.tan(min(angle, math.pi / 2 - 1e-6)))], dtype=torch.float64)
+            (level,) = levels_at(self._process, self._process.t_of_log_snr(log_snr).clamp(0, 1))
+            with torch.no_grad():
+                made.append(self._denoise(y * math.hypot(level.alpha, level.sigma), level))
+        return self._nearest(made, self.end)
+
+    def _at(self, angle: float) -> Tensor:
+        """Return the fine solution at an angle, by a straight line between its steps."""
+        (before, one), (after, other) = next(pair for pair in pairwise(self._path) if pair[1][0] <= angle <= pair[0][0])
+        share = (before - angle) / (before - after)
+        return (1 - share) * one + share * other
+
+    def _nearest(self, made: Sequence[Tensor], wanted: Tensor) -> Tensor:
+        half = len(self.x_1) // 2
+        columns = torch.stack([one[:half].double().flatten() for one in made], 1)
+        factors = torch.linalg.lstsq(columns, wanted[:half].double().reshape(-1, 1)).solution[:, 0].tolist()
+        return sum((factor * one for factor, one in zip(factors, made, strict=True)), torch.zeros_like(self.x_1))
+
+    def told(self, name: str, reached: Tensor) -> float:
+        """Print how far clips are from the fine solution; return the mean of those that were fitted to."""
+        each = (reached - self.end).flatten(1).square().mean(1).sqrt()
+        fitted, other = each.tensor_split(2)
+        print(
+            f"{name}: mean {other.mean():.3f}, median {other.median():.3f} (fitted to: {fitted.mean():.3f})", flush=True
+        )
+        return fitted.mean().item()
+
+
+def on_speech(clips: int, tries: int = 40) -> None:
+    """Print distances from the fine solution: of our samplers, and of fitted ones with ever better times."""
+    speech, draw = Speech(clips), random.Random(0)
+    for sampler, grid, steps in (("dpmpp-2m", "log-snr", 4), ("dpmpp-2m", "log-snr", 8), ("spline", "angle", 4)):
+        speech.told(f"{sampler} on {grid}, {steps} steps", speech.ended(sampler, grid, steps))
+    best, places = math.inf, [0.93, 0.7, 0.42, 0.18]
+    for _ in range(tries):
+        tried = sorted((min(1.0, max(0.03, one * math.exp(draw.gauss(0, 0.12)))) for one in places), reverse=True)
+        reached = speech.fitted([math.pi / 2 * one for one in tried])
+        mean = (reached - speech.end).flatten(1).square().mean(1).sqrt()[: clips // 2].mean().item()
+        if mean < best:
+            best, places = mean, tried
+            speech.told(f"fitted, asked at {', '.join(f'{one:.2f}' for one in tried)} of a right angle", reached)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    on_mixtures([int(x) for x in sys.argv[1].split(",")], [int(x) for x in sys.argv[2].split(",")])
+    if sys.argv[1] == "speech":
+        on_speech(int(sys.argv[2]))
+    else:
+        on_mixtures(*([int(number) for number in given.split(",")] for given in sys.argv[1:3]))

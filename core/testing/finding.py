@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, ParamSpec
+from typing import NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ __tracebackhide__ = True  # pytest then shows the line of the check, and not tho
 CORE = Path(__file__).parents[1]
 
 Given = ParamSpec("Given")
+Yielded = TypeVar("Yielded")
 
 
 class Finding(AssertionError):  # noqa: N818 (it is what is found, and no error of noiseform)
@@ -88,14 +89,14 @@ def of_the_part(error: BaseException) -> BaseException:
     return error.with_traceback(kept)
 
 
-class _Block(AbstractContextManager[None]):
+class _Block(AbstractContextManager[Yielded]):
     """A block of a check, from whose findings the frames of contextlib are taken."""
 
-    def __init__(self, inner: AbstractContextManager[None]) -> None:
+    def __init__(self, inner: AbstractContextManager[Yielded]) -> None:
         self.inner = inner
 
-    def __enter__(self) -> None:
-        self.inner.__enter__()
+    def __enter__(self) -> Yielded:
+        return self.inner.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -106,12 +107,12 @@ class _Block(AbstractContextManager[None]):
             raise found.with_traceback(None)  # noqa: B904 (its cause stays what it is)
 
 
-def _block(function: Callable[Given, Iterator[None]]) -> Callable[Given, AbstractContextManager[None]]:
+def _block(function: Callable[Given, Iterator[Yielded]]) -> Callable[Given, AbstractContextManager[Yielded]]:
     """Turn a function that yields once into a block of a check."""
     inner = contextmanager(function)
 
     @wraps(function)
-    def block(*args: Given.args, **kwargs: Given.kwargs) -> AbstractContextManager[None]:
+    def block(*args: Given.args, **kwargs: Given.kwargs) -> AbstractContextManager[Yielded]:
         return _Block(inner(*args, **kwargs))
 
     return block

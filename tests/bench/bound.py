@@ -1,4 +1,4 @@
-"""How near a sampler of so many calls could come: ``python tests/bench/bound.py SEED,... NFE,...``, or ``speech CLIPS``.
+"""How near a sampler of some calls could come: ``python tests/bench/bound.py SEED,... NFE,...``, or ``speech CLIPS``.
 
 Every sampler that is linear in x and the answers of the denoiser, whatever its name, ends at
 ``a x_1 + sum_j c_j x0_j``, and asks at states of the same form. Here all these numbers, and the times at which the

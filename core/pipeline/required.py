@@ -23,7 +23,10 @@ MODALITY = "modality"
 
 def modality_required(name: str) -> tuple[RequiredPart, ...]:
     """Return what a model or a file needs for its modality: the part of a plugin; noiseform's own are always there."""
-    part = find(MODALITY, name)
+    try:
+        part = find(MODALITY, name)
+    except ConfigError:  # it was given as an object, which no plugin has registered
+        return ()
     if part.plugin.candidate.builtin:
         return ()
     return (RequiredPart(MODALITY, part.name, part.plugin.distribution, part.plugin.candidate.version),)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .packing import packable, packed_convolution
+from .packing import PackedWeights, packable
 from .products import linear, product, quick
 
 __all__ = ["Convolution", "Pointwise"]
@@ -43,6 +43,7 @@ class Convolution(nn.Module):
         self.weight = nn.Parameter(start.weight.detach().movedim(1, -1).contiguous().movedim(-1, 1))
         self.bias = start.bias
         self._stride, self._padding = stride, width // 2
+        self._packed = PackedWeights()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
@@ -59,7 +60,7 @@ class Convolution(nn.Module):
         if x.ndim == 3:
             first, kernel, strides, paddings = first.unsqueeze(2), weight.unsqueeze(2), [1, stride], [0, padding]
         if packed:
-            y = packed_convolution(self, first, kernel, self.bias, strides, paddings)
+            y = self._packed.convolution(first, kernel, self.bias, strides, paddings)
         else:
             convolve = functional.conv2d if first.ndim == 4 else functional.conv3d
             y = convolve(first, kernel, self.bias, strides, paddings)

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["packable", "packed_convolution"]
+__all__ = ["PackedWeights", "packable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,6 @@ class _Packed:
         )
 
 
-_KEPT: WeakKeyDictionary[nn.Module, _Packed] = WeakKeyDictionary()
-"""Beside the modules, not in them: what is copied, saved or sent elsewhere is the weights alone."""
-
-
 def packable(x: Tensor, weight: Tensor) -> bool:
     """Return whether a convolution may run with packed weights: on a CPU, in float32, and nothing is learnt."""
     return (
@@ -62,28 +57,39 @@ def packable(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def packed_convolution(
-    owner: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Sequence[int]
-) -> Tensor:
-    """Return the convolution of x (batch, channels in, *space) over two or three axes, where :func:`packable` says yes.
+class PackedWeights:
+    """Where a convolution keeps its weights packed, for the shape of x that it saw last. A copy begins empty."""
 
-    Args:
-        owner: whose weights they are; it keeps them packed for one shape of x, that of the last call.
-        x: channels last in memory.
-        weight: (channels out, channels in, *width).
-        bias: (channels out,).
-        stride: along each axis.
-        padding: along each axis.
-    """
-    kept = _KEPT.get(owner)
-    if kept is None or not kept.fits(x, weight):
-        kept = _Packed(weight.detach(), weight._version, x.shape, _packed(x, weight, stride, padding))
-        _KEPT[owner] = kept
-    ones = [1] * len(stride)
-    made: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x, kept.weight, bias, padding, stride, ones, 1, "none", [], ""
-    )
-    return made
+    def __init__(self) -> None:
+        self.kept: _Packed | None = None
+
+    def __deepcopy__(self, memo: object) -> PackedWeights:
+        return PackedWeights()
+
+    def __reduce__(self) -> tuple[type[PackedWeights], tuple[()]]:
+        return PackedWeights, ()
+
+    def convolution(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Sequence[int]
+    ) -> Tensor:
+        """Return the convolution of x (batch, channels in, *space) over two or three axes, if it is :func:`packable`.
+
+        Args:
+            x: channels last in memory.
+            weight: (channels out, channels in, *width).
+            bias: (channels out,).
+            stride: along each axis.
+            padding: along each axis.
+        """
+        kept = self.kept
+        if kept is None or not kept.fits(x, weight):
+            kept = _Packed(weight.detach(), weight._version, x.shape, _packed(x, weight, stride, padding))
+            self.kept = kept
+        ones = [1] * len(stride)
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, kept.weight, bias, padding, stride, ones, 1, "none", [], ""
+        )
+        return made
 
 
 def _packed(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]) -> Tensor:
@@ -99,7 +105,7 @@ def _works() -> bool:
     x, weight, bias = (torch.linspace(-1, 1, size) for size in (2 * 25, 3 * 2 * 9, 3))
     x, weight = (part.to(memory_format=torch.channels_last) for part in (x.view(1, 2, 5, 5), weight.view(3, 2, 3, 3)))
     try:
-        made = packed_convolution(nn.Module(), x, weight, bias, (2, 2), (1, 1))
+        made = PackedWeights().convolution(x, weight, bias, (2, 2), (1, 1))
     except (AttributeError, RuntimeError, TypeError):
         return False
     return torch.allclose(made, functional.conv2d(x, weight, bias, 2, 1), atol=1e-5)

@@ -37,6 +37,9 @@ LIBRARIES = (
 IMPORT_LIMIT = 30.0
 """Seconds that a plugin's import may take; importing torch on a busy machine takes a few."""
 
+NOTICED = 0.01
+"""Seconds from which on a heavy library is told of; by taste."""
+
 SLOW = 0.1
 """Seconds of import from which on a plugin is slow: half of what `noiseform list` may take with fifty of them."""
 
@@ -245,6 +248,8 @@ def _odd_plugins(registry: Registry, costs: Mapping[str, ImportCost]) -> Iterato
             why = "does not say which noiseform it is built for; taken to be this one"
             yield Problem(what, why, f"its author names one in pyproject.toml: {DEPENDENCY}")
         for library, seconds in cost.libraries.items():
+            if seconds < NOTICED:
+                continue
             why = f"imports {library} at its top, itself or by what it imports there: {seconds:.2g} s at every start"
             yield Problem(what, why, "import it inside of the part's module, which the hook names as text")
         rest = (cost.seconds or 0.0) - sum(cost.libraries.values())

@@ -30,9 +30,6 @@ tensorflow torch torchaudio torchvision transformers
 HEAVY = frozenset(_NAMES.split())
 """Libraries that no module needs which only names its parts."""
 
-NOTICED = 0.01
-"""Seconds from which on a heavy library is one; by taste."""
-
 TOGETHER = 2
 """Interpreters at a time: more of them would measure each other."""
 
@@ -212,4 +209,4 @@ def _libraries(lines: Sequence[tuple[str, ...]]) -> dict[str, float]:
         if top in HEAVY and HEAVY.isdisjoint(importer for _, importer in above):
             found[top] = found.get(top, 0.0) + int(microseconds) / 1e6
         above.append((len(indentation), top))
-    return {name: seconds for name, seconds in sorted(found.items(), key=lambda item: -item[1]) if seconds >= NOTICED}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from .suite import HEAVY
+from ..registration.import_cost import HEAVY
 
 __all__ = ["causes", "place_of"]
 
 CORE = Path(__file__).parents[1]
 
-LIBRARIES = {*HEAVY, *sys.stdlib_module_names, "annotated_types", "click", "einops", "hypothesis", "pluggy", "pydantic"}
+LIBRARIES = {*HEAVY, *sys.stdlib_module_names, "annotated_types", "click", "einops", "hypothesis", "pluggy"}
 """Whose lines say less than those of the part that called them."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from unittest import SkipTest
 
 from ..registration.plugin_loading import reason_of
+from .claims import check_claims
 from .finding import Finding
 from .origin import causes, place_of
 from .suite import Suite, claimed
@@ -100,6 +101,6 @@ def suite_for(
         Finding: there is no such part, or its suite knows no such claim.
     """
     of_kind = SUITES[kind]
-    of_kind.can_claim(claims := claims or {})
+    check_claims(of_kind, claims := claims or {})
     suite: type[Suite] = claimed(type(of_kind.__name__, (of_kind,), {"component": component, **claims}))
     return suite

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 import json
-import os
-import subprocess
-import sys
 from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,17 +13,18 @@ from typing import Any, ClassVar
 
 from ..errors import ConfigError
 from ..registration.build import find, made_of
+from ..registration.import_cost import ImportCost, import_costs
 from ..registration.installed import Candidate
 from ..registration.kinds import KINDS
 from ..registration.parameters import check_parameters, describe
 from ..registration.plugin_loading import Part, Plugin
-from .claims import refuse_unknown_claims
+from .claims import check_claims, refuse_unknown_claims
 from .finding import Finding, holds, refused, skip
 
-__all__ = ["HEAVY", "Finding", "Suite", "claimed"]
+__all__ = ["Finding", "Suite", "claimed"]
 
-HEAVY = ("torch", "torchaudio", "numpy", "scipy", "transformers", "diffusers", "matplotlib", "pandas", "av", "PIL")
-"""Libraries that no plugin's module may import at its top: each start of the command line would pay for them."""
+IMPORT_LIMIT = 120.0
+"""Seconds that the import of a plugin may take where it is looked at; a busy machine takes long."""
 
 
 class _Claimed(ABCMeta):
@@ -62,16 +59,6 @@ class Suite(metaclass=_Claimed):
         """Return the names of the checks, in the order in which they are written, those of all kinds first."""
         names = dict.fromkeys(name for owner in reversed(cls.__mro__) for name in vars(owner))
         yield from (name for name in names if name.startswith("test_") and callable(getattr(cls, name)))
-
-    @classmethod
-    def can_claim(cls, claims: object) -> None:
-        """Raise a Finding unless these are attributes of the suite that an author may set, by name."""
-        holds(isinstance(claims, Mapping), f"claims: expected values by name, got a {type(claims).__name__}")
-        assert isinstance(claims, Mapping)
-        known = {name for owner in cls.__mro__ for name in inspect.get_annotations(owner)} - {"kind", "component"}
-        for name in claims:
-            cure = f"a suite in noiseform.testing says what can be: {', '.join(sorted(known))}"
-            holds(name in known, f"claims: a {cls.kind} can claim no {name!r}; {cure}")
 
     @classmethod
     def lacks(cls) -> str:
@@ -112,10 +99,10 @@ class Suite(metaclass=_Claimed):
         plugin = self.part().plugin
         if not plugin.candidate.target:
             skip("no plugin has registered it")
-        heavy = heavy_imports(plugin.candidate.target.partition(":")[0])
-        holds(
-            not heavy, f"plugin {plugin.label} imports {', '.join(heavy)} at its top; name parts as 'module:attribute'"
-        )
+        cost = _import_cost(plugin.candidate.target)
+        holds(not cost.fault, f"plugin {plugin.label}: its import {cost.fault}")
+        heavy = ", ".join(cost.libraries)
+        holds(not heavy, f"plugin {plugin.label} imports {heavy} at its top; name parts as 'module:attribute'")
 
     def test_parameters_are_described(self) -> None:
         """Every parameter that a file may set has a type that JSON Schema can express, and a default that fits it."""
@@ -162,7 +149,7 @@ def claimed(suite: Any) -> Any:
         Finding: there is no such part, or its suite knows no such claim.
     """
     claims: Mapping[str, object] = getattr(suite.part().load(), "claims", {})
-    suite.can_claim(claims)
+    check_claims(suite, claims)
     of_author = takewhile(lambda owner: "kind" not in vars(owner), suite.__mro__)
     said = {name for owner in of_author for name in vars(owner)}
     more = {name: value for name, value in claims.items() if name not in said}
@@ -187,16 +174,6 @@ def _accepted(message: str) -> Iterator[None]:
 
 
 @functools.lru_cache
-def heavy_imports(module: str) -> tuple[str, ...]:
-    """Return which heavy libraries a module imports at its top, asked of an interpreter that has imported none."""
-    code = (
-        "import importlib, json, sys\n"
-        f"importlib.import_module({module!r})\n"
-        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment, check=False
-    )
-    holds(done.returncode == 0, f"module {module} cannot be imported: {done.stderr.strip().splitlines()[-1:]}")
-    return tuple(json.loads(done.stdout.splitlines()[-1]))
+def _import_cost(target: str) -> ImportCost:
+    """Return what a plugin's import costs in an interpreter that has imported nothing heavy; asked once a plugin."""
+    return import_costs([target], limit=IMPORT_LIMIT)[target]

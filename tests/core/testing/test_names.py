@@ -6,7 +6,7 @@ import pytest
 from noiseform.core.testing.suite import Suite
 from noiseform.testing import CodecSuite, ConditionerSuite, NetworkSuite
 
-KEPT = {"made", "host", "checks", "part", "lacks", "can_claim"}
+KEPT = {"made", "host", "checks", "part", "lacks"}
 """What every suite has for authors, and for those who run it."""
 
 

@@ -74,3 +74,21 @@ def test_same_of_nothing():
 def test_same_tells_by_how_much(wrong):
     with pytest.raises(Finding, match=rf"a number: off by {'0.001' if wrong == 1e-3 else wrong}"):
         same(torch.tensor([1.0, 1.0 + wrong]).double(), torch.ones(2).double(), "a number", atol=1e-4)
+
+
+NAMES = "from noiseform import hookimpl\n@hookimpl\ndef noiseform_grids():\n    return {'even': 'even_grid:Even'}\n"
+EVEN = "from noiseform.core.testing.mutants.grids import EqualTimes\nclass Even(EqualTimes): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("top", "found"), [("", ""), ("import PIL\n", "imports PIL at its top"), ("import torch\n", "torch")]
+)
+def test_a_plugin_that_imports_something_heavy_is_found(site, top, found):
+    module = f"names_beside_{found[-4:].strip() or 'nothing'}"  # another each time, since a module is looked at once
+    site.add("even-kit", {module: f"{top}{NAMES}", "even_grid": EVEN})
+    check = about("even").test_import_is_light
+    if not found:
+        check(about("even")())
+        return
+    with pytest.raises(Finding, match=found):
+        check(about("even")())

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from .packing import PackedWeights, packable
-from .products import linear, product, quick
+from .products import linear
 
 __all__ = ["Convolution", "Pointwise"]
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-
-_MANY = 2**20
-"""Multiplications of an item from which on it pays to keep weights packed."""
-
-_SMALL = 20480
-"""Numbers of one item up to which torch does not give its convolution to oneDNN, but multiplies by itself."""
 
 
 class Convolution(nn.Module):
@@ -47,23 +38,17 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
-        stride, padding = self._stride, self._padding
         weight: Tensor = self.weight
-        places = x.numel() // x.shape[-1] // stride ** (x.ndim - 2)
-        packed = places * weight.numel() >= _MANY and packable(x, weight)
-        if len(x) == 1 and x.numel() <= _SMALL and not torch.is_grad_enabled() and not packed:
-            rows = weight.movedim(1, -1).flatten(1)
-            if quick(x, weight, places * weight.numel()):
-                return product(_windows(x, weight.shape[2:], stride, padding), rows, self.bias)
-        first, kernel = x.movedim(-1, 1), weight
-        strides, paddings = [stride] * (x.ndim - 2), [padding] * (x.ndim - 2)
+        outputs = x.numel() // (x.shape[-1] * self._stride ** (x.ndim - 2))
+        packed = packable(x, weight, outputs * weight.numel())
+        first, strides, paddings = x.movedim(-1, 1), [self._stride] * (x.ndim - 2), [self._padding] * (x.ndim - 2)
         if x.ndim == 3:
-            first, kernel, strides, paddings = first.unsqueeze(2), weight.unsqueeze(2), [1, stride], [0, padding]
+            first, weight, strides, paddings = first.unsqueeze(2), weight.unsqueeze(2), [1, *strides], [0, *paddings]
         if packed:
-            y = self._packed.convolution(first, kernel, self.bias, strides, paddings)
+            y = self._packed.convolution(first, weight, self.bias, strides, paddings)
         else:
             convolve = functional.conv2d if first.ndim == 4 else functional.conv3d
-            y = convolve(first, kernel, self.bias, strides, paddings)
+            y = convolve(first, weight, self.bias, strides, paddings)
         return (y.squeeze(2) if x.ndim == 3 else y).movedim(1, -1)
 
 
@@ -87,12 +72,3 @@ class Pointwise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
         return linear(x, self.weight.flatten(1), self.bias)
-
-
-def _windows(x: Tensor, widths: Sequence[int], stride: int, padding: int) -> Tensor:
-    """Return what each output sees of x (batch, \\*space, channels), as (batch, \\*space, what a kernel weighs)."""
-    rank = len(widths)
-    seen = functional.pad(x, (0, 0, *[padding] * (2 * rank)))
-    for axis, width in enumerate(widths, start=1):
-        seen = seen.unfold(axis, width, stride)
-    return seen.movedim(rank + 1, -1).flatten(rank + 1)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Linear", "linear", "product", "quick"]
+__all__ = ["FEW", "Linear", "linear", "product", "quick"]
 
-_FEW = 2**20
+FEW = 2**20
 """Multiplications below which torch's own product is the faster one: a call of oneDNN costs ten microseconds."""
 
 
@@ -60,7 +60,7 @@ def quick(x: Tensor, weight: Tensor, multiplications: int) -> bool:
     Not while a network is compiled: the compiler knows torch's own products, and chooses for itself.
     """
     return (
-        multiplications >= _FEW
+        multiplications >= FEW
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")

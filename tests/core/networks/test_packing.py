@@ -82,8 +82,9 @@ def test_changed_weights_are_packed_anew(change):
     assert_close(layer(x), expected(layer, x), **CLOSE)
 
 
-def test_weights_that_are_learnt_are_not_packed():
-    layer, x = held(2).requires_grad_(), items(2)
+@pytest.mark.parametrize("rank", SPACES)
+def test_weights_that_are_learnt_are_not_packed(rank):
+    layer, x = held(rank).requires_grad_(), items(rank)
     layer(x)
     assert layer._packed.kept is None
     with torch.enable_grad():

@@ -33,7 +33,7 @@ def exact(x, weight, bias):
 
 def test_such_products_are_quick_here():
     x, weight, _ = parts()
-    assert ROWS * INNER * OUT > products._FEW
+    assert ROWS * INNER * OUT > products.FEW
     assert quick(x, weight, ROWS * INNER * OUT), "oneDNN is not used: its operator has changed, or torch is without it"
 
 

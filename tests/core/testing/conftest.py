@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 from noiseform.core.registration.registry import Registry, load_registry, use_registry
-from noiseform.core.testing.mutants.mutant import Mutant
 from noiseform.core.testing.running import outcomes, suite_for
 
 
@@ -32,17 +31,3 @@ def found() -> Callable[..., dict[str, str]]:
         return {one.check: one.why for one in outcomes(suite, only=only) if one.verdict == "failed"}
 
     return failed
-
-
-@pytest.fixture
-def judged(found) -> Callable[[str, Mutant], None]:
-    """Return a function that holds the suite of a kind to what it must find in a mutant of it, or in an original.
-
-    Of a mutant only the check that is named is run; what the others say of it is the table of the docs.
-    """
-
-    def judge(kind: str, mutant: Mutant) -> None:
-        failed = found(kind, mutant.factory, mutant.claims, only=mutant.caught_by)
-        assert list(failed) == ([] if mutant.caught_by is None else [mutant.caught_by])
-
-    return judge

@@ -1,11 +1,10 @@
-"""The suite of codecs passes on every built-in one, and fails on every mutant."""
+"""The suite of codecs passes on every built-in one."""
 
 from __future__ import annotations
 
 import pytest
 from noiseform.core.registration.registry import current
 from noiseform.core.testing.media_samples import PICTURE
-from noiseform.core.testing.mutants.codecs import MUTANTS
 from noiseform.testing import CodecSuite
 
 THEIRS = {
@@ -37,11 +36,6 @@ def test_built_in(part, parameters, found):
         pytest.importorskip("diffusers", reason="diffusers is not installed (pip install noiseform[dev])")
     claims = getattr(part.load(), "claims", {})
     assert found("codec", part.name, {**claims, **({"parameters": parameters} if parameters else {})}) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("codec", mutant)
 
 
 class TestAsAnAuthorWritesIt(CodecSuite):

@@ -1,21 +1,15 @@
-"""The suite of commands passes on right ones, and fails on every mutant; noiseform itself registers no command."""
+"""The suite of commands passes on right ones; noiseform itself registers no command."""
 
 from __future__ import annotations
 
-import pytest
 from noiseform.core.registration.registry import current
-from noiseform.core.testing.mutants.commands import MUTANTS, counting
+from noiseform.core.testing.mutants.commands import counting
 from noiseform.testing import CommandSuite
 
 
 def test_built_in(found):
     for part in current().plugins.parts("command"):
         assert found("command", part.full_name) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("command", mutant)
 
 
 def test_a_name_of_its_own_is_told(found, site):

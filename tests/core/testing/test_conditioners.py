@@ -1,11 +1,10 @@
-"""The suite of conditioners passes on every built-in one, and fails on every mutant."""
+"""The suite of conditioners passes on every built-in one."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from noiseform.core.registration.registry import current
-from noiseform.core.testing.mutants.conditioners import MUTANTS
 from noiseform.testing import ConditionerSuite
 
 TEXT = {"width": 16, "depth": 1, "heads": 2}
@@ -51,11 +50,6 @@ def test_built_in(part, claims, found, request):
         folder = str(request.getfixturevalue("encoders") / part.name)
         claims["parameters"] = {"model": folder, "length": 32, **claims["parameters"]}
     assert found("conditioner", part.name, claims) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("conditioner", mutant)
 
 
 class TestAsAnAuthorWritesIt(ConditionerSuite):

@@ -1,4 +1,4 @@
-"""The suite of converters passes on the built-in one, and fails on every mutant."""
+"""The suite of converters passes on the built-in one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from noiseform.core.testing.mutants.converters import MUTANTS, Squares, example
+from noiseform.core.testing.mutants.converters import Squares, example
 from noiseform.testing import ConverterSuite
 
 
@@ -31,11 +31,6 @@ def folder_of_diffusers(folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_built_in(found):
     assert found("converter", "diffusers", {"example": staticmethod(folder_of_diffusers)}) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("converter", mutant)
 
 
 class TestAsAnAuthorWritesIt(ConverterSuite):

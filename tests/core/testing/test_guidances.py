@@ -1,10 +1,9 @@
-"""The suite of guidances passes on every built-in one, and fails on every mutant."""
+"""The suite of guidances passes on every built-in one."""
 
 from __future__ import annotations
 
 import pytest
 from noiseform.core.registration.registry import current
-from noiseform.core.testing.mutants.guidances import MUTANTS
 from noiseform.testing import GuidanceSuite
 
 BUILT_IN = [part.name for part in current().plugins.parts("guidance") if part.plugin.candidate.builtin]
@@ -23,11 +22,6 @@ def test_built_in(name, found):
 @pytest.mark.parametrize(("name", "parameters"), VARIANTS)
 def test_built_in_with_parameters(name, parameters, found):
     assert found("guidance", name, {"parameters": parameters}) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("guidance", mutant)
 
 
 class TestAsAnAuthorWritesIt(GuidanceSuite):

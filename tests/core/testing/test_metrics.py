@@ -1,4 +1,4 @@
-"""The suite of metrics passes on every built-in one, and fails on every mutant."""
+"""The suite of metrics passes on every built-in one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ def test_built_in(name, found):
 @pytest.mark.parametrize("method", ["bound", "chain"])
 def test_other_ways_of_the_likelihood(method, found):
     assert found("metric", "likelihood", {"parameters": {"method": method, "draws": 8}, "of_the_work": ("nfe",)}) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("metric", mutant)
 
 
 def test_nothing_warns_where_a_figure_is_not_finite(found):

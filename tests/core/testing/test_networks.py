@@ -1,10 +1,9 @@
-"""The suite of networks passes on every built-in one, and fails on every mutant."""
+"""The suite of networks passes on every built-in one."""
 
 from __future__ import annotations
 
 import pytest
 from noiseform.core.registration.registry import current
-from noiseform.core.testing.mutants.networks import MUTANTS
 from noiseform.testing import NetworkSuite
 
 UNET = {"channels": [8, 16], "blocks": 1, "attention": [1], "patch": 2, "head_width": 8}
@@ -69,11 +68,6 @@ def test_built_in(part, claims, found):
     if part.name.startswith("diffusers"):
         pytest.importorskip("diffusers", reason="diffusers is not installed (pip install noiseform[dev])")
     assert found("network", part.name, {**getattr(part.load(), "claims", {}), **claims}) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("network", mutant)
 
 
 class TestAsAnAuthorWritesIt(NetworkSuite):

@@ -1,10 +1,9 @@
-"""The suite of objectives passes on every built-in one, and fails on every mutant."""
+"""The suite of objectives passes on every built-in one."""
 
 from __future__ import annotations
 
 import pytest
 from noiseform.core.registration.registry import current
-from noiseform.core.testing.mutants.objectives import MUTANTS
 from noiseform.testing import ObjectiveSuite
 
 BUILT_IN = [part.name for part in current().plugins.parts("objective") if part.plugin.candidate.builtin]
@@ -24,11 +23,6 @@ def test_built_in(name, found):
 @pytest.mark.parametrize(("name", "parameters"), VARIANTS)
 def test_built_in_with_parameters(name, parameters, found):
     assert found("objective", name, {"parameters": parameters}) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("objective", mutant)
 
 
 class TestAsAnAuthorWritesIt(ObjectiveSuite):

@@ -1,4 +1,4 @@
-"""The suite of pipelines passes on every built-in one, and fails on every mutant."""
+"""The suite of pipelines passes on every built-in one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from noiseform.core.pipeline.conversion import write_converted
 from noiseform.core.registration.registry import current
 from noiseform.core.testing.mutants.converters import TABLE, Squares, example
-from noiseform.core.testing.mutants.pipelines import MUTANTS
 from noiseform.testing import PipelineSuite
 
 BUILT_IN = [part.name for part in current().plugins.parts("pipeline") if part.plugin.candidate.builtin]
@@ -15,11 +14,6 @@ BUILT_IN = [part.name for part in current().plugins.parts("pipeline") if part.pl
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in(name, found):
     assert found("pipeline", name) == {}
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutants(mutant, judged):
-    judged("pipeline", mutant)
 
 
 DRIFTING = """

@@ -15,43 +15,6 @@ from noiseform.core.errors import CheckpointError, ConfigError
 from noiseform.core.registration.registry import load_registry, use_registry, using_registry
 from noiseform.modalities.audio.clip import Audio
 
-LARGE = """\
-modality = "audio"
-[media]
-sample_rate = 2000
-seconds = 0.032
-[[stages]]
-name = "large"
-process = { use = "flow" }
-objective = { use = "velocity" }
-network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
-codec = { use = "identity", scale = 4.0 }
-conditioners = [{ use = "low-res", noise = 0.2, residual = 0.1 }]
-steps = 3
-[data]
-labels = "none"
-[training]
-steps = 30
-batch_size = 4
-warmup = 5
-ema = 0.9
-sample_every = 0
-"""
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a stage that doubles the sample rate to 2 kHz, trained on tones."""
-    folder = tmp_path_factory.mktemp("large")
-    (folder / "tones").mkdir()
-    for number in range(4):
-        wave = 0.5 * torch.sin(torch.arange(128) * (number + 1) / 5)
-        Audio(wave[None], 2000).save(folder / "tones" / f"{number}.wav")
-    (folder / "recipe.toml").write_text(LARGE, encoding="utf-8")
-    run = folder / "twice"
-    assert main(["train", str(folder / "recipe.toml"), "--data", str(folder / "tones"), "-o", str(run), "--quiet"]) == 0
-    return run
-
 
 def test_training_says_what_the_stage_is_for(large, tmp_path, capsys):
     data, recipe = str(large.parent / "tones"), str(large.parent / "recipe.toml")
@@ -232,10 +195,11 @@ def test_paths_of_stages_are_relative_to_their_registry_file(
         assert audio.load("p", upscale=True).stages[0].config.name == "large"
 
 
-def test_a_model_folder_holds_the_stage_that_was_trained(tmp_path, tones):
+def test_a_model_folder_holds_the_stage_that_was_trained(tmp_path, tones, large):
     base = '[[stages]]\nname = "base"\nmedia = { sample_rate = 1000 }\nprocess = { use = "flow" }\n'
     base += 'objective = { use = "velocity" }\nnetwork = { use = "unet-1d", channels = [8, 8], head_width = 8 }\n'
-    both = LARGE.replace("[[stages]]", f"{base}[[stages]]", 1).replace("steps = 30", 'steps = 2\nstage = "large"')
+    alone = (large.parent / "recipe.toml").read_text(encoding="utf-8")
+    both = alone.replace("[[stages]]", f"{base}[[stages]]", 1).replace("steps = 30", 'steps = 2\nstage = "large"')
     (tmp_path / "recipe.toml").write_text(both, encoding="utf-8")
     command = ["train", str(tmp_path / "recipe.toml"), "--data", str(tones), "-o", str(tmp_path / "run"), "--quiet"]
     assert main(command) == 0

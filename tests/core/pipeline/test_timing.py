@@ -11,7 +11,6 @@ from noiseform.core.cli.main import main
 from noiseform.core.pipeline.timing import timed
 from noiseform.core.registration.registry import load_registry, using_registry
 from noiseform.core.storage.model_folder import load_model_folder, read_model_folder, write_model_folder
-from noiseform.modalities.audio.clip import Audio
 
 
 @pytest.fixture(autouse=True)
@@ -166,43 +165,6 @@ weights = "{tiny}"
 name = "large"
 weights = "{large}"
 """
-
-LARGE = """\
-modality = "audio"
-[media]
-sample_rate = 2000
-seconds = 0.064
-[[stages]]
-name = "large"
-process = { use = "flow" }
-objective = { use = "velocity" }
-network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
-codec = { use = "identity", scale = 4.0 }
-conditioners = [{ use = "low-res", noise = 0.2 }]
-steps = 3
-[data]
-labels = "none"
-[training]
-steps = 30
-batch_size = 4
-warmup = 5
-ema = 0.9
-sample_every = 0
-"""
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a stage that doubles the sample rate, trained on tones."""
-    folder = tmp_path_factory.mktemp("large")
-    (folder / "tones").mkdir()
-    for number in range(4):
-        wave = 0.5 * torch.sin(torch.arange(128) * (number + 1) / 5)
-        Audio(wave[None], 2000).save(folder / "tones" / f"{number}.wav")
-    (folder / "recipe.toml").write_text(LARGE, encoding="utf-8")
-    run = folder / "twice"
-    assert main(["train", str(folder / "recipe.toml"), "--data", str(folder / "tones"), "-o", str(run), "--quiet"]) == 0
-    return run
 
 
 def test_a_stage_of_a_cascade_gets_times_of_its_own(tiny_model, large, tmp_path, capsys):

@@ -26,7 +26,8 @@ from ..registration.plugin_loading import Plugin, reason_of
 from ..registration.registry import Registry, current, user_folder
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY
-from .rows import plugin_entry, print_json, print_rows
+from .plugin_entry import plugin_entry
+from .rows import print_json, print_rows
 
 __all__ = ["doctor"]
 

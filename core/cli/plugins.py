@@ -6,9 +6,10 @@ import click
 
 from ..registration.registry import current
 from .doctor import doctor
+from .plugin_entry import plugin_entry
 from .plugins_check import check
 from .plugins_new import new
-from .rows import plugin_entry, print_json, print_rows
+from .rows import print_json, print_rows
 
 __all__ = ["plugins"]
 

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 import click
 
 from ..naming import printable
-from ..registration.plugin_loading import Plugin
 
-__all__ = ["plugin_entry", "print_facts", "print_json", "print_rows"]
+__all__ = ["print_facts", "print_json", "print_rows"]
 
 _LONGEST = 400  # characters of a cell, where the rows tell of what others named
 _NAME = 24  # characters of the first column that are kept together
@@ -74,20 +73,3 @@ def print_facts(facts: Iterable[tuple[str, str]], *, longest: int) -> None:
 def print_json(value: object) -> None:
     """Print a value as JSON; what JSON cannot hold appears as its Python text."""
     click.echo(json.dumps(value, indent=2, default=repr))
-
-
-def plugin_entry(plugin: Plugin) -> dict[str, object]:
-    """Return what is told of a plugin wherever plugins are listed."""
-    candidate = plugin.candidate
-    return {
-        "name": candidate.name,
-        "distribution": plugin.distribution,
-        "version": candidate.version,
-        "built_for": str(plugin.built_for),
-        "state": plugin.state,
-        "file": plugin.file,
-        "reason": plugin.reason,
-        "warnings": list(plugin.warnings),
-        "named_in": ", ".join(filter(None, [candidate.origin, candidate.also])),
-        "seconds": round(plugin.seconds, 6),
-    }

@@ -52,14 +52,14 @@ def packable(x: Tensor, weight: Tensor, multiplications: int) -> bool:
     parameter itself: a view that is made without gradients does not say that it is learnt.
     """
     return (
-        not torch.is_grad_enabled()
+        not torch.compiler.is_compiling()  # first, since a compiler follows only some of the others
+        and not torch.is_grad_enabled()
         and not weight.requires_grad
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and multiplications >= FEW
         and not weight.is_inference()  # which has no version
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and _works()
     )
 

@@ -11,8 +11,14 @@ __all__ = ["eight_bit", "enlargement", "from_pillow", "to_pillow"]
 
 
 def eight_bit(pixels: Tensor) -> Tensor:
-    """Return values of [0, 1] as uint8: ``round(255 x)``, halves to even, held to [0, 255]."""
-    return (pixels.detach().to("cpu", torch.float32) * 255.0).round().clamp(0, 255).to(torch.uint8)
+    """Return values of [0, 1] as uint8: ``round(255 x)``, halves to even, held to [0, 255].
+
+    It is done one after the other along the first axis, so that no second copy of a large picture is needed.
+    """
+    made = torch.empty(pixels.shape, dtype=torch.uint8)
+    for part, into in zip(pixels.detach(), made, strict=True):
+        into.copy_((part.to("cpu", torch.float32) * 255.0).round_().clamp_(0, 255))
+    return made
 
 
 def from_pillow(image: PillowImage.Image) -> Tensor:

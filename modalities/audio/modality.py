@@ -13,6 +13,7 @@ from torch import Tensor
 from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
 from ...core.registration.config import checked
+from ...core.values import share
 from .clip import Audio
 from .convert import resampled
 from .dataset import AudioDataset
@@ -95,12 +96,13 @@ class AudioModality:
     def warnings(self, item: Audio) -> list[str]:
         samples = item.samples
         found = []
-        loudest = samples.abs().max().item()
+        lowest, highest = (end.item() for end in torch.aminmax(samples))
+        loudest = max(-lowest, highest)
         if loudest < _QUIET:
             found.append(f"silent: the loudest sample is {loudest:.2g}")
-        elif bool((samples == samples.flatten()[0]).all()):
-            found.append(f"constant: every sample is {samples.flatten()[0].item():.3g}")
-        clipped = (samples.abs() >= _CLIPPED).double().mean().item()
+        elif lowest == highest:
+            found.append(f"constant: every sample is {lowest:.3g}")
+        clipped = share(samples, lambda values: values.abs() >= _CLIPPED)
         if clipped > 0.01:
             found.append(f"clipped: {clipped:.1%} of the samples are at full scale")
         return found

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...core.errors import ConfigError, MediaError
 from ...core.media import MediaSpec
+from ...core.values import all_finite
 from .clip import Audio
 from .convert import convert_channels, resample
 
@@ -30,7 +31,7 @@ def taken(sound: object, spec: MediaSpec, *, fit: bool) -> tuple[Tensor, MediaSp
     if not isinstance(sound, Audio) or sound.samples.ndim != 2:
         raise ConfigError(f"sound: expected an Audio, such as audio.read gives, got {sound!r:.80}")
     samples = sound.samples.detach().to("cpu", torch.float32)
-    if not samples.numel() or not bool(torch.isfinite(samples).all()):
+    if not samples.numel() or not all_finite(samples):
         raise MediaError("sound: empty, or some samples are not finite; give samples in [-1, 1]")
     samples = convert_channels(samples, spec.shape[0])
     rate = sound.sample_rate

@@ -17,6 +17,7 @@ from ...core.naming import printable
 from ...core.pipeline.record_text import format_record
 from ...core.storage.atomic import whole_file
 from ...core.storage.guarded_file import GuardedFile
+from ...core.values import all_finite
 from .clip import Audio
 from .ogg import set_serial
 from .riff import append_comment
@@ -136,7 +137,7 @@ def _check(audio: Audio, kind: str, where: str) -> None:
         raise ConfigError(
             f"{where}: samples of shape {tuple(samples.shape)} and {samples.dtype}; give (channels, time) as float32"
         )
-    if not bool(torch.isfinite(samples).all()):
+    if not all_finite(samples):
         count = int((~torch.isfinite(samples)).sum())
         raise NumericError(f"{where}: {count} of {samples.numel()} samples are not finite; look for their origin")
     _check_shape(kind, rate, audio.channels, samples.shape[1], where)

@@ -15,6 +15,7 @@ from ...core.media import MediaSpec
 from ...core.pipeline.modality import DataSet
 from ...core.raster.resampling import resampled
 from ...core.registration.config import checked
+from ...core.values import share
 from .dataset import ImageDataset
 from .idx import IdxDataset, holds_idx
 from .picture import Image
@@ -99,5 +100,5 @@ class ImageModality:
             return [f"black: the brightest value is {brightest:.2g}"]
         if brightest - darkest < _STEP:
             return [f"constant: every value is {brightest:.3g}"]
-        clipped = int(((pixels < _STEP / 2) | (pixels > 1 - _STEP / 2)).sum()) / pixels.numel()
+        clipped = share(pixels, lambda values: (values < _STEP / 2) | (values > 1 - _STEP / 2))
         return [f"clipped: {clipped:.1%} of the values are 0 or 1"] if clipped > _CLIPPED else []

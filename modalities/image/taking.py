@@ -11,6 +11,7 @@ from ...core.data.dataset import DataConfig
 from ...core.errors import ConfigError, MediaError
 from ...core.media import MediaSpec
 from ...core.raster.pixels import eight_bit, from_pillow, to_pillow
+from ...core.values import all_finite
 from .channels import with_channels
 from .geometry import Geometry
 from .picture import Image
@@ -35,7 +36,7 @@ def taken(picture: object, spec: MediaSpec, *, fit: bool) -> tuple[Tensor, Media
             f"picture: expected an Image with 1, 3 or 4 channels, such as image.read gives, got {picture!r:.80}"
         )
     pixels = picture.pixels.detach().to("cpu", torch.float32)
-    if not pixels.numel() or not bool(torch.isfinite(pixels).all()):
+    if not pixels.numel() or not all_finite(pixels):
         raise MediaError("picture: empty, or some values are not finite; give pixels in [0, 1]")
     wanted = (spec.shape[0], *(spec.shape[1:] if fit else pixels.shape[1:]))
     if tuple(pixels.shape) != wanted:

@@ -16,6 +16,7 @@ from ...core.naming import printable
 from ...core.pipeline.record_text import format_record
 from ...core.raster.pixels import eight_bit, to_pillow
 from ...core.storage.atomic import whole_file
+from ...core.values import all_finite
 from .jpeg import with_comment
 from .picture import Image
 from .webp import SIDE_LIMIT
@@ -109,7 +110,7 @@ def _check(image: Image, kind: str, where: str) -> None:
         )
     channels, height, width = pixels.shape
     _check_shape(kind, channels, height, width, where)
-    if not bool(torch.isfinite(pixels).all()):
+    if not all_finite(pixels):
         count = int((~torch.isfinite(pixels)).sum())
         raise NumericError(f"{where}: {count} of {pixels.numel()} values are not finite; look for their origin")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from ...core.data.dataset import DataConfig
 from ...core.media import MediaSpec
 from ...core.registration.build import build
 from ...core.registration.config import checked
+from ...core.values import share
 from .dataset import VideoDataset
 from .film import Video
 from .reading import read, read_record
@@ -142,9 +144,10 @@ class VideoModality:
         if brightest - darkest < _STEP:
             return [f"constant: every value is {brightest:.3g}"]
         found = []
-        if len(frames) > 1 and (moved := (frames[1:] - frames[:-1]).abs().max().item()) < _STEP / 2:
+        moved = max(((after - before).abs().max().item() for before, after in pairwise(frames)), default=1.0)
+        if moved < _STEP / 2:
             found.append(f"frozen: from frame to frame no value changes by more than {moved:.2g}")
-        clipped = ((frames < _STEP / 2) | (frames > 1 - _STEP / 2)).double().mean().item()
+        clipped = share(frames, lambda values: (values < _STEP / 2) | (values > 1 - _STEP / 2))
         if clipped > _CLIPPED:
             found.append(f"clipped: {clipped:.1%} of the values are 0 or 1")
         return found

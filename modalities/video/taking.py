@@ -11,6 +11,7 @@ from ...core.data.dataset import DataConfig
 from ...core.errors import ConfigError, MediaError
 from ...core.media import MediaSpec
 from ...core.raster.pixels import eight_bit
+from ...core.values import all_finite
 from .colour import with_channels
 from .film import Video
 from .framing import Framing
@@ -34,7 +35,7 @@ def taken(film: object, spec: MediaSpec, *, fit: bool) -> tuple[Tensor, MediaSpe
     if not isinstance(film, Video) or film.frames.ndim != 4 or film.channels not in (1, 3):
         raise ConfigError(f"film: expected a Video with 1 or 3 channels, such as video.read gives, got {film!r:.80}")
     frames, fps = film.frames.detach().to("cpu", torch.float32), film.fps
-    if not frames.numel() or not bool(torch.isfinite(frames).all()):
+    if not frames.numel() or not all_finite(frames):
         raise MediaError("film: empty, or some values are not finite; give frames with values in [0, 1]")
     if fit:
         fps = spec.rates[0] or fps

@@ -14,6 +14,7 @@ from ...core.errors import ConfigError, NumericError
 from ...core.naming import printable
 from ...core.pipeline.record_text import format_record
 from ...core.storage.atomic import whole_file
+from ...core.values import all_finite
 from . import frame_folder
 from .encoding import encode
 from .film import Video
@@ -93,7 +94,7 @@ def check(video: Video, kind: str, where: str) -> None:
         )
     count, channels, height, width = frames.shape
     _check_shape(kind, video.fps, channels, count, height, width, where)
-    if not bool(torch.isfinite(frames).all()):
+    if not all_finite(frames):
         bad = int((~torch.isfinite(frames)).sum())
         raise NumericError(f"{where}: {bad} of {frames.numel()} values are not finite; look for their origin")
     if video.audio is not None and kind in ("mp4", "webm"):

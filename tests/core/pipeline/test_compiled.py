@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from noiseform import audio
+from noiseform import audio, image, video
 from noiseform.core.cli.main import main
 from noiseform.core.errors import ConfigError, PluginError
 from noiseform.core.pipeline.compiled import BOUNDS, MAX_FORMS, Compiler
@@ -356,3 +356,19 @@ def test_without_a_compiler_the_file_is_the_network_s_own(tiny_model, tmp_path):
     assert line.endswith("; it runs uncompiled; install a C++ compiler such as g++\n")
     assert line.count("\n") == 1
     assert (tmp_path / "plain.wav").read_bytes() == (tmp_path / "compiled.wav").read_bytes()
+
+
+EMBEDDED = [(audio, "spoken-digits"), (audio, "spoken-digits-wave"), (image, "garments"), (image, "pictograms")]
+EMBEDDED += [(video, "turning-fruit")]
+
+
+@pytest.mark.parametrize(("verbs", "name"), EMBEDDED, ids=[name for _, name in EMBEDDED])
+def test_a_compiler_can_follow_the_embedded_networks(verbs, name, monkeypatch):
+    """By what torch's compiler does before it makes code, which takes it minutes."""
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda call, *, options, **more: compile_(call, backend="eager", **more))
+    pipeline = verbs.load(name, steps=2, compile=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        verbs.generate(pipeline)
+    assert pipeline.compiler.calls > 0

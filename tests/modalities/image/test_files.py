@@ -181,6 +181,28 @@ def test_the_largest_sides_can_be_written(tmp_path: Path) -> None:
         assert read(tmp_path / name).pixels.shape == shape
 
 
+LARGE = """
+import resource
+import torch
+from noiseform.modalities.image.modality import ImageModality
+from noiseform.modalities.image.picture import Image
+
+resident = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+modality, picture = ImageModality(), Image(torch.linspace(0, 1, 2400).expand(3, 2000, 2400).contiguous())
+modality.write(Image(torch.zeros(3, 8, 8)), "small.png", record=False, overwrite=True)
+before = resident()
+assert modality.warnings(picture) == []
+modality.write(picture, "large.png", record=False, overwrite=True)
+print((resident() - before) * 1024 / picture.pixels.nbytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit, or none")
+def test_a_large_picture_is_written_without_a_second_one_in_floats(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", LARGE], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 1.7  # a plane in floats, three copies in 8 bits, the file
+
+
 def test_picture_shows_itself_in_a_notebook() -> None:
     picture = drawn()
     assert repr(picture) == "Image(3 x 21 x 34)"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -65,9 +66,10 @@ def eps_factors(here: Level[float], next: Level[float], nodes: Sequence[Level[fl
     return [gain - sum(others), *others]
 
 
-def places(here: Level[float], next: Level[float], nodes: Sequence[Level[float]]) -> list[float]:
+def places(here: Level[float], next: Level[float], nodes: Sequence[Level[float]]) -> tuple[float, ...]:
     """Return where in lambda ``nodes`` lie, with ``here`` at 0 and ``next`` at 1, up to one at alpha = 0."""
-    found = [(node.log_snr - here.log_snr) / (next.log_snr - here.log_snr) for node in nodes]
+    length = next.log_snr - here.log_snr
+    found = tuple([(node.log_snr - here.log_snr) / length for node in nodes])
     finite = [math.isfinite(place) for place in found]
     return found[: finite.index(False)] if False in finite else found
 
@@ -80,7 +82,8 @@ def weighted(x: Tensor, factor: float, factors: Sequence[float], past: Sequence[
     return made
 
 
-def exponential_weights(rate: float, nodes: Sequence[float]) -> list[float]:
+@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
+def exponential_weights(rate: float, nodes: tuple[float, ...]) -> tuple[float, ...]:
     """Return w with ``sum w_i f(u_i) = integral of rate * exp(rate * (u - 1)) * f(u) du`` from 0 to 1.
 
     Exact for every polynomial f of a degree below the number of nodes: the integral of the Lagrange polynomials.
@@ -100,7 +103,7 @@ def exponential_weights(rate: float, nodes: Sequence[float]) -> list[float]:
                 shifted = zip([0.0, *basis], [*basis, 0.0], strict=True)
                 basis = [(higher - other * lower) / (place - other) for higher, lower in shifted]
         weights.append(rate * sum(a * b for a, b in zip(basis, moments, strict=True)))
-    return weights
+    return tuple(weights)
 
 
 def _moments(rate: float, count: int) -> list[float]:

@@ -18,7 +18,7 @@ import os
 import random
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -128,8 +128,8 @@ class _CaughtError(Exception):
     """The run has begun, and what it was given is known."""
 
 
-def runs_of(clips: int) -> list[tuple[Denoise, Mapping[str, Any]]]:
-    """Return what ``sample`` is given for each clip of ``spoken-digits``: the guided denoiser, and the rest by name."""
+def caught(make: Callable[[], object]) -> list[tuple[Denoise, Mapping[str, Any]]]:
+    """Return what ``sample`` is given first when something is made: the guided denoiser, and the rest by name."""
     found: list[tuple[Denoise, Mapping[str, Any]]] = []
 
     def catch(denoise: Denoise, **given: Any) -> Tensor:
@@ -138,11 +138,19 @@ def runs_of(clips: int) -> list[tuple[Denoise, Mapping[str, Any]]]:
 
     running.sample, kept = catch, running.sample
     try:
-        for clip in range(clips):
-            with contextlib.suppress(_CaughtError):
-                audio.generate("spoken-digits", label=[DIGITS[clip % 10], SPEAKERS[clip % 6]], seed=300 + clip)
+        with contextlib.suppress(_CaughtError):
+            make()
     finally:
         running.sample = kept
+    return found
+
+
+def runs_of(clips: int) -> list[tuple[Denoise, Mapping[str, Any]]]:
+    """Return what ``sample`` is given for each clip of ``spoken-digits``."""
+    found = []
+    for clip in range(clips):
+        label = [DIGITS[clip % 10], SPEAKERS[clip % 6]]
+        found += caught(lambda label=label, clip=clip: audio.generate("spoken-digits", label=label, seed=300 + clip))
     return found
 
 

@@ -1,11 +1,13 @@
 """Forward and training step of our U-Nets and diffusers' of the same layout, with and without the memory switch.
 
 The switch is the process's own, so each setting has processes of its own, which take turns. With the switch on, ours is
-measured compiled too, as `generate --compile` runs it. Each trains with the optimizer that its library's training uses.
+measured compiled too, as `generate --compile` runs it, and in bfloat16, as `generate --dtype bfloat16` and recipes with
+`precision = "bf16"` have it. Each trains with the optimizer that its library's training uses.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import statistics
 import subprocess
@@ -21,6 +23,7 @@ from torch import nn
 __all__ = ["networks"]
 
 COMPILED = "noiseform compiled"
+HALF = "noiseform in bfloat16"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Case:
         channels: of an item.
         space: of an item.
         forward: goal of the forward pass, times as fast.
+        half: the same in bfloat16.
         training: items of a training step; 0 where none is measured.
         step: goal of a training step, share of the time.
         rounds: share of the rounds, where one takes long.
@@ -41,19 +45,20 @@ class Case:
     channels: int
     space: tuple[int, ...]
     forward: float
+    half: float
     training: int = 0
     step: float = 0.0
     rounds: float = 1.0
 
 
 CASES = {
-    "unet-2d": Case("unet-2d", 3, (32, 32), 1.5, training=8, step=0.75),
-    "unet-1d": Case("unet-1d", 2, (4096,), 2.5, training=8, step=0.5),
-    "unet-1d short": Case("unet-1d", 2, (1024,), 2.5),
-    "unet-1d long": Case("unet-1d", 2, (16_384,), 2.5, rounds=0.4),
+    "unet-2d": Case("unet-2d", 3, (32, 32), 1.5, 1.5, training=8, step=0.75),
+    "unet-1d": Case("unet-1d", 2, (4096,), 2.5, 3.0, training=8, step=0.5),
+    "unet-1d short": Case("unet-1d", 2, (1024,), 2.5, 3.0),
+    "unet-1d long": Case("unet-1d", 2, (16_384,), 2.5, 3.0, rounds=0.4),
     # What diffusers' layout is by default, that of Dance Diffusion: four seconds of 16 kHz.
-    "unet-1d default": Case("unet-1d", 2, (65_536,), 2.5, rounds=0.07),
-    "unet-3d": Case("unet-3d", 4, (16, 16, 16), 1.8, training=2, step=0.75),
+    "unet-1d default": Case("unet-1d", 2, (65_536,), 2.5, 3.0, rounds=0.07),
+    "unet-3d": Case("unet-3d", 4, (16, 16, 16), 1.8, 2.0, training=2, step=0.75),
 }
 WORDS, WORD = 8, 64  # places of the conditioning sequence and their width: diffusers' 3-D network works with one only
 
@@ -128,6 +133,13 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
     batch, times = torch.randn(case.training, case.channels, *case.space), torch.rand(case.training)
     rounds = max(1, round(rounds * case.rounds))
 
+    half = copy.deepcopy(networks["noiseform"]).to(torch.bfloat16)
+
+    def narrow(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        given = {name: value.to(torch.bfloat16) for name, value in cond(x).items()}
+        return half(x.to(torch.bfloat16), t, given).to(x.dtype)
+
+    calls[HALF] = narrow
     if compiled:
         from noiseform.core.pipeline.compiled import Compiler
 
@@ -141,30 +153,37 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
 
         return run
 
-    def step(owner: str) -> Callable[[], object]:
+    def step(owner: str, *, half: bool = False) -> Callable[[], object]:
         fused = owner == "noiseform"  # as core/training/trainer.py has it; scripts of diffusers' take torch's default
         optimizer = torch.optim.AdamW(networks[owner].parameters(), lr=1e-5, fused=fused or None)
 
         def run() -> None:
             optimizer.zero_grad()
-            calls[owner](batch, times).square().mean().backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                loss = calls[owner](batch, times).float().square().mean()
+            loss.backward()
             optimizer.step()
 
         return run
 
-    for network in networks.values():  # as a model is loaded: nothing of it is learnt
+    for network in (*networks.values(), half):  # as a model is loaded: nothing of it is learnt
         network.eval().requires_grad_(False)
     result: dict[str, object] = {f"{owner} parameters": _count(one) for owner, one in networks.items()}
     result["forward"] = rounds_of({owner: forward(owner) for owner in calls}, rounds=rounds, warm=min(2, rounds))
-    if compiled:
-        with torch.no_grad():
-            own, other = calls["noiseform"](x, t), calls[COMPILED](x, t)
-        result["off"] = ((own - other).abs().max() / own.abs().max()).item()
+    with torch.no_grad():
+        own = calls["noiseform"](x, t)
+        off = {
+            owner: (own - calls[owner](x, t)).abs().max() / own.abs().max()
+            for owner in (HALF, COMPILED)
+            if owner in calls
+        }
+    result["off"] = {owner: value.item() for owner, value in off.items()}
     # Last, since a compiled network's weights must not change any more.
     if case.training:
         for network in networks.values():
             network.train().requires_grad_(True)
-        result["training step"] = rounds_of({owner: step(owner) for owner in networks}, rounds=max(3, rounds // 3))
+        steps = {"noiseform": step("noiseform"), HALF: step("noiseform", half=True), "diffusers": step("diffusers")}
+        result["training step"] = rounds_of(steps, rounds=max(3, rounds // 3))
     return result
 
 
@@ -186,7 +205,7 @@ def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
         for kind in ("forward", "training step")[: 2 if case.training else 1]:
             seconds = {
                 (owner, switch): [second for run in found for second in run[kind].get(owner, ())]
-                for owner in ("noiseform", COMPILED, "diffusers")
+                for owner in ("noiseform", HALF, COMPILED, "diffusers")
                 for switch, found in runs.items()
             }
             reference = statistics.median(seconds["diffusers", "off"])
@@ -194,12 +213,12 @@ def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
                 if not taken:
                     continue
                 share, goal = statistics.median(taken) / reference, {}
-                if (owner, switch) in {("noiseform", "on"), (COMPILED, "on")}:
-                    bound = 1 / case.forward if kind == "forward" else case.step
+                if owner != "diffusers" and switch == "on":
+                    bound = 1 / (case.half if owner == HALF else case.forward) if kind == "forward" else case.step
                     goal = {"goal": f"<= {bound:.2f}", "met": share <= bound}
                 label = f"{kind}, {owner}, switch {switch}"
-                if owner == COMPILED:
-                    label += f" (off by {max(run['off'] for run in runs[switch]):.0e})"
+                if kind == "forward" and owner in runs[switch][0]["off"]:
+                    label += f" (off by {max(run['off'][owner] for run in runs[switch]):.0e})"
                 told = {"ratio": share, "reference": "diffusers, switch off", **goal}
                 yield row(group, label, taken, "ms", each=1e3, **told)
 

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-
 from noiseform.core.values import all_finite, share
 
 LARGE = (2, 1_100_000)  # more than a piece a row

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from noiseform import GaussianMixture, build, sample
+from noiseform.plugins.grids.angle import FEW_STEPS
 from noiseform.plugins.samplers.even_spline import weights
 from scipy.integrate import quad
 from torch.testing import assert_close
@@ -158,3 +159,36 @@ def test_scale_of_the_data(sigma_data):
         for mixture, under, scale in ((plain, process, 1.0), (scaled, wide, sigma_data))
     )
     assert_close(other, one * sigma_data, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", sorted(FEW_STEPS))
+def test_few_steps_stand_better_than_equal_ones(steps):
+    """On mixtures that had no part in finding where they stand, in the geometric mean."""
+    run = {"process": "discrete-vp", "dtype": torch.float64, "seeds": range(96)}
+    shares = []
+    for seed in range(6):
+        draw = torch.Generator().manual_seed(seed)
+        norms = 1 + 3 * torch.rand(7, 1, generator=draw, dtype=torch.float64)
+        means = norms * torch.nn.functional.normalize(torch.randn(7, 2, generator=draw, dtype=torch.float64), dim=1)
+        mixture = GaussianMixture(means, 0.15 + 0.35 * torch.rand(7, generator=draw, dtype=torch.float64))
+        truth = sample(mixture, sampler="heun", grid="angle", steps=400, shape=(2,), **run)
+        wrong = {
+            stretch: sample(
+                mixture, sampler="spline", grid=build("grid", "angle", stretch=stretch), steps=steps, shape=(2,), **run
+            )
+            - truth
+            for stretch in (0.0, 1.0)
+        }
+        ours, equal = (wrong[stretch].square().mean().sqrt().log().item() for stretch in (0.0, 1.0))
+        shares.append(ours - equal)
+    assert sum(shares) / len(shares) < math.log(0.95)
+
+
+def test_few_steps_begin_with_the_process():
+    """Their angles are parts of that of the first one, wherever a process ends."""
+    for process in (build("process", "vp-cosine"), build("process", "ve", sigma_max=2.0)):
+        times = build("grid", "angle").times(process, 5)
+        angles = torch.atan(torch.exp(-process.log_snr(times[:-1]) / 2))
+        assert_close(angles[1:] / angles[0], torch.tensor(FEW_STEPS[5], dtype=torch.float64), rtol=1e-6, atol=0)
+        assert times[0] == 1
+        assert times[-1] == 0

@@ -36,7 +36,7 @@ class Fixed:
 
 
 @pytest.mark.parametrize("rate", [1e-9, 0.003, 0.7, 3.9, 4.1, 40.0, -1e-9, -0.003, -0.7, -3.9, -4.1, -40.0])
-@pytest.mark.parametrize("nodes", [[0.0], [0.0, -0.4], [0.0, 1.0, -2.5], [0.0, -0.9, -1.1, -7.0]])
+@pytest.mark.parametrize("nodes", [(0.0,), (0.0, -0.4), (0.0, 1.0, -2.5), (0.0, -0.9, -1.1, -7.0)])
 def test_weights_integrate_polynomials_exactly(rate, nodes):
     weights = exponential_weights(rate, nodes)
     for power in range(len(nodes)):

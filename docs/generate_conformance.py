@@ -15,7 +15,7 @@ from noiseform.core.testing.mutants.every import MUTANTS
 from noiseform.core.testing.mutants.mutant import Mutant
 from noiseform.core.testing.running import outcomes, suite_for
 from noiseform.core.testing.suite import Suite
-from noiseform.core.testing.suites import SUITES
+from noiseform.core.testing.suites.every import SUITES
 
 PAGE = Path(__file__).parent / "reference" / "conformance.md"
 

@@ -124,7 +124,7 @@ def _set_aside(plugin: Plugin) -> Checked:
 def _checked(part: Part, *, exitfirst: bool) -> Checked:
     """Run the checks of a part, with ``exitfirst`` up to one that fails; what it prints meanwhile is a fault too."""
     from ..testing.running import Outcome, failure, outcomes, suite_for
-    from ..testing.suites import SUITES
+    from ..testing.suites.every import SUITES
 
     name, owner, started = _label(part), part.plugin.owner, time.perf_counter()
     if part.kind not in SUITES:

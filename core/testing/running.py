@@ -13,7 +13,7 @@ from .claims import check_claims
 from .finding import Finding
 from .origin import causes, place_of
 from .suite import Suite, claimed
-from .suites import SUITES
+from .suites.every import SUITES
 
 __all__ = ["CONTRACT", "Outcome", "failure", "outcomes", "suite_for"]
 

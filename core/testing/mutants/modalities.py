@@ -15,7 +15,7 @@ from PIL import Image
 from ...errors import ConfigError, MediaError
 from ...media import MediaSpec
 from .curves import CURVES, Curve, Curves
-from .modality_data import DATA_SETS, FittedWhole, Particular
+from .modalities_data import DATA_SETS, FittedWhole, Particular
 from .mutant import Mutant
 
 __all__ = ["MUTANTS"]

@@ -8,7 +8,7 @@ import sys
 import pytest
 from noiseform.core.cli.main import main
 from noiseform.core.cli.plugins_check import _progress
-from noiseform.core.testing.suites import SUITES
+from noiseform.core.testing.suites.every import SUITES
 
 PARTS = """\
 from noiseform import hookimpl

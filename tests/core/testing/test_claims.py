@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 from noiseform.core.testing.finding import Finding, of_the_part, refused
-from noiseform.core.testing.samplers import SamplerSuite
+from noiseform.core.testing.suites.samplers import SamplerSuite
 
 PLUGIN = """\
 import pytest

@@ -154,7 +154,7 @@ class CodecSuite(LearningSuite):
             said = called("described", codec.described, [{"text": text} for text in CAPTIONS])
             tensor_of(said, (len(CAPTIONS), *latent.shape[1:]), "described(conditions)")
 
-    def test_tells_mediascattered(self) -> None:
+    def test_tells_media_apart(self) -> None:
         """Different media have different latents, and these become different media."""
         for codec, spec, media in self._each():
             latent = self._encoded(codec, media)

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
-from .products import product, quick
+from .products import product, quick, quick_halves
 
 __all__ = ["attend", "split"]
 
@@ -36,15 +36,16 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
     Source: Vaswani et al. 2017, arXiv 1706.03762, equation 1.
     """
     keep = None if mask is None else rearrange(mask, "batch position -> batch 1 1 position")
-    pairs, learns = queries.shape[-2] * keys.shape[-2], torch.is_grad_enabled() and queries.requires_grad
+    pairs, width = queries.shape[-2] * keys.shape[-2], queries.shape[-1]
+    learns = torch.is_grad_enabled() and queries.requires_grad
     if pairs <= _FEW and learns and queries.device.type == "cpu":
-        scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+        scores = (queries * width**-0.5) @ keys.transpose(-1, -2)
         if keep is not None:
             scores = scores.masked_fill(~keep, torch.finfo(scores.dtype).min)
         read = scores.softmax(-1).to(values.dtype) @ values
         if keep is not None:
             read = read.masked_fill(~keep.any(-1, keepdim=True), 0.0)
-    elif pairs > _FEW and keep is None and quick(queries, keys, pairs * queries.shape[-1]):
+    elif pairs > _FEW and keep is None and (quick_halves(queries, keys) or quick(queries, keys, pairs * width)):
         read = _ByProducts.apply(queries, keys, values)  # type: ignore[no-untyped-call]
     else:
         read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=keep)
@@ -79,7 +80,7 @@ class _ByProducts(torch.autograd.Function):
         scale = saved[0].shape[-1] ** -0.5
         for query, key, value, out, of_query, of_key, of_value in _heads(*saved, gradient, *made):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
-            key_sum, value_sum = key.new_zeros(key.T.shape), value.new_zeros(value.T.shape)
+            key_sum, value_sum = (torch.zeros(each.T.shape, device=each.device) for each in (key, value))
             for some, after, there in _blocks(len(key), query, out, of_query):
                 shares = _shares(some, key)
                 of_scores = torch._softmax_backward_data(product(after, value), shares, -1, shares.dtype)

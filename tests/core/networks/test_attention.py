@@ -6,6 +6,7 @@ import pytest
 import torch
 from noiseform.core.networks import attention, products
 from torch import Tensor
+from torch.nn import functional
 from torch.testing import assert_close
 
 
@@ -101,3 +102,41 @@ def test_sampling_and_training_of_sound_take_products():
         names.append(type(node).__name__)
         node = node.next_functions[0][0] if node.next_functions else None
     assert any("ByProducts" in name for name in names), names
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_products_of_halves_are_about_as_near_as_torch_s_own(autocast, monkeypatch):
+    """Twice as far from float64 at most, in what is read and in the gradients; as training and sampling have it."""
+    monkeypatch.setattr(attention, "quick_halves", lambda *given: True)
+    generator = torch.Generator().manual_seed(0)
+    exact = [torch.randn(2, 2, 300, 32, dtype=torch.float64, generator=generator).requires_grad_() for _ in range(3)]
+    halves = [part.detach().bfloat16().requires_grad_() for part in exact]
+    weights = torch.randn(2, 300, 64, generator=generator)
+
+    def found(read: Tensor, parts: list[Tensor]) -> list[Tensor]:
+        gradients = torch.autograd.grad((read.float() * weights).sum(), parts)
+        return [one.detach().double() for one in (read, *gradients)]
+
+    def by_torch(*parts: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+
+    wanted = found(by_torch(*exact), exact)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        read = attention.attend(*halves)
+    assert read.dtype == torch.bfloat16
+    assert "ByProducts" in type(read.grad_fn.next_functions[0][0].next_functions[0][0]).__name__
+    for ours, theirs, true in zip(found(read, halves), found(by_torch(*halves), halves), wanted, strict=True):
+        assert (ours - true).norm() < 2 * (theirs - true).norm() < 0.02 * true.norm()
+    with torch.no_grad():
+        assert torch.equal(attention.attend(*halves), read)
+
+
+def test_halves_are_multiplied_where_the_processor_can(monkeypatch):
+    x = torch.zeros(4, 4, dtype=torch.bfloat16)
+    for able in (True, False):
+        products._multiplies_halves.cache_clear()
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda able=able: able)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert products.quick_halves(x, x) is able
+        assert not products.quick_halves(x.float(), x.float())
+    products._multiplies_halves.cache_clear()

@@ -62,3 +62,19 @@ def test_a_norm_is_modulated_and_activated_in_sampling_as_in_training(space, row
         with torch.no_grad():
             assert_close(layer(x, modulation, silu=silu), wanted, rtol=1e-12, atol=1e-12)
         assert torch.equal(x, given)
+
+
+@pytest.mark.parametrize("space", [(12,), (4, 6), (2, 3, 4)])
+def test_a_norm_learns_in_bfloat16_as_in_float32(space):
+    """Under autocast, where x alone is of half precision: what comes out and the gradients are as near as it allows."""
+    torch.manual_seed(0)
+    layer, x = Norm(24), torch.randn(4, *space, 24).bfloat16()
+    weights = torch.randn(x.shape)
+    found = []
+    for given in (x.float().requires_grad_(), x.clone().requires_grad_()):
+        made = layer(given)
+        assert made.dtype == given.dtype
+        found.append([made, *torch.autograd.grad((made.float() * weights).sum(), (given, layer.weight, layer.bias))])
+    for exact, half in zip(*found, strict=True):
+        assert (half.float() - exact).norm() < 0.005 * exact.norm()
+    assert found[1][2].dtype == torch.float32

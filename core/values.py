@@ -1,4 +1,4 @@
-"""What is asked of all values of an item, in pieces, so that a large one is never copied."""
+"""What is asked of all values of an item, in pieces, so that a large one is not copied."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def share(x: Tensor, test: Callable[[Tensor], Tensor]) -> float:
 
 
 def _pieces(x: Tensor) -> Iterator[Tensor]:
-    """Give the values in pieces; what is laid out otherwise is copied row by row of the first axis at most."""
-    for row in x if x.ndim > 1 else [x]:
+    """Give the values in pieces; what has gaps in memory is copied row by row of its first axis."""
+    for row in [x] if x.is_contiguous() else x:
         yield from row.reshape(-1).split(_PIECE)

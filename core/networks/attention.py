@@ -46,7 +46,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
         if keep is not None:
             read = read.masked_fill(~keep.any(-1, keepdim=True), 0.0)
     elif pairs > _FEW and keep is None and (quick_halves(queries, keys) or quick(queries, keys, pairs * width)):
-        read = _ByProducts.apply(queries, keys, values)  # type: ignore[no-untyped-call]
+        read = _ByProducts.apply(queries, keys, values, learns)  # type: ignore[no-untyped-call]
     else:
         read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=keep)
     return rearrange(read, "batch head position width -> batch position (head width)")
@@ -60,16 +60,19 @@ def split(tokens: Tensor, heads: int) -> Tensor:
 class _ByProducts(torch.autograd.Function):
     """Attention over many positions by oneDNN's products, head by head and in blocks of queries.
 
-    What the queries read of the keys is not kept but made again for the gradients.
+    What the queries read of the keys is not kept but made again for the gradients. Of items in bfloat16 the scores are
+    float32 in sampling, as in torch's own; in training they are rounded like every other product under autocast, which
+    is quicker by a third and leaves gradients off by a hundredth or two where scores are large.
     """
 
     @staticmethod
-    def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor, learns: bool) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(queries, keys, values)
         read = _like(queries)
         for query, key, value, out in _heads(queries, keys, values, read):
+            asked = key if learns else key.float()
             for some, there in _blocks(len(key), query, out):
-                there.copy_(product(_shares(some, key), value.T))
+                there.copy_(product(_shares(some, asked).to(value.dtype), value.T))
         return read
 
     @staticmethod
@@ -80,7 +83,7 @@ class _ByProducts(torch.autograd.Function):
         scale = saved[0].shape[-1] ** -0.5
         for query, key, value, out, of_query, of_key, of_value in _heads(*saved, gradient, *made):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
-            key_sum, value_sum = (torch.zeros(each.T.shape, device=each.device) for each in (key, value))
+            key_sum, value_sum = (each.new_zeros(each.T.shape, dtype=torch.float32) for each in (key, value))
             for some, after, there in _blocks(len(key), query, out, of_query):
                 shares = _shares(some, key)
                 of_scores = torch._softmax_backward_data(product(after, value), shares, -1, shares.dtype)
@@ -89,12 +92,12 @@ class _ByProducts(torch.autograd.Function):
                 value_sum += product(after.T, shares.T)
             of_key.copy_(key_sum.T).mul_(scale)
             of_value.copy_(value_sum.T)
-        return of_queries, of_keys, of_values
+        return of_queries, of_keys, of_values, None
 
 
 def _shares(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return how much each query (position, width) reads of each key's value (query, key)."""
-    return product(queries * queries.shape[-1] ** -0.5, keys).softmax(-1)
+    """Return how much each query (position, width) reads of each key's value (query, key), in the keys' precision."""
+    return product(queries.to(keys.dtype) * queries.shape[-1] ** -0.5, keys).softmax(-1)
 
 
 def _heads(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

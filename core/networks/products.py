@@ -43,7 +43,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return what :func:`linear` does, by oneDNN and without gradients, where :func:`quick` has said yes.
+    """Return what :func:`linear` does, by oneDNN and without gradients, where :func:`quick` or its like has said yes.
 
     The transpose of a matrix is as good a weight as the matrix. What has gaps in memory is copied, or oneDNN would
     take a thousand times as long. Of bfloat16 torch's own product is oneDNN's.
@@ -62,11 +62,11 @@ def quick(x: Tensor, weight: Tensor, multiplications: int) -> bool:
     Not while a network is compiled: the compiler knows torch's own products, and chooses for itself.
     """
     return (
-        multiplications >= FEW
+        not torch.compiler.is_compiling()
+        and multiplications >= FEW
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and _works()
     )
 
@@ -74,10 +74,11 @@ def quick(x: Tensor, weight: Tensor, multiplications: int) -> bool:
 def quick_halves(x: Tensor, weight: Tensor) -> bool:
     """Return whether products of such matrices, of bfloat16, are quicker than torch's fused attention."""
     return (
-        x.dtype == weight.dtype == torch.bfloat16
+        not torch.compiler.is_compiling()
+        and x.dtype == weight.dtype == torch.bfloat16
         and x.device.type == weight.device.type == "cpu"
-        and not torch.compiler.is_compiling()
         and _multiplies_halves()
+        and _works()
     )
 
 

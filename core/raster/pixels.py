@@ -15,7 +15,7 @@ def eight_bit(pixels: Tensor) -> Tensor:
 
     It is done one after the other along the first axis, so that no second copy of a large picture is needed.
     """
-    made = torch.empty(pixels.shape, dtype=torch.uint8)
+    made = torch.empty(pixels.shape, dtype=torch.uint8, device="cpu")
     for part, into in zip(pixels.detach(), made, strict=True):
         into.copy_((part.to("cpu", torch.float32) * 255.0).round_().clamp_(0, 255))
     return made

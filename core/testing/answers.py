@@ -19,7 +19,7 @@ def called(what: str, call: Callable[..., Any], *given: object) -> Any:
     """Return what a part answers; a Finding says what it raised in the place of an answer."""
     try:
         return call(*given)
-    except (Finding, KeyboardInterrupt):
+    except Finding:
         raise
     except Exception as error:
         raise Finding(f"{what} raised {type(error).__name__}: {reason_of(error)}") from error

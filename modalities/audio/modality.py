@@ -97,7 +97,7 @@ class AudioModality:
         samples = item.samples
         found = []
         lowest, highest = (end.item() for end in torch.aminmax(samples))
-        loudest = max(-lowest, highest)
+        loudest = max(abs(lowest), abs(highest))
         if loudest < _QUIET:
             found.append(f"silent: the loudest sample is {loudest:.2g}")
         elif lowest == highest:

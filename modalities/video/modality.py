@@ -144,9 +144,9 @@ class VideoModality:
         if brightest - darkest < _STEP:
             return [f"constant: every value is {brightest:.3g}"]
         found = []
-        moved = max(((after - before).abs().max().item() for before, after in pairwise(frames)), default=1.0)
-        if moved < _STEP / 2:
-            found.append(f"frozen: from frame to frame no value changes by more than {moved:.2g}")
+        moves = [(after - before).abs().max().item() for before, after in pairwise(frames)]
+        if moves and all(moved < _STEP / 2 for moved in moves):  # of NaN none is
+            found.append(f"frozen: from frame to frame no value changes by more than {max(moves):.2g}")
         clipped = share(frames, lambda values: (values < _STEP / 2) | (values > 1 - _STEP / 2))
         if clipped > _CLIPPED:
             found.append(f"clipped: {clipped:.1%} of the values are 0 or 1")

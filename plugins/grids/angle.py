@@ -1,4 +1,4 @@
-"""Equal steps of the angle between data and noise."""
+"""Steps of the angle between data and noise: equal ones, or few where they serve best."""
 
 from __future__ import annotations
 
@@ -24,21 +24,20 @@ FEW_STEPS = {
     9: (0.9148, 0.8426, 0.7343, 0.5945, 0.4275, 0.2905, 0.1435, 0.0715),
     10: (0.9281, 0.8539, 0.7654, 0.6461, 0.5064, 0.3849, 0.2516, 0.1220, 0.0617),
 }
-"""Where few steps stand after the first one, in parts of its angle."""
+"""Where few steps stand after the first one, in parts of its angle; found by tests/bench/few_steps.py."""
 
 
 @dataclass(frozen=True)
 class Angle:
-    """Times at equal steps of ``atan(nsr**(1 / stretch))``, nsr = sigma / (sigma_data * alpha), from t = 1 to 0.
+    """Times at steps of ``atan(nsr**(1 / stretch))``, nsr = sigma / (sigma_data * alpha), from t = 1 to 0.
 
     At stretch 1 this is the angle in which the probability-flow ODE is the same for every process and smooth from noise
     to data. A larger one has more times near the data and near pure noise, which networks want and many steps afford.
 
     Args:
-        stretch: 0 goes by the number of steps: up to ten of them stand where `spline` did best on mixtures of Gaussians
-            in 2 and 64 dimensions and on two trained networks (tests/bench/few_steps.py), which is asked late, then
-            once where the mode is decided, and nearer to the data than equal steps are; more have
-            ``1.5 - 2.5 / steps``, chosen on the mixtures.
+        stretch: for which the steps are equal. 0 goes by their number: four to ten are not equal, but stand where
+            `spline` did best on mixtures of Gaussians in 2 and 64 dimensions and on two trained networks, see
+            :data:`FEW_STEPS`; others have ``1.5 - 2.5 / steps`` and at least 1, chosen on the mixtures.
         sigma_data: standard deviation of the data.
         nsr_min: no time before 0 lies below this noise-to-signal ratio; a process of a table ends at the table's
             first entry.
@@ -54,16 +53,15 @@ class Angle:
 
     def times(self, process: Process, steps: int) -> Tensor:
         process = complete(process)
-        few = FEW_STEPS.get(steps, ()) if not self.stretch else ()
-        stretch = self.stretch or (1.0 if few else max(1.0, 1.5 - 2.5 / steps))
         ends = torch.tensor([1.0, 1 / getattr(process, "length", float("inf"))], dtype=torch.float64)
-        highest, lowest = torch.exp(-process.log_snr(ends) / 2).tolist()
-        start, end = (
-            math.atan((nsr / self.sigma_data) ** (1 / stretch)) for nsr in (highest, max(self.nsr_min, lowest))
-        )
-        if few:
-            angles = start * torch.tensor([1.0, *few], dtype=torch.float64)
+        highest, lowest = (torch.exp(-process.log_snr(ends) / 2) / self.sigma_data).tolist()
+        lowest = max(self.nsr_min / self.sigma_data, lowest)
+        stretch, shares = self.stretch, FEW_STEPS.get(steps)
+        if not stretch and shares and math.atan(highest) * shares[-1] >= math.atan(lowest):
+            angles, stretch = math.atan(highest) * torch.tensor([1.0, *shares], dtype=torch.float64), 1.0
         else:
+            stretch = stretch or max(1.0, 1.5 - 2.5 / steps)
+            start, end = (math.atan(nsr ** (1 / stretch)) for nsr in (highest, lowest))
             # Equal steps down to 0, or with so many of them that the last would lie too low, down to the end.
             last = max(start / steps, end) if steps > 1 else start
             angles = torch.linspace(start, last, steps, dtype=torch.float64)

@@ -1,10 +1,13 @@
-"""How near a sampler of some calls could come: ``python tests/bench/bound.py SEED,... NFE,...``, or ``speech CLIPS``.
+"""How near a sampler of some calls could come: ``python tests/bench/bound.py SEED,... NFE,...``.
+
+``bound.py rule NFE,...`` fits one rule to many mixtures, and ``bound.py speech CLIPS`` the embedded speech model.
 
 Every sampler that is linear in x and the answers of the denoiser, whatever its name, ends at
 ``a x_1 + sum_j c_j x0_j``, and asks at states of the same form. Here all these numbers, and the times at which the
 denoiser is asked, are fitted
 to the problem itself: on one half of the starts, and measured on the other. A rule that never sees the problem can
-hardly come nearer, so this is what it is to be held against.
+hardly come nearer, so this is what it is to be held against. Nearer to it is one set of numbers for all: fitted to some
+mixtures, and measured on others.
 
 On mixtures of Gaussians the end's error is brought down by its gradient. On the embedded speech model, whose gradient
 costs too much, each state is fitted to the fine solution by least squares, and times are tried.
@@ -12,19 +15,19 @@ costs too much, each state is fitted to the fine solution by least squares, and 
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import random
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: spinning threads disturb each other
 
 import torch
+from caught import caught
 from diffusers_samplers import diffusers_errors, diffusers_names
 from mixtures import PROCESS, Problem, ours
 from noiseform import audio, build, sample
@@ -32,7 +35,6 @@ from noiseform.core.diffusion.level import Level
 from noiseform.core.diffusion.noise import Draws, keys_of
 from noiseform.core.diffusion.process import complete, levels_at
 from noiseform.core.diffusion.sampling import Denoise, SamplingStep
-from noiseform.core.pipeline import running
 from torch import Tensor
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -41,50 +43,66 @@ SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 ROUNDS = 400
 """Rounds of gradient descent; twice as many bring the error down by 2 % more."""
 
+ALL = slice(None)
+
 
 class Linear:
     """A sampler with every number free: times and, for each state, a factor of x_1 and of each answer before it."""
 
-    def __init__(self, problem: Problem, calls: int) -> None:
-        self._problem, self._half = problem, len(problem.starts) // 2
-        angles, self.factors = traced(calls)
-        self.places = torch.logit(2 / math.pi * torch.tensor(angles, dtype=torch.float64))
+    def __init__(self, calls: int) -> None:
+        angles, self._factors = traced(calls)
+        self._places = torch.logit(2 / math.pi * torch.tensor(angles, dtype=torch.float64))
+        for one in self.numbers:
+            one.requires_grad_()
 
-    def _state(self, k: int, answers: Sequence[Tensor], rows: slice) -> Tensor:
-        x = self.factors[k][0] * self._problem.starts[rows]
-        for factor, answer in zip(self.factors[k][1:], answers, strict=False):
+    @property
+    def numbers(self) -> list[Tensor]:
+        """All that is fitted."""
+        return [self._places, *self._factors]
+
+    def error(self, problem: Problem, rows: slice = ALL) -> Tensor:
+        """Return the mean square error of where some of the starts of a problem are taken."""
+        answers: list[Tensor] = []
+        for k, theta in enumerate(math.pi / 2 * torch.sigmoid(self._places)):
+            level = Level(0.0, torch.cos(theta), torch.sin(theta), 0.0, 0.0, 0.0)
+            answers.append(problem.mixture(self._state(k, problem.starts[rows], answers), level))
+        end = self._state(len(answers), problem.starts[rows], answers)
+        return (end - problem.ends[rows]).square().mean()
+
+    def _state(self, k: int, x_1: Tensor, answers: Sequence[Tensor]) -> Tensor:
+        x = self._factors[k][0] * x_1
+        for factor, answer in zip(self._factors[k][1:], answers, strict=False):
             x = x + factor * answer
         return x
 
-    def _answer(self, k: int, x: Tensor) -> Tensor:
-        theta = math.pi / 2 * torch.sigmoid(self.places[k])
-        level = Level(0.0, torch.cos(theta), torch.sin(theta), 0.0, 0.0, 0.0)
-        return self._problem.mixture(x, level)
-
-    def ends(self, rows: slice) -> Tensor:
-        """Return where the sampler takes some of the starts."""
-        answers: list[Tensor] = []
-        for k in range(len(self.places)):
-            answers.append(self._answer(k, self._state(k, answers, rows)))
-        return self._state(len(self.places), answers, rows)
-
-    def fitted(self) -> float:
+    def fitted(self, problem: Problem) -> float:
         """Fit all numbers on the first half of the starts, and return the RMS error of the other half."""
-        numbers = [self.places, *self.factors]
-        for one in numbers:
-            one.requires_grad_()
-        descent = torch.optim.LBFGS(numbers, lr=0.5, max_iter=ROUNDS, history_size=40, line_search_fn="strong_wolfe")
-        learnt, other = slice(0, self._half), slice(self._half, None)
+        descent = torch.optim.LBFGS(
+            self.numbers, lr=0.5, max_iter=ROUNDS, history_size=40, line_search_fn="strong_wolfe"
+        )
+        half = len(problem.starts) // 2
 
         def error() -> Tensor:
             descent.zero_grad()
-            wrong = (self.ends(learnt) - self._problem.ends[learnt]).square().mean()
+            wrong = self.error(problem, slice(0, half))
             wrong.backward()
             return wrong
 
         descent.step(error)
         with torch.no_grad():
-            return (self.ends(other) - self._problem.ends[other]).square().mean().sqrt().item()
+            return self.error(problem, slice(half, None)).sqrt().item()
+
+    def fitted_to_all(self, problems: Sequence[Problem]) -> None:
+        """Fit all numbers to many problems: to the mean logarithm of their errors, so that all count alike."""
+        for rate in (0.03, 0.01, 0.003):
+            descent = torch.optim.Adam(self.numbers, lr=rate, betas=(0.9, 0.99))
+            falling = torch.optim.lr_scheduler.CosineAnnealingLR(descent, ROUNDS // 2)
+            for _ in range(ROUNDS // 2):
+                descent.zero_grad()
+                for problem in problems:
+                    (self.error(problem).log() / 2 / len(problems)).backward()
+                descent.step()
+                falling.step()
 
 
 def traced(calls: int) -> tuple[list[float], list[Tensor]]:
@@ -115,7 +133,7 @@ def on_mixtures(seeds: Sequence[int], calls: Sequence[int]) -> None:
             for seed in seeds:
                 problem = Problem(dimension, seed, starts=1024 if dimension == 2 else 4096)
                 best = min(diffusers_errors(problem, name, nfe).rms for name in diffusers_names())
-                rows.append((Linear(problem, nfe).fitted() / best, ours(problem, sampler, usual, nfe).rms / best))
+                rows.append((Linear(nfe).fitted(problem) / best, ours(problem, sampler, usual, nfe).rms / best))
                 print(
                     f"{dimension}-D  seed {seed}  NFE {nfe}  fitted {rows[-1][0]:.2f}  default {rows[-1][1]:.2f}",
                     flush=True,
@@ -124,25 +142,29 @@ def on_mixtures(seeds: Sequence[int], calls: Sequence[int]) -> None:
             print(f"{dimension}-D  NFE {nfe}  geometric mean: fitted {fitted:.2f}, default {default:.2f}", flush=True)
 
 
-class _CaughtError(Exception):
-    """The run has begun, and what it was given is known."""
-
-
-def caught(make: Callable[[], object]) -> list[tuple[Denoise, Mapping[str, Any]]]:
-    """Return what ``sample`` is given first when something is made: the guided denoiser, and the rest by name."""
-    found: list[tuple[Denoise, Mapping[str, Any]]] = []
-
-    def catch(denoise: Denoise, **given: Any) -> Tensor:
-        found.append((denoise, given))
-        raise _CaughtError
-
-    running.sample, kept = catch, running.sample
-    try:
-        with contextlib.suppress(_CaughtError):
-            make()
-    finally:
-        running.sample = kept
-    return found
+def one_rule(
+    calls: Sequence[int], learnt: Sequence[int] = range(100, 116), other: Sequence[int] = range(1, 13)
+) -> None:
+    """Print errors of one rule that is fitted to mixtures, and of ours, on others, in parts of diffusers' best."""
+    sampler, usual = build("sampler", "default"), build("grid", "default")
+    for nfe in calls:
+        rule = Linear(nfe)
+        rule.fitted_to_all([Problem(dimension, seed) for dimension in (2, 64) for seed in learnt])
+        for dimension in (2, 64):
+            rows = []
+            for seed in other:
+                problem = Problem(dimension, seed)
+                best = min(diffusers_errors(problem, name, nfe).rms for name in diffusers_names())
+                with torch.no_grad():
+                    fitted = rule.error(problem).sqrt().item()
+                rows.append((fitted / best, ours(problem, sampler, usual, nfe).rms / best))
+            for name, column in zip(("one fitted rule", "default"), zip(*rows, strict=True), strict=True):
+                mean, under = statistics.geometric_mean(column), sum(share <= 0.5 for share in column)
+                print(
+                    f"{dimension}-D  NFE {nfe}  {name}: geometric mean {mean:.2f}, largest {max(column):.2f}, "
+                    f"at most half on {under} of {len(column)}",
+                    flush=True,
+                )
 
 
 def runs_of(clips: int) -> list[tuple[Denoise, Mapping[str, Any]]]:
@@ -234,5 +256,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     if sys.argv[1] == "speech":
         on_speech(int(sys.argv[2]))
+    elif sys.argv[1] == "rule":
+        one_rule([int(number) for number in sys.argv[2].split(",")])
     else:
         on_mixtures(*([int(number) for number in given.split(",")] for given in sys.argv[1:3]))

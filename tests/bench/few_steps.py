@@ -1,9 +1,10 @@
 """Find the times of ``plugins/grids/angle.py``'s ``FEW_STEPS``: ``python tests/bench/few_steps.py STEPS,...``.
 
-Times of a few steps are moved, by Nelder and Mead's method, until what `spline` makes of them is the nearest to the
-fine solution: on mixtures of Gaussians in 2 and in 64 dimensions, and on the embedded `garments` and `pictograms`. What
-is made small is the mean logarithm of the four errors. Mixtures of the seeds from 100 on have part in this; `make
-bench-samplers` draws others, and the embedded speech model has none. Some minutes for each number of steps.
+Times of a few steps are moved from where they stand by now, by Nelder and Mead's method, until what `spline` makes of
+them is the nearest to the fine solution: on mixtures of Gaussians in 2 and in 64 dimensions, and on the embedded
+`garments` and `pictograms`. What is made small is the mean logarithm of the four errors. Mixtures of the seeds from 100
+on have part in this; `make bench-samplers` draws others, and the embedded speech model has none. Some minutes for each
+number of steps.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported:
 
 import numpy as np
 import torch
-from bound import caught
+from caught import caught
 from mixtures import Problem, ours
 from noiseform import build, image, sample
 from noiseform.core.diffusion.noise import Draws, keys_of
@@ -37,14 +38,16 @@ SPLINE = build("sampler", "spline")
 
 @dataclass(frozen=True)
 class At:
-    """A grid of given angles after t = 1, in parts of a right angle."""
+    """A grid of given angles after t = 1, in parts of the angle there."""
 
     shares: Sequence[float]
 
     def times(self, process: Process, steps: int) -> Tensor:
         """Return t = 1, the times of the angles, and 0."""
-        angles = math.pi / 2 * torch.tensor(self.shares, dtype=torch.float64)
-        times = complete(process).t_of_log_snr(-2 * torch.log(torch.tan(angles)))
+        process = complete(process)
+        start = torch.atan(torch.exp(-process.log_snr(torch.ones((), dtype=torch.float64)) / 2))
+        angles = start * torch.tensor(self.shares, dtype=torch.float64)
+        times = process.t_of_log_snr(-2 * torch.log(torch.tan(angles)))
         return torch.cat([times.new_ones(1), times, times.new_zeros(1)])
 
 

@@ -1,8 +1,9 @@
 """Forward and training step of our U-Nets and diffusers' of the same layout, with and without the memory switch.
 
-The switch is the process's own, so each setting has processes of its own, which take turns. With the switch on, ours is
-measured compiled too, as `generate --compile` runs it, and in bfloat16, as `generate --dtype bfloat16` and recipes with
-`precision = "bf16"` have it. Each trains with the optimizer that its library's training uses.
+The switch is the process's own, so each setting has processes of its own, which take turns. Ours is measured in
+bfloat16 too, as `generate --dtype bfloat16` and recipes with `precision = "bf16"` have it, beside the peer's float32;
+and with the switch on compiled, as `generate --compile` runs it. Each trains with the optimizer that its library's
+training uses.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The suites: the checks of each kind of parts, and what may be claimed in them. One kind a module."""
+"""The suites: the checks of each kind of parts, and what may be claimed in them. Modalities take four modules."""

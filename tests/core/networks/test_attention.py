@@ -104,39 +104,37 @@ def test_sampling_and_training_of_sound_take_products():
     assert any("ByProducts" in name for name in names), names
 
 
-@pytest.mark.parametrize("autocast", [False, True])
-def test_products_of_halves_are_about_as_near_as_torch_s_own(autocast, monkeypatch):
-    """Twice as far from float64 at most, in what is read and in the gradients; as training and sampling have it."""
+@pytest.mark.parametrize("sharp", [1, 8])
+def test_products_of_halves_are_about_as_near_as_torch_s_own(sharp, monkeypatch):
+    """In sampling; in training, where scores are rounded, a few hundredths away at most, however large they are."""
     monkeypatch.setattr(attention, "quick_halves", lambda *given: True)
     generator = torch.Generator().manual_seed(0)
-    exact = [torch.randn(2, 2, 300, 32, dtype=torch.float64, generator=generator).requires_grad_() for _ in range(3)]
-    halves = [part.detach().bfloat16().requires_grad_() for part in exact]
+    halves = [torch.randn(2, 2, 300, 32, generator=generator).bfloat16() for _ in range(3)]
+    halves[0] *= sharp  # the largest scores are of 4, and of 32
+    exact = [part.double().requires_grad_() for part in halves]
     weights = torch.randn(2, 300, 64, generator=generator)
-
-    def found(read: Tensor, parts: list[Tensor]) -> list[Tensor]:
-        gradients = torch.autograd.grad((read.float() * weights).sum(), parts)
-        return [one.detach().double() for one in (read, *gradients)]
 
     def by_torch(*parts: Tensor) -> Tensor:
         return functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
 
-    wanted = found(by_torch(*exact), exact)
-    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        read = attention.attend(*halves)
+    def off(found: Tensor, true: Tensor) -> float:
+        return ((found.detach().double() - true).norm() / true.norm()).item()
+
+    wanted = by_torch(*exact)
+    gradients = torch.autograd.grad((wanted * weights).sum(), exact)
+    assert off(attention.attend(*halves), wanted) < 1.5 * off(by_torch(*halves), wanted) < 0.01
+    learning = [part.clone().requires_grad_() for part in halves]
+    with torch.autocast("cpu", torch.bfloat16):
+        read = attention.attend(*learning)
     assert read.dtype == torch.bfloat16
-    assert "ByProducts" in type(read.grad_fn.next_functions[0][0].next_functions[0][0]).__name__
-    for ours, theirs, true in zip(found(read, halves), found(by_torch(*halves), halves), wanted, strict=True):
-        assert (ours - true).norm() < 2 * (theirs - true).norm() < 0.02 * true.norm()
-    with torch.no_grad():
-        assert torch.equal(attention.attend(*halves), read)
+    assert off(read, wanted) < 0.03
+    for found, true in zip(torch.autograd.grad((read.float() * weights).sum(), learning), gradients, strict=True):
+        assert off(found, true) < 0.03
 
 
-def test_halves_are_multiplied_where_the_processor_can(monkeypatch):
+@pytest.mark.parametrize("able", [True, False])
+def test_halves_are_multiplied_where_the_processor_can(able, monkeypatch):
     x = torch.zeros(4, 4, dtype=torch.bfloat16)
-    for able in (True, False):
-        products._multiplies_halves.cache_clear()
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda able=able: able)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        assert products.quick_halves(x, x) is able
-        assert not products.quick_halves(x.float(), x.float())
-    products._multiplies_halves.cache_clear()
+    monkeypatch.setattr(products, "_multiplies_halves", lambda: able)
+    assert products.quick_halves(x, x) is able
+    assert not products.quick_halves(x.float(), x.float())

@@ -363,7 +363,7 @@ EMBEDDED += [(video, "turning-fruit")]
 
 
 @pytest.mark.parametrize(("verbs", "name"), EMBEDDED, ids=[name for _, name in EMBEDDED])
-def test_a_compiler_can_follow_the_embedded_networks(verbs, name, monkeypatch):
+def test_a_compiler_can_follow_an_embedded_network_of_each_kind(verbs, name, monkeypatch):
     """By what torch's compiler does before it makes code, which takes it minutes."""
     compile_ = torch.compile
     monkeypatch.setattr(torch, "compile", lambda call, *, options, **more: compile_(call, backend="eager", **more))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -53,31 +55,39 @@ class Norm(nn.GroupNorm):
 
     def _grouped(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """Return the norm of x (batch, channels, \\*space)."""
-        learns = torch.is_grad_enabled() and (x.requires_grad or scale.requires_grad)
-        if learns and x.dtype == torch.bfloat16 and x.device.type == "cpu":
+        if x.dtype != torch.bfloat16 or x.device.type != "cpu":
+            return functional.group_norm(x, self.num_groups, scale, shift, self.eps)
+        if torch.is_grad_enabled() and (x.requires_grad or scale.requires_grad):
             made: Tensor = _Halves.apply(x, scale, shift, self.num_groups, self.eps)  # type: ignore[no-untyped-call]
             return made
-        return functional.group_norm(x, self.num_groups, scale, shift, self.eps)
+        return functional.group_norm(x.float(), self.num_groups, scale.float(), shift.float(), self.eps).to(x.dtype)
 
 
 class _Halves(torch.autograd.Function):
-    """A norm of bfloat16 on a CPU whose gradients are reckoned in float32.
+    """A norm of bfloat16 on a CPU that is reckoned in float32, forward and back; what is kept is bfloat16.
 
-    Torch's own backward of bfloat16 with channels last takes nine times as long as that of float32 (2.13).
+    With channels last torch's own of bfloat16 takes up to five times as long forward, and nine times back (2.13).
     """
 
     @staticmethod
     def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor, groups: int, eps: float) -> Tensor:  # type: ignore[no-untyped-def]
+        x = _last(x)
         ctx.sizes = (len(x), x.shape[1], x[0, 0].numel(), groups)
-        made, mean, rstd = torch.native_group_norm(x, scale, shift, *ctx.sizes, eps)
+        normed: Any = torch.native_group_norm
+        made, mean, rstd = normed(x.float(), scale.float(), shift.float(), *ctx.sizes, eps)
         ctx.save_for_backward(x, mean, rstd, scale)
-        return made
+        return made.to(x.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         x, mean, rstd, scale = ctx.saved_tensors
-        wide = (each.float() for each in (gradient, x, mean, rstd, scale))
+        wide = _last(gradient).float(), x.float(), mean, rstd, scale.float()
         of_x, *others = torch.ops.aten.native_group_norm_backward(*wide, *ctx.sizes, [True] * 3)
         of_scale, of_shift = (each.to(scale.dtype) for each in others)
         return of_x.to(x.dtype), of_scale, of_shift, None, None
+
+
+def _last(x: Tensor) -> Tensor:
+    """Return x (batch, channels, \\*space) with two or three axes of space so that channels lie last in memory."""
+    return x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)

@@ -64,17 +64,29 @@ def test_a_norm_is_modulated_and_activated_in_sampling_as_in_training(space, row
         assert torch.equal(x, given)
 
 
+LAID = {
+    "plain": lambda space: torch.randn(4, *space, 24),
+    "channels first": lambda space: torch.randn(4, 24, *space).movedim(1, -1),
+    "axes changed": lambda space: torch.randn(4, *space[::-1], 24).transpose(1, len(space)),
+    "with gaps": lambda space: torch.randn(8, *space, 48)[::2, ..., ::2],
+    "one for all": lambda space: torch.randn(1, *space, 24).expand(4, *space, 24),
+}
+
+
+@pytest.mark.parametrize("laid", LAID)
 @pytest.mark.parametrize("space", [(12,), (4, 6), (2, 3, 4)])
-def test_a_norm_learns_in_bfloat16_as_in_float32(space):
+def test_a_norm_learns_in_bfloat16_as_in_float32(space, laid):
     """Under autocast, where x alone is of half precision: what comes out and the gradients are as near as it allows."""
     torch.manual_seed(0)
-    layer, x = Norm(24), torch.randn(4, *space, 24).bfloat16()
+    layer, x = Norm(24), LAID[laid](space).to(torch.bfloat16)
     weights = torch.randn(x.shape)
     found = []
-    for given in (x.float().requires_grad_(), x.clone().requires_grad_()):
+    for given in (x.detach().float().contiguous().requires_grad_(), x.detach().requires_grad_()):
         made = layer(given)
         assert made.dtype == given.dtype
         found.append([made, *torch.autograd.grad((made.float() * weights).sum(), (given, layer.weight, layer.bias))])
     for exact, half in zip(*found, strict=True):
         assert (half.float() - exact).norm() < 0.005 * exact.norm()
     assert found[1][2].dtype == torch.float32
+    with torch.no_grad():
+        assert (layer(x).float() - found[0][0]).norm() < 0.005 * found[0][0].norm()

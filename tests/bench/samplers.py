@@ -33,6 +33,7 @@ DIMENSIONS = (2, 64)
 DEFAULT_GOAL = 1 / 2
 BEST_GOALS = {5: 1 / 2, 10: 1 / 3, 20: 1 / 5, 50: 1 / 10}
 OPTIMAL_STARTS = 300
+SMOOTH = "angle, stretch 1.1"
 
 Named = tuple[Errors, str]
 
@@ -74,7 +75,7 @@ def compared(problem: Problem, nfe: int, *, optimal: bool, everything: bool) -> 
     peer = smallest((diffusers_errors(problem, name, nfe), name) for name in diffusers_names())
     usual = build("sampler", "default"), build("grid", "default")
     default = ours(problem, *usual, nfe), "default: {} on {}".format(*(type(part).__name__ for part in usual))
-    grids = {name: build("grid", name) for name in GRIDS}
+    grids = {name: build("grid", name) for name in GRIDS} | {SMOOTH: build("grid", "angle", stretch=1.1)}
     tried = [
         (ours(problem, sampler, grid, nfe), f"{name} on {on}")
         for name, sampler in deterministic().items()

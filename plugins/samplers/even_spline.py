@@ -33,13 +33,14 @@ def weights(nodes: tuple[float, ...], first: float, last: float, integrations: i
     Along a trajectory x0 is smooth in the angle ``theta = atan(sigma / alpha)``, and even: for data with a density the
     denoiser depends on sigma by its square. So x0 is taken for an unknown constant, plus a multiple of theta**2, plus a
     Brownian motion integrated twice, these two of unit strength. Its best prediction from values at the nodes is the
-    smoothest even curve through them, a quintic spline. Integrated once, without theta**2, it is a cubic one.
+    smoothest even curve through them, a quintic spline. Integrated once, without theta**2, it is a cubic one; three
+    times, a septic one.
 
     Args:
         nodes: angles at which x0 is known, falling; above 0, at most pi / 2.
         first: the angle from which to integrate.
         last: the angle up to which; below ``first``.
-        integrations: of the Brownian motion, 1 or 2.
+        integrations: of the Brownian motion, 1 to 3.
 
     Source: Kimeldorf and Wahba 1970 (splines are best linear predictions); Matheron 1963 (with an unknown mean);
     Schober et al. 2014, arXiv 1406.2582
@@ -53,7 +54,7 @@ def weights(nodes: tuple[float, ...], first: float, last: float, integrations: i
 
 
 def _solved(nodes: Numbers, first: float, last: float, integrations: int) -> Numbers:
-    covariance = _covariance_of_quintic if integrations == 2 else _covariance_of_cubic
+    covariance = _COVARIANCES[integrations]
     among = covariance(nodes[:, None], nodes[None, :])
     among[np.diag_indices_from(among)] *= 1 + _JITTER
     if last == 0:
@@ -80,6 +81,16 @@ def _covariance_of_quintic(one: Numbers, other: Numbers) -> Numbers:
     low, high = np.minimum(one, other), np.maximum(one, other)
     integrated = low**3 * (10 * high**2 - 5 * high * low + low**2) / 120
     return (one * other) ** 2 / 4 + integrated
+
+
+def _covariance_of_septic(one: Numbers, other: Numbers) -> Numbers:
+    """Return the same: a**2 b**2 / 4, and that of a Brownian motion integrated three times."""
+    low, gap = np.minimum(one, other), np.abs(one - other)
+    integrated = low**4 * (low**3 / 7 + low**2 * gap / 2 + low * gap**2 * 3 / 5 + gap**3 / 4) / 36
+    return (one * other) ** 2 / 4 + integrated
+
+
+_COVARIANCES = {1: _covariance_of_cubic, 2: _covariance_of_quintic, 3: _covariance_of_septic}
 
 
 def _integral(covariance: Covariance, nodes: Numbers, first: float, last: float) -> Numbers:

@@ -24,7 +24,7 @@ def integral(values, first, last):
     return quad(lambda theta: values(theta) / math.sin(theta) ** 2, last, first, epsabs=1e-13)[0]
 
 
-@pytest.mark.parametrize("integrations", [1, 2])
+@pytest.mark.parametrize("integrations", [1, 2, 3])
 @pytest.mark.parametrize("nodes", FALLING)
 def test_a_constant_is_reproduced(nodes, integrations):
     """So data of one point are hit, from whatever was known."""
@@ -34,7 +34,7 @@ def test_a_constant_is_reproduced(nodes, integrations):
     assert predicted(lambda theta: 1.0, nodes, nodes[-1], 0.0, integrations) == pytest.approx(1, rel=1e-12)
 
 
-@pytest.mark.parametrize("integrations", [1, 2])
+@pytest.mark.parametrize("integrations", [1, 2, 3])
 def test_it_is_the_best_linear_prediction(integrations):
     """No other weights that reproduce a constant miss the integral of such a path by less, as its covariance tells."""
     nodes, first, last = (1.4, 1.1, 0.8), 1.4, 0.5
@@ -43,7 +43,7 @@ def test_it_is_the_best_linear_prediction(integrations):
         low = min(a, b)
         steps = math.factorial(integrations) ** 2
         path = quad(lambda u: ((a - u) * (b - u)) ** integrations / steps, 0, low, epsabs=1e-13)[0]
-        return path + (a * b) ** 2 / 4 * (integrations == 2)
+        return path + (a * b) ** 2 / 4 * (integrations >= 2)
 
     among = np.array([[covariance(a, b) for b in nodes] for a in nodes])
     wanted = np.array([integral(lambda theta, b=b: covariance(theta, b), first, last) for b in nodes])
@@ -91,9 +91,39 @@ def test_angles_that_cannot_be_told_apart_do_no_harm():
     assert sum(w) == pytest.approx(1 / math.tan(0.2) - 1 / math.tan(0.5), rel=1e-12)
 
 
-@pytest.mark.parametrize(("integrations", "order"), [(1, 2), (2, 3)])
+@pytest.mark.parametrize(("integrations", "order"), [(1, 2), (2, 3), (3, 4)])
 def test_order(integrations, order):
     assert build("sampler", "spline", integrations=integrations).order == order
+
+
+@pytest.mark.parametrize(("integrations", "memory"), [(1, 4), (2, 4), (3, 6)])
+def test_the_error_falls_with_the_order_at_least(integrations, memory):
+    mixture = GaussianMixture([[-1.0, 0.3], [0.8, -0.6], [0.2, 1.1]], [0.5, 0.6, 0.4], [0.3, 0.4, 0.3])
+    run = {"process": "vp-cosine", "shape": (2,), "seeds": range(16), "dtype": torch.float64}
+    truth = sample(mixture, sampler="heun", grid="angle", steps=2000, **run)
+    spline, grid = (
+        build("sampler", "spline", integrations=integrations, memory=memory),
+        build("grid", "angle", stretch=1),
+    )
+    rough, fine = (
+        (sample(mixture, sampler=spline, grid=grid, steps=steps, **run) - truth).square().mean().sqrt().item()
+        for steps in (16, 32)
+    )
+    assert math.log2(rough / fine) > spline.order - 0.2
+
+
+def test_a_septic_spline_is_nearer_with_many_steps(solved):
+    mixture, _ = solved[0]
+    exact = build("sampler", "adaptive", order=5, rtol=1e-8, atol=1e-8)
+    truth = sample(mixture, sampler=exact, grid="angle", steps=10, shape=(2,), **FEW)
+
+    def error(**settings):
+        spline = build("sampler", "spline", **settings)
+        return (
+            (sample(mixture, sampler=spline, grid="angle", steps=40, shape=(2,), **FEW) - truth).square().mean().sqrt()
+        )
+
+    assert error(integrations=3, memory=6) < 0.7 * error()
 
 
 def test_memory_changes_little(mixture_at_angles):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ...core.values import all_finite
+
 __all__ = ["Audio"]
 
 
@@ -53,7 +55,7 @@ class Audio:
         """Return a picture and a player, for notebooks; only the text where the samples cannot be shown."""
         from .notebook import as_html
 
-        shown = self.samples.numel() > 0 and bool(torch.isfinite(self.samples).all())
+        shown = self.samples.numel() > 0 and all_finite(self.samples)
         return as_html(self) if shown else f"<code>{self!r}</code>"
 
     def _repr_mimebundle_(

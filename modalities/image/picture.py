@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ...core.values import all_finite
+
 __all__ = ["Image"]
 
 
@@ -58,7 +60,7 @@ class Image:
         """Return the picture as a PNG file, for notebooks; None where the pixels cannot be shown."""
         from .notebook import as_png
 
-        shown = self.pixels.ndim == 3 and self.pixels.numel() > 0 and bool(torch.isfinite(self.pixels).all())
+        shown = self.pixels.ndim == 3 and self.pixels.numel() > 0 and all_finite(self.pixels)
         return as_png(self) if shown and self.channels in (1, 3, 4) else None
 
     def _repr_mimebundle_(

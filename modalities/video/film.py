@@ -9,6 +9,8 @@ from typing import Protocol
 
 import torch
 
+from ...core.values import all_finite
+
 __all__ = ["Sound", "Video"]
 
 
@@ -79,7 +81,7 @@ class Video:
         """Return a player, for notebooks; only the text where the frames cannot be shown."""
         from .notebook import as_html
 
-        shown = self.frames.ndim == 4 and self.frames.numel() > 0 and bool(torch.isfinite(self.frames).all())
+        shown = self.frames.ndim == 4 and self.frames.numel() > 0 and all_finite(self.frames)
         return as_html(self) if shown and self.channels in (1, 3) else f"<code>{self!r}</code>"
 
     def _repr_mimebundle_(

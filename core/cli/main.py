@@ -86,7 +86,7 @@ def _run(arguments: list[str]) -> int:
     group = _group()
     context: click.Context | None = None
     try:
-        with _plain_warnings(), _terminable(), interrupts_kept():
+        with _plain_warnings(), _interruptible(), interrupts_kept():
             try:
                 installed()  # before torch is imported, since what is damaged must be known by then
                 context = group.make_context("noiseform", arguments)
@@ -171,20 +171,40 @@ def _verdict(error: BaseException, context: click.Context | None) -> tuple[int, 
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Raise Terminated in the main thread when SIGTERM comes."""
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt in the main thread when SIGINT comes, and Terminated when SIGTERM comes.
+
+    While numpy or torch is imported the process ends at once in place of it: they call Python from C that takes an
+    exception for a damaged installation, loses it, or aborts. There is nothing to clean up by then, since whatever
+    writes needs them first.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        if any(map(_being_imported, ("numpy", "torch"))):
+            code, message = _verdict(error, None)
+            with contextlib.suppress(OSError):
+                os.write(2, f"error: {message}\n".encode())
+            os._exit(code)
+        raise error
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is not signal.default_int_handler:  # ignored, as nohup has it, or a host's own
+        del before[signal.SIGINT]
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _being_imported(name: str) -> bool:
+    return getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
 
 
 @contextlib.contextmanager

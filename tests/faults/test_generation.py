@@ -437,6 +437,30 @@ def test_interrupt_while_everything_is_imported(tiny_model, tmp_path):
             assert said.splitlines()[-1:] in (["error: interrupted"], [])
 
 
+SIGNALLED = """
+import importlib.abc, signal, sys
+
+class Signaller(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            signal.raise_signal(int(sys.argv[2]))
+
+sys.meta_path.insert(0, Signaller())
+from noiseform.core.cli.main import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(2, 130, "interrupted"), (15, 143, "terminated")])
+@pytest.mark.parametrize("module", ["numpy", "numpy.exceptions", "torch._C", "torch._prims", "torch.fx.passes"])
+def test_signal_at_a_module_of_torch_is_not_lost(module, number, code, said, tiny_model, tmp_path):
+    generate = ["generate", "audio", str(tiny_model), "-o", str(tmp_path / "x.wav")]
+    command = [sys.executable, "-c", SIGNALLED, module, str(number), *generate]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (code, f"error: {said}\n")
+    assert not list(tmp_path.iterdir())
+
+
 def damaged(folder: Path, how: str) -> None:
     """Do to a model folder what should never happen to one."""
     weights = next(folder.glob("*.safetensors"))

@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml .ci/torchaudio_cpu.py
 	@touch $@
 
 demo: $(STAMP)  ## speak the ten digits, draw a heart and film a pear with the embedded models; all goes to out/
-	@OMP_WAIT_POLICY=passive $(BIN)/python docs/examples/digits.py "$(OUT)"
+	@GOMP_SPINCOUNT=4000 $(BIN)/python docs/examples/digits.py "$(OUT)"
 	@$(BIN)/noiseform generate image pictograms --prompt "red heart" -o "$(OUT)/heart.png" --overwrite
 	@$(BIN)/noiseform generate video turning-fruit --label pear -o "$(OUT)/pear.mp4" --sheet "$(OUT)/pear.png" --overwrite
 

@@ -19,6 +19,7 @@ import click
 
 from ..errors import NoiseformError, PluginError, ResourceError
 from ..machine.interrupts import interrupts_kept
+from ..machine.threads import wait_briefly
 from ..naming import printable
 from ..registration.installed import installed
 from ..registration.registry import current
@@ -63,9 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; without them, those of the process.
     """
-    # Threads that wait for others then sleep in place of spinning, which on a shared machine costs up to 20 times; it
-    # must be said before torch is imported, and whoever wants it otherwise sets the variable.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     # Else importing pydantic reads the entry points of everything that is installed, and one damaged file ends it;
     # noiseform needs none of pydantic's plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -49,12 +49,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
         read = _ByProducts.apply(queries, keys, values, learns)  # type: ignore[no-untyped-call]
     else:
         read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=keep)
-    return rearrange(read, "batch head position width -> batch position (head width)")
+    return read.transpose(1, 2).flatten(2)
 
 
 def split(tokens: Tensor, heads: int) -> Tensor:
     """Return tokens (batch, position, width) as (batch, head, position, width of a head)."""
-    return rearrange(tokens, "batch position (head width) -> batch head position width", head=heads)
+    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 class _ByProducts(torch.autograd.Function):

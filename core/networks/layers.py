@@ -91,14 +91,22 @@ class ResidualBlock(nn.Module):
         same = channels_in == channels_out
         self.skip = nn.Identity() if same else Pointwise(rank, channels_in, channels_out)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in), embedding (batch, width).
+    def forward(self, x: Tensor, embedding: Tensor, modulation: Tensor | None = None) -> Tensor:
+        """Return (batch, \\*space, channels_out).
 
-        An embedding of fewer rows is that of as many items in a row each, such as the frames of a film.
+        Args:
+            x: the items (batch, \\*space, channels_in).
+            embedding: of time and condition (batch, width). Of fewer rows it is that of as many items in a row each,
+                such as the frames of a film.
+            modulation: what the layer of that name makes of it, where that is known already.
         """
+        if modulation is None:
+            modulation = self.modulation(embedding)
         hidden = self.conv_in(self.norm_in(x, silu=True))
-        hidden = self.norm_out(hidden, self.modulation(embedding), silu=True)
-        return self.skip(x) + self.conv_out(self.dropout(hidden))
+        hidden = self.norm_out(hidden, modulation, silu=True)
+        if self.training:
+            hidden = self.dropout(hidden)
+        return self.skip(x) + self.conv_out(hidden)
 
 
 class Attention(nn.Module):

@@ -30,19 +30,33 @@ class Norm(nn.GroupNorm):
                 fewer rows than items, each is that of as many items in a row.
             silu: whether SiLU comes last.
         """
-        learns, scale, shift = torch.is_grad_enabled(), self.weight, self.bias
-        if modulation is None:
-            y = self._normed(x, scale, shift)
-        elif len(modulation) == 1 and not learns:
+        if torch.is_grad_enabled():
+            y = self._modulated(x, self.weight, self.bias, modulation)
+            return functional.silu(y) if silu else y
+        scale, shift, wide = self.weight, self.bias, x
+        if halves := _halves(x):  # all of it in float32, and rounded once
+            scale, shift, wide = scale.float(), shift.float(), x.float()
+            modulation = None if modulation is None else modulation.float()
+        if modulation is not None and len(modulation) == 1:
             # One modulation of all items is one of the layer's own weights, and takes no pass over them.
             more, moved = modulation[0].chunk(2)
-            y = self._normed(x, torch.addcmul(scale, scale, more), torch.addcmul(shift + moved, shift, more))
-        else:
-            if len(modulation) != len(x):
-                modulation = modulation.repeat_interleave(len(x) // len(modulation), 0)
-            more, moved = modulation.reshape(len(x), *(1,) * (x.ndim - 2), -1).chunk(2, -1)
-            y = torch.addcmul(moved, self._normed(x, scale, shift), 1 + more)
-        return functional.silu(y, inplace=not learns) if silu else y
+            scale, shift, modulation = (
+                torch.addcmul(scale, scale, more),
+                torch.addcmul(shift + moved, shift, more),
+                None,
+            )
+        y = self._modulated(wide, scale, shift, modulation)
+        y = functional.silu(y, inplace=True) if silu else y
+        return y.to(x.dtype) if halves else y
+
+    def _modulated(self, x: Tensor, scale: Tensor, shift: Tensor, modulation: Tensor | None) -> Tensor:
+        y = self._normed(x, scale, shift)
+        if modulation is None:
+            return y
+        if len(modulation) != len(x):
+            modulation = modulation.repeat_interleave(len(x) // len(modulation), 0)
+        more, moved = modulation.reshape(len(x), *(1,) * (x.ndim - 2), -1).chunk(2, -1)
+        return torch.addcmul(moved, y, 1 + more)
 
     def _normed(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
@@ -55,12 +69,15 @@ class Norm(nn.GroupNorm):
 
     def _grouped(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """Return the norm of x (batch, channels, \\*space)."""
-        if x.dtype != torch.bfloat16 or x.device.type != "cpu":
-            return functional.group_norm(x, self.num_groups, scale, shift, self.eps)
-        if torch.is_grad_enabled() and (x.requires_grad or scale.requires_grad):
-            made: Tensor = _Halves.apply(x, scale, shift, self.num_groups, self.eps)  # type: ignore[no-untyped-call]
-            return made
-        return functional.group_norm(x.float(), self.num_groups, scale.float(), shift.float(), self.eps).to(x.dtype)
+        if not _halves(x):
+            return torch.group_norm(x, self.num_groups, scale, shift, self.eps)
+        made: Tensor = _Halves.apply(x, scale, shift, self.num_groups, self.eps)  # type: ignore[no-untyped-call]
+        return made
+
+
+def _halves(x: Tensor) -> bool:
+    """Return whether x is of bfloat16 on a CPU, where torch's norm of it is slow, see :class:`_Halves`."""
+    return x.dtype == torch.bfloat16 and x.device.type == "cpu"
 
 
 class _Halves(torch.autograd.Function):

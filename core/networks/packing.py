@@ -1,4 +1,4 @@
-"""Convolutions on CPUs whose weights are laid out as oneDNN wants them once, and not at every call.
+"""Weights that are laid out once for many calls: those of convolutions as oneDNN wants them, those of layers as one.
 
 Only those that nobody learns, as those of a loaded model are; and anew where they are changed in place, or are others.
 """
@@ -11,12 +11,40 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from .products import FEW
+from .products import linear, multiplies_halves
 
-__all__ = ["PackedWeights", "packable"]
+__all__ = ["LayersTogether", "PackedWeights", "packable"]
+
+_FEW = 3 * 2**18
+"""Multiplications below which torch's own convolution of float32 is the faster one: a call of oneDNN costs 20 us."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Weights that something was made of.
+
+    Attributes:
+        weight: they. As long as they are held no others can come to lie where they do.
+        version: of them then, which every change in place raises.
+    """
+
+    weight: Tensor
+    version: int
+
+    @classmethod
+    def of(cls, weight: Tensor) -> _Source:
+        return cls(weight.detach(), weight._version)
+
+    def is_still(self, weight: Tensor) -> bool:
+        """Return whether these are still those weights."""
+        return (
+            self.weight.data_ptr() == weight.data_ptr()
+            and self.weight.shape == weight.shape
+            and self.version == weight._version
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,43 +52,37 @@ class _Packed:
     """Weights in oneDNN's layout.
 
     Attributes:
-        source: what they were made of. As long as it is held no other weights can come to lie where it does.
-        version: of the source then, which every change in place raises.
+        source: what they were made of.
         shape: of the input that they were made for.
         weight: they.
     """
 
-    source: Tensor
-    version: int
+    source: _Source
     shape: torch.Size
     weight: Tensor
 
     def fits(self, x: Tensor, weight: Tensor) -> bool:
         """Return whether they are still those weights, for such an input."""
-        return (
-            self.source.data_ptr() == weight.data_ptr()
-            and self.source.shape == weight.shape
-            and self.version == weight._version
-            and self.shape == x.shape
-        )
+        return self.shape == x.shape and self.source.is_still(weight)
 
 
 def packable(x: Tensor, weight: Tensor, multiplications: int) -> bool:
     """Return whether a convolution may run with packed weights, and is the faster so.
 
-    It may on a CPU, in float32, where nothing is learnt; it is where there is enough to multiply. ``weight`` is the
-    parameter itself: a view that is made without gradients does not say that it is learnt.
+    It may on a CPU, in float32 or in a bfloat16 that the processor multiplies itself, where nothing is learnt; it is
+    where there is enough to multiply. ``weight`` is the parameter itself: a view that is made without gradients does
+    not say that it is learnt.
     """
     return (
         not torch.compiler.is_compiling()  # first, since a compiler follows only some of the others
         and not torch.is_grad_enabled()
         and not weight.requires_grad
-        and x.dtype == weight.dtype == torch.float32
+        and x.dtype == weight.dtype
         and x.device.type == weight.device.type == "cpu"
-        and multiplications >= FEW
+        and (multiplications >= _FEW or x.dtype == torch.bfloat16)
         and not weight.is_inference()  # which has no version
         and not torch.is_autocast_enabled("cpu")
-        and _works()
+        and _works(x.dtype)
     )
 
 
@@ -90,13 +112,75 @@ class PackedWeights:
         """
         kept = self.kept
         if kept is None or not kept.fits(x, weight):
-            kept = _Packed(weight.detach(), weight._version, x.shape, _packed(x, weight, stride, padding))
+            kept = _Packed(_Source.of(weight), x.shape, _packed(x, weight, stride, padding))
             self.kept = kept
         ones = [1] * len(stride)
         made: Tensor = torch.ops.mkldnn._convolution_pointwise(
             x, kept.weight, bias, padding, stride, ones, 1, "none", [], ""
         )
         return made
+
+
+class LayersTogether:
+    """Linear layers of one input that run as one, where nothing is learnt: many small products take longer than one.
+
+    A copy begins empty.
+    """
+
+    def __init__(self) -> None:
+        self.kept: _Together | None = None
+
+    def __deepcopy__(self, memo: object) -> LayersTogether:
+        return LayersTogether()
+
+    def __reduce__(self) -> tuple[type[LayersTogether], tuple[()]]:
+        return LayersTogether, ()
+
+    def __call__(self, layers: Sequence[nn.Linear], x: Tensor) -> tuple[Tensor, ...]:
+        """Return what each layer makes of x (rows, features in): (rows, features out of that layer).
+
+        Args:
+            layers: at least one, with biases, all of one dtype and on one device.
+            x: their input.
+        """
+        if (
+            torch.compiler.is_compiling()
+            or torch.is_grad_enabled()
+            or any(layer.weight.requires_grad or layer.weight.is_inference() for layer in layers)
+        ):
+            return tuple(layer(x) for layer in layers)
+        kept = self.kept
+        if kept is None or not kept.fits(layers):
+            self.kept = kept = _Together.of(layers)
+        return linear(x, kept.weight, kept.bias).split(kept.widths, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """The weights and biases of several layers as those of one.
+
+    Attributes:
+        sources: of which they were made.
+        widths: features out of each layer.
+        weight: (features out of all, features in).
+        bias: (features out of all,).
+    """
+
+    sources: tuple[_Source, ...]
+    widths: tuple[int, ...]
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, layers: Sequence[nn.Linear]) -> _Together:
+        weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
+        sources, widths = tuple(map(_Source.of, (*weights, *biases))), tuple(map(len, weights))
+        return cls(sources, widths, torch.cat(weights), torch.cat(biases))
+
+    def fits(self, layers: Sequence[nn.Linear]) -> bool:
+        """Return whether they are still those of the layers."""
+        now = (*(layer.weight for layer in layers), *(layer.bias for layer in layers))
+        return len(now) == len(self.sources) and all(map(_Source.is_still, self.sources, now))
 
 
 def _packed(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]) -> Tensor:
@@ -107,12 +191,15 @@ def _packed(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[
 
 
 @cache
-def _works() -> bool:
-    """Return whether this torch has the private operators, and they do what is thought of them."""
-    x, weight, bias = (torch.linspace(-1, 1, size) for size in (2 * 25, 3 * 2 * 9, 3))
+def _works(dtype: torch.dtype) -> bool:
+    """Return whether this torch has the private operators for such numbers, and they do what is thought of them."""
+    if dtype != torch.float32 and not (dtype == torch.bfloat16 and multiplies_halves()):
+        return False
+    x, weight, bias = (torch.linspace(-1, 1, size, dtype=dtype) for size in (2 * 25, 3 * 2 * 9, 3))
     x, weight = (part.to(memory_format=torch.channels_last) for part in (x.view(1, 2, 5, 5), weight.view(3, 2, 3, 3)))
     try:
         made = PackedWeights().convolution(x, weight, bias, (2, 2), (1, 1))
     except (AttributeError, RuntimeError, TypeError):
         return False
-    return torch.allclose(made, functional.conv2d(x, weight, bias, 2, 1), atol=1e-5)
+    close = 1e-5 if dtype == torch.float32 else 0.05
+    return torch.allclose(made, functional.conv2d(x, weight, bias, 2, 1), atol=close)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["FEW", "Linear", "linear", "product", "quick", "quick_halves"]
+__all__ = ["FEW", "Linear", "linear", "multiplies_halves", "product", "quick", "quick_halves"]
 
 FEW = 2**20
 """Multiplications below which torch's own product is the faster one: a call of oneDNN costs ten microseconds."""
@@ -77,13 +77,13 @@ def quick_halves(x: Tensor, weight: Tensor) -> bool:
         not torch.compiler.is_compiling()
         and x.dtype == weight.dtype == torch.bfloat16
         and x.device.type == weight.device.type == "cpu"
-        and _multiplies_halves()
+        and multiplies_halves()
         and _works()
     )
 
 
 @cache
-def _multiplies_halves() -> bool:
+def multiplies_halves() -> bool:
     """Return whether the processor multiplies bfloat16 itself; on others that is done by way of float32."""
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in asked)

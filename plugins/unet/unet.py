@@ -23,6 +23,7 @@ from ...core.networks.layers import (
     Upsample,
     zeroed,
 )
+from ...core.networks.packing import LayersTogether
 from ...core.networks.patches import fold, unfold
 from ...core.networks.temporal import TemporalLayer
 
@@ -38,6 +39,7 @@ class Told(NamedTuple):
         embedding: of time and vector (batch, width).
         sequence: conditioning (batch, length, sequence_width), or None.
         mask: True where the sequence holds something (batch, length), or None.
+        modulations: what each residual block makes of the embedding.
         beside: conditioning that is laid beside the items (batch, extra_channels, \\*space), or None.
         places: where each frame stands in time (frames, features); None where there is no time.
     """
@@ -45,6 +47,7 @@ class Told(NamedTuple):
     embedding: Tensor
     sequence: Tensor | None
     mask: Tensor | None
+    modulations: Mapping[nn.Module, Tensor]
     beside: Tensor | None = None
     places: Tensor | None = None
 
@@ -131,6 +134,7 @@ class UNet(nn.Module):
         self.head = nn.Sequential(
             Norm(now), nn.SiLU(), zeroed(Convolution(rank, now, (channels_out or channels_in) * cell))
         )
+        self._together = LayersTogether()
 
     def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
         """Return the output (batch, channels_out, \\*space) for x (batch, channels_in, \\*space), time (batch,).
@@ -153,11 +157,14 @@ class UNet(nn.Module):
         embedding = self.time(time)
         if self.vector is not None:
             embedding = embedding + self.vector(cond["vector"].to(embedding.dtype))
-        sequence = cond.get("sequence")
+        embedding, sequence = functional.silu(embedding), cond.get("sequence")
+        blocks = [stage.main for stage in (*self.down, *self.middle, *self.up) if not stage.changes_size]
+        modulations = self._together([block.modulation for block in blocks], embedding)
         return Told(
-            functional.silu(embedding),
+            embedding,
             None if sequence is None else sequence.to(dtype),
             cond.get("sequence_mask"),
+            dict(zip(blocks, modulations, strict=True)),
             cond["channels"].to(dtype) if self.beside is not None else None,
         )
 
@@ -257,7 +264,7 @@ class _Stage(nn.Module):
         self.changes_size = not isinstance(main, ResidualBlock)
 
     def forward(self, x: Tensor, told: Told) -> Tensor:
-        x = self.main(x) if self.changes_size else self.main(x, told.embedding)
+        x = self.main(x) if self.changes_size else self.main(x, told.embedding, told.modulations[self.main])
         if self.attention is not None:
             x = self.attention(x, told.sequence, told.mask)
         if self.temporal is None or told.places is None:

@@ -10,25 +10,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pkgutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: spinning threads disturb each other
-
-from conversion import conversion
-from loop import bare, overhead
-from networks import networks
-from startup import startup
+from noiseform.core.machine.threads import wait_briefly
 from timing import PROCESSOR, Row
 
 GROUPS = {
-    "loop": (overhead, 30),
-    "bare": (bare, 30),
-    "start": (startup, 7),
-    "networks": (networks, 15),
-    "convert": (conversion, 5),
+    "loop": ("loop:overhead", 30),
+    "bare": ("loop:bare", 30),
+    "start": ("startup:startup", 7),
+    "networks": ("networks:networks", 15),
+    "convert": ("conversion:conversion", 5),
 }
+"""What measures, imported when how threads wait is settled, and how many rounds it takes."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -44,12 +41,13 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"unknown group {unknown[0]!r}; known: {', '.join(GROUPS)}")
     if given.processor:
         os.environ[PROCESSOR] = "1"  # which the programs that a group starts see too
+    wait_briefly()  # as the command line has it
     rows: list[Row] = []
     if not given.json:
         print(f"{'':77} {'median':>9} {'best':>9}")
     for group in given.groups or GROUPS:
-        function, usual = GROUPS[group]
-        for row in function(given.rounds or usual):
+        target, usual = GROUPS[group]
+        for row in pkgutil.resolve_name(target)(given.rounds or usual):
             rows.append(row)
             if not given.json:
                 print(line(row), flush=True)

@@ -16,15 +16,12 @@ costs too much, each state is fitted to the fine solution by least squares, and 
 from __future__ import annotations
 
 import math
-import os
 import random
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: spinning threads disturb each other
 
 import torch
 from caught import caught

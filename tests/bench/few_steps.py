@@ -10,14 +10,11 @@ number of steps.
 from __future__ import annotations
 
 import math
-import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: spinning threads disturb each other
 
 import numpy as np
 import torch

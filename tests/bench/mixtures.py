@@ -33,10 +33,14 @@ class Errors:
     Attributes:
         rms: root mean square over all numbers of all items; starts that end in another mode decide it.
         median: over the starts, of the root mean square over an item.
+        elsewhere: how many starts ended in another mode: nearest to another component's mean than they should.
+        settled: root mean square of the others.
     """
 
     rms: float
     median: float
+    elsewhere: int
+    settled: float
 
 
 class Problem:
@@ -62,6 +66,7 @@ class Problem:
         means = torch.nn.functional.normalize(torch.randn(count, dimension, **double), dim=1) * norms
         widths = 0.15 + 0.35 * torch.rand(count, **double)
         self.dimension, self.seed = dimension, seed
+        self._means = means
         self.mixture = GaussianMixture(means, widths, 0.2 + torch.rand(count, **double))
         self.starts = torch.randn(starts, dimension, **double)
         self.ends = self.solved(_FINE)
@@ -96,7 +101,13 @@ class Problem:
     def errors(self, reached: Tensor) -> Errors:
         """Return how far items (starts, dimension) are from the ODE's ends."""
         each = (reached.double() - self.ends).square().mean(1)
-        return Errors(each.mean().sqrt().item(), each.sqrt().median().item())
+        elsewhere = self._modes(reached.double()) != self._modes(self.ends)
+        settled = each[~elsewhere].mean().sqrt().item()
+        return Errors(each.mean().sqrt().item(), each.sqrt().median().item(), int(elsewhere.sum()), settled)
+
+    def _modes(self, x: Tensor) -> Tensor:
+        """Return the index of the component whose mean is the nearest to each item."""
+        return torch.cdist(x, self._means).argmin(1)
 
 
 def deterministic() -> dict[str, Sampler]:

@@ -1,8 +1,9 @@
-"""Forward and training step of our U-Nets and diffusers' of the same layout, with and without the memory switch.
+"""Forward and training step of our U-Nets and diffusers' of the same layout, with and without the switches.
 
-The switch is the process's own, so each setting has processes of its own, which take turns. Ours is measured in
+They are what the command line sets for its process: that memory is kept, and that threads wait briefly. Each setting
+has processes of its own, which take turns. Ours is measured in
 bfloat16 too, as `generate --dtype bfloat16` and recipes with `precision = "bf16"` have it, beside the peer's float32;
-and with the switch on compiled, as `generate --compile` runs it. Each trains with the optimizer that its library's
+and with the switches on compiled, as `generate --compile` runs it. Each trains with the optimizer that its library's
 training uses.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from noiseform.core.machine.threads import wait_briefly
 from timing import Row, rounds_of, row
 from torch import nn
 
@@ -193,13 +196,17 @@ def _count(network: nn.Module) -> int:
 
 
 def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
-    """Measure every case in processes with and without the switch."""
+    """Measure every case in processes with and without the switches."""
+    plain = {name: value for name, value in os.environ.items() if name not in {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}}
+    environments = {"off": plain, "on": dict(plain)}
+    wait_briefly(environments["on"])
     for name, case in CASES.items():
         runs: dict[str, list[dict]] = {"off": [], "on": []}
         for _ in range(repeats):
             for switch, found in runs.items():
                 command = [sys.executable, str(Path(__file__).with_name("networks.py")), name, str(rounds), switch]
-                found.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environments[switch])
+                found.append(json.loads(done.stdout))
         sizes = [runs["off"][0][f"{owner} parameters"] / 1e6 for owner in ("noiseform", "diffusers")]
         size = " x ".join(f"{n:,}" for n in (case.channels, *case.space))
         group = f"{case.network}, {size} ({sizes[0]:.2f} M, diffusers {sizes[1]:.2f} M)"
@@ -217,10 +224,10 @@ def networks(rounds: int, *, repeats: int = 3) -> Iterator[Row]:
                 if owner != "diffusers" and switch == "on":
                     bound = 1 / (case.half if owner == HALF else case.forward) if kind == "forward" else case.step
                     goal = {"goal": f"<= {bound:.2f}", "met": share <= bound}
-                label = f"{kind}, {owner}, switch {switch}"
+                label = f"{kind}, {owner}, switches {switch}"
                 if kind == "forward" and owner in runs[switch][0]["off"]:
                     label += f" (off by {max(run['off'][owner] for run in runs[switch]):.0e})"
-                told = {"ratio": share, "reference": "diffusers, switch off", **goal}
+                told = {"ratio": share, "reference": "diffusers, switches off", **goal}
                 yield row(group, label, taken, "ms", each=1e3, **told)
 
 

@@ -36,7 +36,7 @@ def expected(layer: Convolution, x: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(autouse=True)
 def _without_gradients():
-    if not packing._works():
+    if not packing._works(torch.float32):
         pytest.skip("this torch has no packed convolutions")
     with torch.no_grad():
         yield
@@ -51,6 +51,27 @@ def test_is_the_same_convolution(rank, width, stride):
         x = items(rank, count)
         assert_close(layer(x), expected(layer, x), **CLOSE)
     assert layer._packed.kept is not None or width == 1  # which is too little work for it
+
+
+@pytest.mark.parametrize("rank", SPACES)
+def test_weights_of_bfloat16_are_packed_where_the_processor_multiplies_it(rank):
+    if not packing._works(torch.bfloat16):
+        pytest.skip("this processor has no products of bfloat16, or this torch no packed ones")
+    layer, x = held(rank).bfloat16(), items(rank).bfloat16()
+    made = layer(x)
+    assert layer._packed.kept is not None
+    assert made.dtype == torch.bfloat16
+    assert_close(made.float(), expected(layer, x), atol=0.02, rtol=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_numbers_are_not_packed(dtype, monkeypatch):
+    monkeypatch.setattr(packing, "multiplies_halves", lambda: False)
+    packing._works.cache_clear()
+    try:
+        assert not packing._works(dtype)
+    finally:
+        packing._works.cache_clear()
 
 
 @pytest.mark.parametrize("rank", SPACES)

@@ -43,5 +43,5 @@ def test_the_command_line_says_so_before_torch_and_the_library_never():
     run = {"env": environment, "capture_output": True, "text": True, "check": True}
     told = subprocess.run([sys.executable, "-c", SAID], **run).stdout
     assert told.splitlines()[-1] == "4000 False"
-    alone = "import os, torch, noiseform; noiseform.audio; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
-    assert subprocess.run([sys.executable, "-c", alone], **run).stdout.split() == ["None", "None"]
+    alone = "import os, torch, noiseform; noiseform.audio; print([name for name in os.environ if 'OMP_' in name])"
+    assert subprocess.run([sys.executable, "-c", alone], **run).stdout.strip() == "[]"

@@ -8,8 +8,9 @@ A process is any object with ``alpha(t)`` and ``sigma(t)``. What else a run need
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, is_dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -154,4 +155,23 @@ class _Moments:
         return level
 
     def at_log_snr(self, log_snr: float) -> Level[float]:
-        return self.at(self.process.t_of_log_snr(torch.tensor(log_snr, dtype=torch.float64)).clamp(0, 1).item())
+        if isinstance(self.process, Hashable) and _never_changes(self.process):
+            return _kept_at_log_snr(self.process, log_snr)
+        return _at_log_snr(self.process, log_snr)
+
+
+def _at_log_snr(process: CompleteProcess, log_snr: float) -> Level[float]:
+    t = process.t_of_log_snr(torch.tensor(log_snr, dtype=torch.float64)).clamp(0, 1)
+    (level,) = levels_at(process, t.reshape(1))
+    return level
+
+
+_kept_at_log_snr = lru_cache(maxsize=4096)(_at_log_snr)
+"""The same, kept: runs on the same grid ask for the same, and some tensors of one number take longer than a step."""
+
+
+def _never_changes(process: object) -> bool:
+    """Return whether a process is nothing but some numbers and texts that cannot be set anew, as built-in ones are."""
+    if not is_dataclass(process) or not process.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return False
+    return all(isinstance(getattr(process, name), float | int | str) for name in process.__dataclass_fields__)

@@ -33,18 +33,16 @@ class Norm(nn.GroupNorm):
         if torch.is_grad_enabled():
             y = self._modulated(x, self.weight, self.bias, modulation)
             return functional.silu(y) if silu else y
-        scale, shift, wide = self.weight, self.bias, x
-        if halves := _halves(x):  # all of it in float32, and rounded once
-            scale, shift, wide = scale.float(), shift.float(), x.float()
+        halves = _halves(x)
+        # In bfloat16 all of it in float32, and rounded once.
+        scale, shift, wide = (each.float() if halves else each for each in (self.weight, self.bias, x))
+        if halves:
             modulation = None if modulation is None else modulation.float()
         if modulation is not None and len(modulation) == 1:
             # One modulation of all items is one of the layer's own weights, and takes no pass over them.
             more, moved = modulation[0].chunk(2)
-            scale, shift, modulation = (
-                torch.addcmul(scale, scale, more),
-                torch.addcmul(shift + moved, shift, more),
-                None,
-            )
+            scale, shift = torch.addcmul(scale, scale, more), torch.addcmul(shift + moved, shift, more)
+            modulation = None
         y = self._modulated(wide, scale, shift, modulation)
         y = functional.silu(y, inplace=True) if silu else y
         return y.to(x.dtype) if halves else y

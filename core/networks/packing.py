@@ -173,7 +173,8 @@ class _Together:
 
     @classmethod
     def of(cls, layers: Sequence[nn.Linear]) -> _Together:
-        weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
+        weights: list[Tensor] = [layer.weight for layer in layers]
+        biases: list[Tensor] = [layer.bias for layer in layers]
         sources, widths = tuple(map(_Source.of, (*weights, *biases))), tuple(map(len, weights))
         return cls(sources, widths, torch.cat(weights), torch.cat(biases))
 

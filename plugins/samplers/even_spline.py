@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["weights"]
+__all__ = ["INTEGRATIONS", "foretelling", "weights"]
 
 Numbers = np.ndarray
-Covariance = Callable[[Numbers, Numbers], Numbers]
+
+INTEGRATIONS = (1, 2, 3)
+"""How smooth x0 may be taken to be."""
 
 _NODES, _SHARES = np.polynomial.legendre.leggauss(12)
-_JITTER = 1e-15
-"""Share of its variance by which a value is taken to be off: nodes that lie very close would not be told apart."""
+_NEAR = 0.1
+"""Spans from 0 below which x0's derivatives at the lowest angle are known so well that their inverse would lose digits,
+and they are added to the motion's part."""
 
 _AMPLIFIED = 4.0
 """By how much errors of x0 may grow: where a step reaches far beyond nodes that lie close together, the older of them
@@ -53,56 +55,98 @@ def weights(nodes: tuple[float, ...], first: float, last: float, integrations: i
     return (0.0,) * (len(nodes) - kept) + tuple(solved.tolist())
 
 
+@lru_cache(maxsize=4096)
+def foretelling(nodes: tuple[float, ...], angle: float, integrations: int) -> tuple[float, ...]:
+    """Return w such that ``sum_k w_k x0(nodes_k)`` is the same curve's x0 at an angle below the nodes."""
+    return tuple(_predicting(np.array(nodes), np.array([angle]), np.ones(1), 1.0, integrations).tolist())
+
+
 def _solved(nodes: Numbers, first: float, last: float, integrations: int) -> Numbers:
-    covariance = _COVARIANCES[integrations]
-    among = covariance(nodes[:, None], nodes[None, :])
-    among[np.diag_indices_from(among)] *= 1 + _JITTER
     if last == 0:
-        wanted, whole = np.zeros_like(nodes), 1.0
+        return _predicting(nodes, np.zeros(1), np.ones(1), 1.0, integrations)
+    whole = 1 / math.tan(last) - 1 / math.tan(first)
+    return _predicting(nodes, *_quadrature(nodes, first, last), whole, integrations)
+
+
+def _predicting(nodes: Numbers, places: Numbers, shares: Numbers, whole: float, integrations: int) -> Numbers:
+    """Return the weights of x0 at the nodes in the best prediction of ``sum shares * x0(places)``; their sum is whole.
+
+    From the lowest of all angles on, x0 is its derivatives there, of which is known what they are of a Brownian motion
+    so many times integrated up to there, and such a motion that begins anew. What the two say of values that lie close
+    together differs by so many orders of magnitude that their sum would lose it; so they stand side by side in one
+    system of equations, in units of the span between all angles.
+    """
+    base = min(nodes[-1], places.min())
+    span = max(nodes[0], places.max()) - base
+    known, asked = (nodes - base) / span, (places - base) / span
+    among = _covariance(known[:, None], known[None, :], integrations)
+    wanted = shares @ _covariance(asked[:, None], known[None, :], integrations)
+    slopes, slopes_wanted = _powers(known, integrations), shares @ _powers(asked, integrations)
+    spread, count = _derivatives(base, span, integrations), len(nodes)
+    beside = 0 if base < _NEAR * span else integrations
+    bordered, right = np.zeros((count + beside + 1,) * 2), np.zeros(count + beside + 1)
+    bordered[:count, -1] = bordered[-1, :count] = 1
+    if beside:
+        size = np.sqrt(np.diag(spread))
+        bordered[count:-1, count:-1] = -np.linalg.inv(spread / np.outer(size, size)) / np.outer(size, size)
+        bordered[:count, count:-1], bordered[count:-1, :count] = slopes, slopes.T
+        right[count:-1] = slopes_wanted
     else:
-        wanted, whole = _integral(covariance, nodes, first, last), 1 / math.tan(last) - 1 / math.tan(first)
-    # Of the constant nothing is known before: whatever it is, the weights must reproduce it.
-    ones = np.ones((len(nodes), 1))
-    bordered = np.block([[among, ones], [ones.T, np.zeros((1, 1))]])
-    # Angles that float64 cannot tell apart share a weight.
-    solved, *_ = np.linalg.lstsq(bordered, np.append(wanted, whole), rcond=None)
-    weights: Numbers = solved[:-1]
+        among += slopes @ spread @ slopes.T
+        wanted += slopes_wanted @ spread @ slopes.T
+    bordered[:count, :count], right[:count], right[-1] = among, wanted, whole
+    # Of the constant nothing is known before: whatever it is, the weights must reproduce it. Angles that float64 cannot
+    # tell apart share a weight.
+    solved, *_ = np.linalg.lstsq(bordered, right, rcond=None)
+    weights: Numbers = solved[:count]
     return weights * (whole / weights.sum())
 
 
-def _covariance_of_cubic(one: Numbers, other: Numbers) -> Numbers:
-    """Return the covariance of x0 at two angles, beside the constant: that of a Brownian motion integrated once."""
-    low, high = np.minimum(one, other), np.maximum(one, other)
-    return low**2 * (3 * high - low) / 6
-
-
-def _covariance_of_quintic(one: Numbers, other: Numbers) -> Numbers:
-    """Return the same: a**2 b**2 / 4, and that of a Brownian motion integrated twice."""
-    low, high = np.minimum(one, other), np.maximum(one, other)
-    integrated = low**3 * (10 * high**2 - 5 * high * low + low**2) / 120
-    return (one * other) ** 2 / 4 + integrated
-
-
-def _covariance_of_septic(one: Numbers, other: Numbers) -> Numbers:
-    """Return the same: a**2 b**2 / 4, and that of a Brownian motion integrated three times."""
+def _covariance(one: Numbers, other: Numbers, integrations: int) -> Numbers:
+    """Return the covariance at two places of a Brownian motion from 0 on, so many times integrated."""
     low, gap = np.minimum(one, other), np.abs(one - other)
-    integrated = low**4 * (low**3 / 7 + low**2 * gap / 2 + low * gap**2 * 3 / 5 + gap**3 / 4) / 36
-    return (one * other) ** 2 / 4 + integrated
+    made: Numbers
+    if integrations == 1:
+        made = low**2 * (2 * low + 3 * gap) / 6
+    elif integrations == 2:
+        made = low**3 * (6 * low**2 + 15 * low * gap + 10 * gap**2) / 120
+    else:
+        made = low**4 * (low**3 / 7 + low**2 * gap / 2 + low * gap**2 * 3 / 5 + gap**3 / 4) / 36
+    return made
 
 
-_COVARIANCES = {1: _covariance_of_cubic, 2: _covariance_of_quintic, 3: _covariance_of_septic}
+def _powers(places: Numbers, integrations: int) -> Numbers:
+    """Return ``p**j / j!`` for each place, j from 1 to ``integrations``."""
+    made: Numbers = np.stack([places**j / math.factorial(j) for j in range(1, integrations + 1)], 1)
+    return made
 
 
-def _integral(covariance: Covariance, nodes: Numbers, first: float, last: float) -> Numbers:
-    """Return the covariances of the integral with the nodes' values, by Gauss' rule between the kinks.
+def _derivatives(base: float, span: float, integrations: int) -> Numbers:
+    """Return the covariance of x0's derivatives at an angle, from the first on: of theta**2 / 2 and the motion so far.
+
+    In units of the span, and of the standard deviation that the motion gains in it.
+    """
+    made, orders = np.empty((integrations, integrations)), range(1, integrations + 1)
+    for j in orders:
+        for k in orders:
+            power, left = 2 * integrations + 1 - j - k, [math.factorial(integrations - each) for each in (j, k)]
+            made[j - 1, k - 1] = (base / span) ** power / (power * math.prod(left))
+    if integrations > 1:
+        parabola = np.array([base * span, span**2, 0.0])[:integrations] / span ** (integrations + 0.5)
+        made += np.outer(parabola, parabola)
+    return made
+
+
+def _quadrature(nodes: Numbers, first: float, last: float) -> tuple[Numbers, Numbers]:
+    """Return places and shares of the integral of ``x0 / sin(theta)**2``, by Gauss' rule between the kinks.
 
     In log(tan(theta)) the weight d theta / sin(theta)**2 is smooth.
     """
     edges = [first, *(node for node in nodes if last < node < first), last]
-    total = np.zeros_like(nodes)
+    places, shares = [], []
     for high, low in pairwise(edges):
         start, end = math.log(math.tan(high)), math.log(math.tan(low))
         theta = np.arctan(np.exp((start + end) / 2 + (start - end) / 2 * _NODES))
-        shares = _SHARES * (start - end) / 2 / np.tan(theta)
-        total += shares @ covariance(theta[:, None], nodes[None, :])
-    return total
+        places.append(theta)
+        shares.append(_SHARES * (start - end) / 2 / np.tan(theta))
+    return np.concatenate(places), np.concatenate(shares)

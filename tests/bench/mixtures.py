@@ -66,7 +66,6 @@ class Problem:
         means = torch.nn.functional.normalize(torch.randn(count, dimension, **double), dim=1) * norms
         widths = 0.15 + 0.35 * torch.rand(count, **double)
         self.dimension, self.seed = dimension, seed
-        self._means = means
         self.mixture = GaussianMixture(means, widths, 0.2 + torch.rand(count, **double))
         self.starts = torch.randn(starts, dimension, **double)
         self.ends = self.solved(_FINE)
@@ -107,7 +106,7 @@ class Problem:
 
     def _modes(self, x: Tensor) -> Tensor:
         """Return the index of the component whose mean is the nearest to each item."""
-        return torch.cdist(x, self._means).argmin(1)
+        return torch.cdist(x, self.mixture.means).argmin(1)
 
 
 def deterministic() -> dict[str, Sampler]:

@@ -277,3 +277,30 @@ def test_the_long_table_is_the_continuous_process(times):
 def test_wrong_parameters_are_refused(name, settings):
     with pytest.raises(ConfigError):
         build("process", name, **settings)
+
+
+def test_moments_of_a_process_that_changes_are_not_kept():
+    class Bent:
+        power = 1.0
+
+        def alpha(self, t):
+            return torch.cos(math.pi / 2 * t**self.power)
+
+        def sigma(self, t):
+            return torch.sin(math.pi / 2 * t**self.power)
+
+    bent = Bent()
+    (level,) = levels_at(complete(bent), torch.tensor([0.5], dtype=torch.float64))
+    before = level.at_log_snr(0.0)
+    bent.power = 2.0
+    after = level.at_log_snr(0.0)
+    assert (before.t, after.t) == pytest.approx((0.5, 0.5**0.5))
+
+
+def test_moments_of_a_frozen_process_are_kept_by_its_numbers():
+    first, same, other = (build("process", "vp-linear", beta_max=most) for most in (20.0, 20.0, 10.0))
+    levels = [levels_at(complete(one), torch.tensor([0.5], dtype=torch.float64))[0] for one in (first, same, other)]
+    found = [level.at_log_snr(-1.0) for level in levels]
+    assert found[0] is found[1]
+    assert found[0].t != found[2].t
+    assert found[2].log_snr == pytest.approx(-1.0, abs=1e-9)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
@@ -172,6 +172,7 @@ _kept_at_log_snr = lru_cache(maxsize=4096)(_at_log_snr)
 
 def _never_changes(process: object) -> bool:
     """Return whether a process is nothing but some numbers and texts that cannot be set anew, as built-in ones are."""
-    if not is_dataclass(process) or not process.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    kind = getattr(process, "__dataclass_params__", None)
+    if kind is None or not kind.frozen:
         return False
-    return all(isinstance(getattr(process, name), float | int | str) for name in process.__dataclass_fields__)
+    return all(isinstance(getattr(process, each.name), float | int | str) for each in fields(process))  # type: ignore[arg-type]

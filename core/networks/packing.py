@@ -136,8 +136,10 @@ class LayersTogether:
     def __reduce__(self) -> tuple[type[LayersTogether], tuple[()]]:
         return LayersTogether, ()
 
-    def __call__(self, layers: Sequence[nn.Linear], x: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, layers: Sequence[nn.Linear], x: Tensor) -> tuple[Tensor, ...] | None:
         """Return what each layer makes of x (rows, features in): (rows, features out of that layer).
+
+        None where they must not run as one: where something is learnt, or a compiler looks on.
 
         Args:
             layers: at least one, with biases, all of one dtype and on one device.
@@ -148,7 +150,7 @@ class LayersTogether:
             or torch.is_grad_enabled()
             or any(layer.weight.requires_grad or layer.weight.is_inference() for layer in layers)
         ):
-            return tuple(layer(x) for layer in layers)
+            return None
         kept = self.kept
         if kept is None or not kept.fits(layers):
             self.kept = kept = _Together.of(layers)

@@ -45,7 +45,8 @@ class Spline:
 
     stochastic = False
     nfe_per_step = 1
-    claims: ClassVar[Mapping[str, object]] = {"superconvergent": True}  # where its nodes come at equal steps
+    # Where its nodes come at equal steps; and it looks at x0 to see how smooth it is.
+    claims: ClassVar[Mapping[str, object]] = {"superconvergent": True, "looks_at_values": True}
 
     @property
     def order(self) -> int:

@@ -39,7 +39,7 @@ class Told(NamedTuple):
         embedding: of time and vector (batch, width).
         sequence: conditioning (batch, length, sequence_width), or None.
         mask: True where the sequence holds something (batch, length), or None.
-        modulations: what each residual block makes of the embedding.
+        modulations: what residual blocks make of the embedding, where that is known already.
         beside: conditioning that is laid beside the items (batch, extra_channels, \\*space), or None.
         places: where each frame stands in time (frames, features); None where there is no time.
     """
@@ -164,7 +164,7 @@ class UNet(nn.Module):
             embedding,
             None if sequence is None else sequence.to(dtype),
             cond.get("sequence_mask"),
-            dict(zip(blocks, modulations, strict=True)),
+            dict(zip(blocks, modulations, strict=True)) if modulations else {},
             cond["channels"].to(dtype) if self.beside is not None else None,
         )
 
@@ -264,7 +264,7 @@ class _Stage(nn.Module):
         self.changes_size = not isinstance(main, ResidualBlock)
 
     def forward(self, x: Tensor, told: Told) -> Tensor:
-        x = self.main(x) if self.changes_size else self.main(x, told.embedding, told.modulations[self.main])
+        x = self.main(x) if self.changes_size else self.main(x, told.embedding, told.modulations.get(self.main))
         if self.attention is not None:
             x = self.attention(x, told.sequence, told.mask)
         if self.temporal is None or told.places is None:

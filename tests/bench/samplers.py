@@ -75,7 +75,7 @@ def compared(problem: Problem, nfe: int, *, optimal: bool, everything: bool) -> 
     usual = build("sampler", "default"), build("grid", "default")
     default = ours(problem, *usual, nfe), "default: {} on {}".format(*(type(part).__name__ for part in usual))
     grids = {name: build("grid", name) for name in GRIDS} | {SMOOTH: build("grid", "angle", stretch=1.1)}
-    septic = {"spline, septic": build("sampler", "spline", integrations=3, memory=6)}
+    septic = {"spline, septic": build("sampler", "spline", integrations=3)}
     tried = [
         (ours(problem, sampler, grid, nfe), f"{name} on {on}")
         for name, sampler in (deterministic() | septic).items()

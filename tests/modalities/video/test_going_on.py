@@ -34,6 +34,7 @@ steps = 4
 labels = "none"
 [training]
 steps = 260
+seed = 3
 batch_size = 8
 warmup = 10
 learning_rate = 4e-3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -60,11 +61,11 @@ class History(NamedTuple):
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
         if len(self.x0) < _JUDGED_FROM:
             return self
-        curves = [(*(-share for share in foretelling(self.angles, angle, each)), 1.0) for each in INTEGRATIONS]
-        factors = torch.tensor(curves, dtype=torch.promote_types(x0.dtype, torch.float32), device=x0.device)
+        factors = _missing(self.angles, angle, torch.promote_types(x0.dtype, torch.float32), x0.device)
+        values = torch.stack((*self.x0, x0)).flatten(2).to(factors.dtype)
         # Row by row, so that no bit of it depends on the batch.
-        values = (torch.stack(row).flatten(1).to(factors.dtype) for row in zip(*self.x0, x0, strict=True))
-        missed = [(factors @ row).square().mean(1).tolist() for row in values]
+        rows = (values[:, row].contiguous() for row in range(len(x0)))
+        missed = [(factors @ row).square().mean(1).tolist() for row in rows]
         return self._replace(items=tuple(map(Reckoned.judged, self.items, missed)))
 
     def joined_by(self, angle: float, x0: Tensor) -> History:
@@ -103,3 +104,10 @@ class History(NamedTuple):
         newest = slice(-memory, None)
         items = tuple(one._replace(settled=one.settled[newest], applied=one.applied[newest]) for one in self.items)
         return History(self.start, items, self.angles[newest], self.x0[newest])
+
+
+@lru_cache(maxsize=4096)
+def _missing(angles: tuple[float, ...], angle: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the factors of each x0, and of the one at ``angle``, in by how much each curve misses the latter."""
+    curves = [(*(-share for share in foretelling(angles, angle, each)), 1.0) for each in INTEGRATIONS]
+    return torch.tensor(curves, dtype=dtype, device=device)

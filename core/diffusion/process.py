@@ -171,8 +171,16 @@ _kept_at_log_snr = lru_cache(maxsize=4096)(_at_log_snr)
 
 
 def _never_changes(process: object) -> bool:
-    """Return whether a process is nothing but some numbers and texts that cannot be set anew, as built-in ones are."""
-    kind = getattr(process, "__dataclass_params__", None)
-    if kind is None or not kind.frozen:
+    """Return whether a process is nothing but some numbers and texts that cannot be set anew, as built-in ones are.
+
+    That is a frozen dataclass of its own, whose fields are all there is of it and all count where two are compared.
+    """
+    kind = vars(type(process)).get("__dataclass_params__")  # not that of a class that it is derived from
+    if kind is None or not (kind.frozen and kind.eq):
         return False
-    return all(isinstance(getattr(process, each.name), float | int | str) for each in fields(process))  # type: ignore[arg-type]
+    those = fields(process)  # type: ignore[arg-type]
+    return (
+        vars(process).keys() <= {each.name for each in those}
+        and all(each.compare and each.hash is not False for each in those)
+        and all(isinstance(getattr(process, each.name), float | int | str) for each in those)
+    )

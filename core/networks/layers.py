@@ -104,7 +104,7 @@ class ResidualBlock(nn.Module):
             modulation = self.modulation(embedding)
         hidden = self.conv_in(self.norm_in(x, silu=True))
         hidden = self.norm_out(hidden, modulation, silu=True)
-        if self.training:
+        if self.dropout.training:
             hidden = self.dropout(hidden)
         return self.skip(x) + self.conv_out(hidden)
 

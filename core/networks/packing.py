@@ -139,22 +139,30 @@ class LayersTogether:
     def __call__(self, layers: Sequence[nn.Linear], x: Tensor) -> tuple[Tensor, ...] | None:
         """Return what each layer makes of x (rows, features in): (rows, features out of that layer).
 
-        None where they must not run as one: where something is learnt, or a compiler looks on.
+        None where they must not run as one: where something is learnt, a compiler looks on, or a layer is more than its
+        weight and bias, as with a hook or an adapter around it. (Changes by ``.data``, which torch does not count, are
+        not seen.)
 
         Args:
             layers: at least one, with biases, all of one dtype and on one device.
             x: their input.
         """
-        if (
-            torch.compiler.is_compiling()
-            or torch.is_grad_enabled()
-            or any(layer.weight.requires_grad or layer.weight.is_inference() for layer in layers)
-        ):
+        if torch.compiler.is_compiling() or torch.is_grad_enabled() or not all(map(_is_plain, layers)):
             return None
         kept = self.kept
         if kept is None or not kept.fits(layers):
             self.kept = kept = _Together.of(layers)
         return linear(x, kept.weight, kept.bias).split(kept.widths, -1)
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Return whether a layer is a linear one and nothing else, of weights that nobody learns."""
+    if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
+        return False
+    return all(
+        type(one) in {Tensor, nn.Parameter} and not one.requires_grad and not one.is_inference()
+        for one in (layer.weight, layer.bias)
+    )
 
 
 @dataclass(frozen=True, slots=True)

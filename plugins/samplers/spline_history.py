@@ -59,7 +59,7 @@ class History(NamedTuple):
 
     def judged(self, angle: float, x0: Tensor) -> History:
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
-        if len(self.x0) < _JUDGED_FROM:
+        if len(self.x0) < _JUDGED_FROM or not len(x0):
             return self
         factors = _missing(self.angles, angle, torch.promote_types(x0.dtype, torch.float32), x0.device)
         values = torch.stack((*self.x0, x0)).flatten(2).to(factors.dtype)

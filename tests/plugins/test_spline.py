@@ -141,6 +141,26 @@ def test_items_are_as_smooth_as_they_are_in_any_batch():
     assert_close(run(x), torch.cat([run(x[:1]), run(x[1:])]), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_items_that_differ_in_smoothness_do_not_touch_each_other(dtype):
+    def denoise(x, level):
+        rough = torch.arange(len(x)).reshape(-1, 1) % 2 if len(x) > 1 else torch.tensor([[odd]])
+        return torch.tanh(x) + 0.05 * rough * (-1) ** round(40 * level.t)
+
+    x = torch.randn(6, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+    run = {"process": "vp-cosine", "sampler": "spline", "grid": "angle", "steps": 20}
+    together, alone = sample(denoise, x=x, **run), []
+    for row in range(6):
+        odd = row % 2
+        alone.append(sample(denoise, x=x[row : row + 1], **run))
+    assert torch.equal(together, torch.cat(alone))
+
+
+def test_no_items_are_no_error():
+    made = sample(lambda x, level: x, process="vp-cosine", sampler="spline", grid="angle", steps=9, x=torch.zeros(0, 3))
+    assert made.shape == (0, 3)
+
+
 def test_angles_that_cannot_be_told_apart_do_no_harm():
     w = weights((0.5, 0.5 - 1e-16, 0.5 - 2e-16, 0.3), 0.5, 0.2)
     assert all(math.isfinite(one) for one in w)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from noiseform import build
 from noiseform.core.diffusion.process import complete, level_at, levels_at
 from noiseform.core.errors import ConfigError
+from noiseform.plugins.processes.vp_linear import LinearVP
 from torch.testing import assert_close
 
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
@@ -304,3 +306,33 @@ def test_moments_of_a_frozen_process_are_kept_by_its_numbers():
     assert found[0] is found[1]
     assert found[0].t != found[2].t
     assert found[2].log_snr == pytest.approx(-1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("told", ["an attribute", "a field that is not compared"])
+def test_moments_of_what_a_frozen_process_is_made_into_are_not_mixed_up(told):
+    if told == "an attribute":
+
+        class Shifted(LinearVP):
+            def __init__(self, shift):
+                super().__init__()
+                vars(self)["shift"] = shift
+
+            def t_of_log_snr(self, log_snr):
+                return super().t_of_log_snr(log_snr - self.shift)
+    else:
+
+        @dataclass(frozen=True)
+        class Shifted(LinearVP):
+            shift: float = field(default=0.0, compare=False)
+
+            def t_of_log_snr(self, log_snr):
+                return LinearVP.t_of_log_snr(self, log_snr - self.shift)
+
+    def made(shift):
+        return Shifted(shift) if told == "an attribute" else Shifted(shift=shift)
+
+    found = [
+        levels_at(complete(made(shift)), torch.tensor([0.5], dtype=torch.float64))[0].at_log_snr(-1.0).t
+        for shift in (0.0, 2.0)
+    ]
+    assert found[1] > found[0] + 0.1

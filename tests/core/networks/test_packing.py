@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -123,3 +124,63 @@ def test_copies_and_states_hold_the_weights_alone():
     assert_close(layer(x), made, rtol=0, atol=0)
     assert_close(other(x), expected(other, x), **CLOSE)
     assert set(layer.state_dict()) == {"weight", "bias"}
+
+
+class TestLayersTogether:
+    """Several linear layers as one."""
+
+    @staticmethod
+    def layers() -> list[nn.Linear]:
+        torch.manual_seed(0)
+        return [nn.Linear(24, width).requires_grad_(False) for width in (6, 10, 4)]
+
+    @staticmethod
+    def holds(together, layers, x) -> bool:
+        made = together(layers, x)
+        for one, layer in zip(made, layers, strict=True):
+            assert_close(one, layer(x), atol=1e-6, rtol=1e-5)
+        return True
+
+    def test_is_the_same_as_one_by_one(self):
+        together, layers = packing.LayersTogether(), self.layers()
+        for rows in (1, 3, 1):
+            assert self.holds(together, layers, torch.randn(rows, 24))
+
+    @pytest.mark.parametrize("part", ["weight", "bias"])
+    @pytest.mark.parametrize("how", ["in place", "another", "loaded"])
+    def test_heeds_what_has_changed(self, part, how):
+        together, layers = packing.LayersTogether(), self.layers()
+        together(layers, torch.randn(1, 24))
+        now = torch.randn_like(getattr(layers[1], part))
+        if how == "in place":
+            getattr(layers[1], part).copy_(now)
+        elif how == "another":
+            setattr(layers[1], part, nn.Parameter(now, requires_grad=False))
+        else:
+            layers[1].load_state_dict({**layers[1].state_dict(), part: now}, assign=True)
+            layers[1].requires_grad_(False)
+        assert self.holds(together, layers, torch.randn(1, 24))
+
+    def test_heeds_another_dtype(self):
+        together, layers = packing.LayersTogether(), self.layers()
+        together(layers, torch.randn(1, 24))
+        made = together([layer.double() for layer in layers], torch.randn(1, 24, dtype=torch.float64))
+        assert made[0].dtype == torch.float64
+
+    def test_a_copy_begins_empty(self):
+        together = packing.LayersTogether()
+        together(self.layers(), torch.randn(1, 24))
+        assert together.kept is not None
+        assert copy.deepcopy(together).kept is None
+        assert pickle.loads(pickle.dumps(together)).kept is None
+
+    def test_not_of_layers_that_are_more_or_learn(self):
+        together, x = packing.LayersTogether(), torch.randn(1, 24)
+        learnt, hooked, derived = self.layers(), self.layers(), self.layers()
+        learnt[0].weight.requires_grad_()
+        hooked[1].register_forward_hook(lambda layer, given, made: made + 1)
+        derived[2] = torch.nn.modules.linear.NonDynamicallyQuantizableLinear(24, 4).requires_grad_(False)
+        for layers in (learnt, hooked, derived, [nn.Linear(24, 3, bias=False).requires_grad_(False)]):
+            assert together(layers, x) is None
+        with torch.enable_grad():
+            assert together(self.layers(), x) is None

@@ -9,10 +9,10 @@ from collections.abc import MutableMapping
 __all__ = ["wait_briefly"]
 
 _TURNS = "4000"
-"""Of the loop in which a thread of GNU OpenMP asks for work before it sleeps: some tens of microseconds,
-which bridge what lies between two layers.
+"""Of the loop in which a thread of GNU OpenMP asks for work before it sleeps: some tens of microseconds, which bridge
+what lies between two layers.
 
-By measurement on 2 cores (torch 2.13): waking threads that sleep at once took half of the time of the embedded models.
+By measurement on 2 cores (torch 2.13): waking threads that sleep at once took 0.44 of the time of the embedded models.
 Those that wait for much longer, as they do where nothing is said, keep the core from whoever it was for, and where
 another program runs a call takes up to 20 times as long.
 """

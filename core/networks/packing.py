@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -86,17 +86,21 @@ def packable(x: Tensor, weight: Tensor, multiplications: int) -> bool:
     )
 
 
-class PackedWeights:
+class _EmptyInCopies:
+    """What keeps something that can be made again, and that a copy or a file therefore does not take along."""
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return type(self)()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
+
+
+class PackedWeights(_EmptyInCopies):
     """Where a convolution keeps its weights packed, for the shape of x that it saw last. A copy begins empty."""
 
     def __init__(self) -> None:
         self.kept: _Packed | None = None
-
-    def __deepcopy__(self, memo: object) -> PackedWeights:
-        return PackedWeights()
-
-    def __reduce__(self) -> tuple[type[PackedWeights], tuple[()]]:
-        return PackedWeights, ()
 
     def convolution(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Sequence[int]
@@ -121,7 +125,7 @@ class PackedWeights:
         return made
 
 
-class LayersTogether:
+class LayersTogether(_EmptyInCopies):
     """Linear layers of one input that run as one, where nothing is learnt: many small products take longer than one.
 
     A copy begins empty.
@@ -129,12 +133,6 @@ class LayersTogether:
 
     def __init__(self) -> None:
         self.kept: _Together | None = None
-
-    def __deepcopy__(self, memo: object) -> LayersTogether:
-        return LayersTogether()
-
-    def __reduce__(self) -> tuple[type[LayersTogether], tuple[()]]:
-        return LayersTogether, ()
 
     def __call__(self, layers: Sequence[nn.Linear], x: Tensor) -> tuple[Tensor, ...] | None:
         """Return what each layer makes of x (rows, features in): (rows, features out of that layer).

@@ -34,6 +34,7 @@ _LINES = 10.0  # seconds between lines where there is no terminal
 @click.option("--override", is_flag=True, help="Resume even though the recipe or the data have changed.")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Anything in the recipe.")
 @click.option("--until", type=int, metavar="STEP", help="Stop after this step; --resume continues.")
+@click.option("--device", default="cpu", show_default=True, help="Where the model is trained, such as cuda.")
 @click.option("--threads", type=int, help="Threads that torch computes with. [default: one a core]")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def train(
@@ -44,6 +45,7 @@ def train(
     override: bool,
     settings: tuple[str, ...],
     until: int | None,
+    device: str,
     threads: int | None,
     quiet: bool,
 ) -> None:
@@ -54,6 +56,7 @@ def train(
     noiseform generate audio ./runs/digits --label seven
     """
     from ..errors import ConfigError
+    from ..machine.devices import checked_device
     from ..machine.interrupts import Interrupted
     from ..machine.memory import keep_large_blocks
     from ..naming import printable
@@ -65,6 +68,7 @@ def train(
     from ..training.trainer import train as run
 
     keep_large_blocks()
+    checked_device(device)
     if threads is not None:
         import torch
 
@@ -96,6 +100,7 @@ def train(
             plugins=current().plugins,
             observers=observers,
             until=until,
+            device=device,
         )
     except Interrupted as stop:
         click.echo(f"{stop}: saved; continue with --resume", err=True)

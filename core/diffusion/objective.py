@@ -45,7 +45,10 @@ class Objective(Protocol):
         """How the network's output is read."""
 
     def times(self, u: Tensor, process: CompleteProcess) -> Tensor:
-        """Return the training times (batch,) float64 for numbers ``u`` (batch,) drawn uniformly from [0, 1)."""
+        """Return the training times (batch,) float64 for numbers ``u`` (batch,) drawn uniformly from [0, 1).
+
+        Numbers and times lie on the CPU, wherever the items are: there are few of them.
+        """
 
     def loss(
         self,
@@ -109,7 +112,7 @@ class PredictionObjective:
         exact = level_at(process, t)
         level = exact.like(x0)
         x = level.alpha * x0 + level.sigma * eps
-        output = network(x * self.prediction.scale(level), self.prediction.time(exact).to(x0.dtype), cond)
+        output = network(x * self.prediction.scale(level), self.prediction.time(exact).to(x0), cond)
         expected = self.prediction.output_shape(x.shape)
         check_tensor(output, expected, of=f"network {type(network).__name__}", device=x.device)
         output = output.to(x0.dtype)

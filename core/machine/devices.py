@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from ..errors import ConfigError, nearest
 
-__all__ = ["checked_device", "checked_dtype"]
+__all__ = ["checked_device", "checked_dtype", "seeded"]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -35,3 +38,14 @@ def checked_dtype(name: str) -> torch.dtype:
     if name not in _DTYPES:
         raise ConfigError(f"dtype: unknown dtype {name!r}; {nearest(name, _DTYPES)}")
     return _DTYPES[name]
+
+
+@contextmanager
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """Have torch's own generators, of the CPU and of a device, begin at a seed, and put them back after."""
+    kind = torch.device(device).type
+    others = {} if kind in ("cpu", "meta") else {"device_type": kind}
+    devices = [torch.device(device)] if others else []
+    with torch.random.fork_rng(devices, **others):
+        torch.manual_seed(seed)
+        yield

@@ -17,8 +17,14 @@ __all__ = ["available_bytes", "keep_large_blocks", "refuse_too_many_parameters",
 _COPIES = 8
 
 
-def available_bytes() -> int | None:
-    """Return the bytes of memory that a program may still take, or None where the system does not say."""
+def available_bytes(device: str = "cpu") -> int | None:
+    """Return the bytes of memory that a program may still take on a device, or None where the system does not say."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(torch.device(device))[0]
+    if device.partition(":")[0] != "cpu":
+        return None
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:
@@ -33,27 +39,37 @@ def available_bytes() -> int | None:
 
 
 def refuse_too_much(
-    media_shape: Sequence[int], latent_shape: Sequence[int], batch_size: int, doing: str = "generate"
+    media_shape: Sequence[int],
+    latent_shape: Sequence[int],
+    batch_size: int,
+    doing: str = "generate",
+    device: str = "cpu",
 ) -> None:
     """Raise ResourceError if a batch of items alone, without any activation, exceeds the memory there is."""
     needed = 4 * _COPIES * batch_size * max(math.prod(media_shape), math.prod(latent_shape))
     what = f"{doing}: {batch_size} items of shape {tuple(media_shape)}"
-    _refuse(needed, what, "make fewer or shorter ones at a time")
+    _refuse(needed, what, "make fewer or shorter ones at a time", device)
 
 
-def refuse_too_many_parameters(trained: int, averaged: int) -> None:
+def refuse_too_many_parameters(trained: int, averaged: int, device: str = "cpu") -> None:
     """Raise ResourceError if what training adds to parameters that are there already exceeds the memory there is.
 
     Args:
         trained: parameters; each gets a gradient and the two moments of AdamW, in float32.
         averaged: how many of them are also averaged.
+        device: where they lie.
     """
     needed = 4 * (3 * trained + averaged)
-    _refuse(needed, f"training: gradients, moments and average of {trained:,} parameters", "make the network smaller")
+    _refuse(
+        needed,
+        f"training: gradients, moments and average of {trained:,} parameters",
+        "make the network smaller",
+        device,
+    )
 
 
-def _refuse(needed: int, what: str, cure: str) -> None:
-    room = available_bytes()
+def _refuse(needed: int, what: str, cure: str, device: str) -> None:
+    room = available_bytes(device)
     if room is not None and needed > room:
         raise ResourceError(f"{what} take at least {needed / 2**30:.1f} GiB, {room / 2**30:.1f} GiB are free; {cure}")
 

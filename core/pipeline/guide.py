@@ -14,6 +14,7 @@ from ..diffusion.denoiser import Cond, Denoiser
 from ..diffusion.level import Level
 from ..errors import ConfigError
 from .classifier import Classifier
+from .model import on_device
 from .stage import Stage
 
 __all__ = ["Bound", "ClassifierGuide", "DenoiserGuide", "Guide"]
@@ -104,7 +105,7 @@ class DenoiserGuide:
             raw = model.encode(conditions)
         except ConfigError as error:
             raise ConfigError(f"guidance: the weaker model: {error}") from error
-        cond = model.condition([{name: value.to(self.device) for name, value in one.items()} for one in raw])
+        cond = model.condition(on_device(self.device, raw))
         return _Weaker(Denoiser(self.stage.network, self.stage.objective.prediction, dtype=self.dtype), cond)
 
 

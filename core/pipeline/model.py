@@ -13,7 +13,7 @@ from ..errors import ConfigError, PluginError, nearest
 from .conditioning import combined
 from .source import Items
 
-__all__ = ["Model", "Raw", "told_of"]
+__all__ = ["Model", "Raw", "on_device", "told_of"]
 
 Raw = list[dict[str, Tensor]]
 """What each conditioner makes of the items' wishes, before anything learnt."""
@@ -98,6 +98,11 @@ class Model(nn.Module):
             for told, one, mine in zip(map(told_of, self.conditioners), self.conditioners, raw, strict=True)
         ]
         return combined(given, rows)
+
+
+def on_device(device: str, raw: Raw) -> Raw:
+    """Return an encoding that lies on a device."""
+    return [{name: value.to(device) for name, value in one.items()} for one in raw]
 
 
 def told_of(conditioner: object) -> str:

@@ -164,7 +164,7 @@ class Pipeline:
         stage, spec = self.stages[0], self.specs[0]
         along = zip(self.windows, self.specs, strict=True)
         planned = [Planned(number, number, windows, made) for number, (windows, made) in enumerate(along)]
-        refuse_too_much(self.spec.shape, stage.latent_shape, min(batch_size, len(conditions)))
+        refuse_too_much(self.spec.shape, stage.latent_shape, min(batch_size, len(conditions)), device=self.device)
         for start in range(0, len(conditions), batch_size):
             some = conditions[start : start + batch_size]
             keys = tuple(Key(seed, item=first + start + place) for place in range(len(some)))

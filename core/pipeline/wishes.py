@@ -12,7 +12,7 @@ from ..diffusion.denoiser import Cond
 from ..errors import ConfigError
 from .conditioning import mixed
 from .guide import Bound
-from .model import Raw
+from .model import on_device
 from .stage import Stage
 
 __all__ = ["Heard", "heard"]
@@ -53,11 +53,11 @@ def heard(stage: Stage, conditions: Sequence[Mapping[str, object]], device: str)
     guide = None if stage.guide is None else stage.guide.bound(wanted)
     wanted = _without_own_labels(stage, wanted)
     if not any(unwanted):
-        raw = _on(device, model.encode(wanted))
+        raw = on_device(device, model.encode(wanted))
         return Heard(model.condition(raw), model.condition(model.null(raw)), guide, model.offset(raw))
     _check_negative(stage, unwanted)
     # Encoded together, texts are filled up to one length.
-    both = _on(device, model.encode([*wanted, *unwanted]))
+    both = on_device(device, model.encode([*wanted, *unwanted]))
     raw, negative = ([{name: one[name][rows] for name in one} for one in both] for rows in _halves(len(wanted)))
     given = torch.tensor([bool(one) for one in unwanted], device=device)
     null = [mixed(given, one, nothing) for one, nothing in zip(negative, model.null(raw), strict=True)]
@@ -87,10 +87,6 @@ def _without_own_labels(stage: Stage, wanted: list[dict[str, object]]) -> list[d
         {**one, "labels": tuple(label for label in one.get("labels") or () if label not in own)}  # type: ignore[attr-defined]
         for one in wanted
     ]
-
-
-def _on(device: str, raw: Raw) -> Raw:
-    return [{name: value.to(device) for name, value in one.items()} for one in raw]
 
 
 def _halves(count: int) -> tuple[slice, slice]:

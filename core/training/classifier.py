@@ -21,6 +21,7 @@ from ..pipeline.pretrained import codec_entry, has_weights, pretrained_codec
 from ..registration.build import build_part, find
 from ..storage.model_parts import RequiredPart
 from .batches import Batch
+from .precision import autocast
 from .recipe import ClassifierRecipe
 
 __all__ = ["ClassifierTask"]
@@ -32,6 +33,7 @@ class ClassifierTask:
     Args:
         recipe: what is trained, and how.
         modality: what its media are.
+        device: where it is trained.
 
     Raises:
         ConfigError: a part is unknown or wrongly set, or two parts do not go together.
@@ -42,9 +44,9 @@ class ClassifierTask:
     conditioners = 0
     entry = CLASSIFIER
 
-    def __init__(self, recipe: ClassifierRecipe, modality: Modality) -> None:
+    def __init__(self, recipe: ClassifierRecipe, modality: Modality, device: str = "cpu") -> None:
         config = recipe.classifier
-        self._recipe, self._modality = recipe, modality
+        self._recipe, self._modality, self._device = recipe, modality, device
         self._media = spec_of(modality, recipe.media)
         self._trained = pretrained_codec(config.codec)
         if self._trained is not None:
@@ -59,7 +61,9 @@ class ClassifierTask:
             )
         self._latent = tuple(self._codec.shape(self._media.shape))
         self._of_codec = f"codec {config.codec.use!r}: encode"
-        self._model = Classifier(config, self._latent)
+        if isinstance(self._codec, nn.Module):
+            self._codec.to(device)
+        self._model = Classifier(config, self._latent).to(device)
         self.modules: Mapping[str, nn.Module] = {"model": self._model}
         self.pipeline = recipe.model_copy(update={"classifier": config}).pipeline
         parts = (("process", config.process), ("network", config.network), ("codec", config.codec))
@@ -71,7 +75,7 @@ class ClassifierTask:
 
     def check(self, data: DataSet, batch_size: int) -> None:
         """Refuse items that carry none of the labels, or several, and batches that do not fit into memory."""
-        refuse_too_much(self._media.shape, self._latent, batch_size, "training")
+        refuse_too_much(self._media.shape, self._latent, batch_size, "training", self._device)
         for index in range(len(data)):
             where = f"data: {printable(data.name(index))}"
             try:
@@ -90,9 +94,9 @@ class ClassifierTask:
         exact = level_at(self._model.process, batch.u)
         level = exact.like(x0)
         x = level.alpha * x0 + level.sigma * batch.eps(self._latent)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.training.precision == "bf16"):
+        with autocast(self._recipe.training.precision, self._device):
             scores = self._model(x, exact)
-        targets = torch.tensor([self._model.number_of(one) for one in batch.conditions])
+        targets = torch.tensor([self._model.number_of(one) for one in batch.conditions], device=scores.device)
         yield "model", cross_entropy(scores, targets)
 
     def exported(self, average: nn.Module, data: DataSet) -> Mapping[str, Mapping[str, Tensor]]:
@@ -109,7 +113,8 @@ class ClassifierTask:
         for index in (number * len(data) // count for number in range(count)):
             media = data.item(index, start=0.5)
             with torch.no_grad():
-                shares = model(clean.alpha * self._encoded(media.unsqueeze(0)), clean)[0].softmax(0)
+                scores = model(clean.alpha * self._encoded(media.unsqueeze(0).to(self._device)), clean)
+            shares = scores[0].softmax(0).cpu()
             number = model.number_of(data.conditions(index))
             assert number is not None  # which `check` has seen to
             shown.append(self._modality.wrap(media, self._media, None))

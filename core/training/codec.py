@@ -18,6 +18,7 @@ from ..registration.parameters import check_parameters, host_parameters
 from ..storage.model_parts import RequiredPart
 from .batches import Batch
 from .neighbours import middle, nearest, spread_over
+from .precision import autocast
 from .recipe import CodecRecipe
 
 __all__ = ["CodecTask"]
@@ -35,6 +36,7 @@ class CodecTask:
     Args:
         recipe: what is trained, and how.
         modality: what its media are.
+        device: where it is trained.
 
     Raises:
         ConfigError: the codec has nothing to learn, or a parameter is wrong.
@@ -43,8 +45,8 @@ class CodecTask:
     conditioners = 0
     entry = CODEC
 
-    def __init__(self, recipe: CodecRecipe, modality: Modality) -> None:
-        self._recipe, self._modality = recipe, modality
+    def __init__(self, recipe: CodecRecipe, modality: Modality, device: str = "cpu") -> None:
+        self._recipe, self._modality, self._device = recipe, modality, device
         self._media = spec_of(modality, recipe.media)
         name = recipe.codec.use
         codec = build_part(recipe.codec, "codec", where="recipe", media=self._media)
@@ -55,7 +57,7 @@ class CodecTask:
         channels, *space = self._media.shape
         asked = host_parameters(factory)
         host = {"channels": channels, "rank": len(space)}
-        self._codec = cast("Any", codec)
+        self._codec = cast("Any", codec.to(device))
         self._loss = factory(**settings, **{key: value for key, value in host.items() if key in asked or "**" in asked})
         self._takes = tuple(getattr(self._loss, "takes", ()))
         if "text" in self._takes and recipe.data.captions == "none":
@@ -64,14 +66,15 @@ class CodecTask:
                 '"jsonl" or "text"'
             )
         self._latent = tuple(self._codec.shape(self._media.shape))
-        self.modules: Mapping[str, nn.Module] = {"model": codec, **self._loss.modules_beside}
+        beside = {name: module.to(device) for name, module in self._loss.modules_beside.items()}
+        self.modules: Mapping[str, nn.Module] = {"model": codec, **beside}
         self.pipeline = recipe.pipeline
         part = find("codec", name)
         self.parts = [RequiredPart("codec", part.name, part.plugin.distribution, part.plugin.candidate.version)]
 
     def check(self, data: DataSet, batch_size: int) -> None:
         """Refuse batches that do not fit into memory."""
-        refuse_too_much(self._media.shape, self._latent, batch_size, "training")
+        refuse_too_much(self._media.shape, self._latent, batch_size, "training", self._device)
 
     def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Give the losses of the codec's own loss, in turn."""
@@ -79,7 +82,7 @@ class CodecTask:
         losses = self._loss.updates(self._codec, batch.media, batch.eps(self._latent), batch.step, *told)
         while True:
             # Around each loss alone: the updates between them are none of autocast's business.
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.training.precision == "bf16"):
+            with autocast(self._recipe.training.precision, self._device):
                 found = next(losses, None)
             if found is None:
                 return
@@ -95,7 +98,8 @@ class CodecTask:
         if not self._recipe.training.freeze:
             with torch.no_grad():
                 most = _MEASURED if len(self._latent) > 1 else _MEASURED_WHOLE
-                codec.measure([codec.posterior(middle(data, number))[0] for number in spread_over(data, most)])
+                items = (middle(data, number).to(self._device) for number in spread_over(data, most))
+                codec.measure([codec.posterior(item)[0] for item in items])
         return {self.entry: average.state_dict()}
 
     def draw(self, average: nn.Module, data: DataSet, path: Path) -> None:
@@ -109,7 +113,8 @@ class CodecTask:
         numbers = spread_over(data, self._recipe.training.samples)
         items = [middle(data, number) for number in numbers]
         if decodes(codec):
-            beside = [codec.decode(codec.encode(item), self._media.shape) for item in items]
+            latents = [codec.encode(item.to(self._device)) for item in items]
+            beside = [codec.decode(latent, self._media.shape).cpu() for latent in latents]
             told = [(f"#{place}", "decoded") for place in range(len(items))]
         else:
             texts = [data.conditions(number) for number in numbers]

@@ -20,7 +20,7 @@ from ..naming import printable
 from ..pipeline.conditioning import mixed
 from ..pipeline.enlarging import source_of
 from ..pipeline.modality import DataSet, Media, Modality, spec_of
-from ..pipeline.model import Model
+from ..pipeline.model import Model, on_device
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.pretrained import codec_entry, decodes, has_weights, pretrained_codec, pretrained_encoder
 from ..pipeline.running import Running
@@ -30,6 +30,7 @@ from ..verbs.pipeline_upscale import upscale
 from .batches import Batch
 from .latents import Latents
 from .neighbours import middle, nearest, spread_over
+from .precision import autocast
 from .recipe import Recipe
 
 __all__ = ["DenoisingTask"]
@@ -44,14 +45,15 @@ class DenoisingTask:
     Args:
         recipe: what is trained, and how.
         modality: what its media are.
+        device: where it is trained.
 
     Raises:
         ConfigError: there is no such stage, or its parts do not go together.
         PluginError: a part breaks its contract.
     """
 
-    def __init__(self, recipe: Recipe, modality: Modality) -> None:
-        self._recipe, self._modality = recipe, modality
+    def __init__(self, recipe: Recipe, modality: Modality, device: str = "cpu") -> None:
+        self._recipe, self._modality, self._device = recipe, modality, device
         stages = {stage.name: stage for stage in recipe.stages}
         name = recipe.stage.name
         self._media = spec_of(modality, recipe.items)
@@ -82,8 +84,11 @@ class DenoisingTask:
                     "then name its folder as the weights of that codec"
                 )
         self._latents = Latents(self._stage)
-        self.modules: Mapping[str, nn.Module] = {"model": self._stage.model}
         memory = getattr(self._stage.objective, "memory", None)
+        for part in (self._stage.model, self._stage.codec):
+            if isinstance(part, nn.Module):
+                part.to(device)
+        self.modules: Mapping[str, nn.Module] = {"model": self._stage.model}
         self.memory: Mapping[str, nn.Module] = {} if memory is None else {"objective": memory}
         self.conditioners = len(self._stage.model.conditioners)
         self.entry = name
@@ -94,7 +99,7 @@ class DenoisingTask:
 
     def check(self, data: DataSet, batch_size: int) -> None:
         """Refuse items with labels that the model does not know, and batches that do not fit into memory."""
-        refuse_too_much(self._media.shape, self._stage.latent_shape, batch_size, "training")
+        refuse_too_much(self._media.shape, self._stage.latent_shape, batch_size, "training", self._device)
         tried = set()
         for index in range(len(data)):
             conditions = data.conditions(index)
@@ -121,7 +126,7 @@ class DenoisingTask:
             self._media,
             getattr(self._modality, "resampled", None),
         )
-        raw = model.shown(model.encode(batch.conditions), items)
+        raw = model.shown(on_device(self._device, model.encode(batch.conditions)), items)
         offset = model.offset(raw)
         if offset is not None:
             x0 = (x0 - offset[0]) / offset[1]
@@ -129,7 +134,7 @@ class DenoisingTask:
         kept = [mixed(gone, nothing, one) for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)]
         of = f"objective {stage.config.objective.use!r}"
         t = check_tensor(stage.objective.times(batch.u, stage.process), batch.u.shape, of=f"{of}: times")
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.training.precision == "bf16"):
+        with autocast(self._recipe.training.precision, self._device):
             cond = model.condition(kept)
             losses = stage.objective.loss(model.network, stage.process, x0, t, batch.eps(x0.shape[1:]), cond)
         yield "model", check_tensor(losses, batch.u.shape, of=f"{of}: loss").mean()
@@ -146,7 +151,7 @@ class DenoisingTask:
         of the data that are nearest to them.
         """
         stage = replace(self._stage, model=cast(Model, average))
-        pipeline = Pipeline("training", self._recipe, self._modality, (stage,), {})
+        pipeline = Pipeline("training", self._recipe, self._modality, (stage,), {}, self._device)
         draw = self._drawn if source_of(stage) is None else self._drawn_from_data
         try:
             made, captions = draw(pipeline, data)
@@ -165,7 +170,7 @@ class DenoisingTask:
             return [one.media for one in items], captions
         keys = tuple(Key(config.seed, item=number) for number in range(len(wishes)))
         with torch.no_grad():
-            latents = Running(pipeline.name, stage, keys).window(wishes, keys)
+            latents = Running(pipeline.name, stage, keys, self._device).window(wishes, keys)
             items_near = [middle(data, number)[0] for number in nearest(stage.codec, latents, data)]
         return [self._modality.wrap(item, self._media, None) for item in items_near], captions
 

@@ -52,7 +52,7 @@ class Latents:
         return torch.cat([self._one(position) for position in item.split(1, axis)], axis)
 
     def _one(self, item: Tensor) -> Tensor:
-        key = hashlib.blake2b(item.contiguous().numpy().data, digest_size=16).digest()
+        key = hashlib.blake2b(item.contiguous().cpu().numpy().data, digest_size=16).digest()
         latent = self._kept.get(key)
         if latent is None:
             latent = self._encoded(item, self._piece)

@@ -34,6 +34,6 @@ def nearest(codec: Any, latents: Tensor, data: DataSet) -> list[int]:
         data: of which items from all over are looked at.
     """
     numbers = spread_over(data, _SEARCHED)
-    known = torch.cat([codec.encode(middle(data, number)) for number in numbers])
+    known = torch.cat([codec.encode(middle(data, number).to(latents.device)) for number in numbers])
     best = codec.similarity(latents.to(known), known).argmax(1)
     return [numbers[place] for place in best.tolist()]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ..errors import ConfigError, NumericError, ResourceError
+from ..machine.devices import seeded
 from ..machine.exhaustion import memory_told
 from ..machine.interrupts import Interrupted, signals_held
 from ..machine.memory import refuse_too_many_parameters
@@ -35,6 +36,7 @@ from .identity import differences, identity_of
 from .log import LossLog, write_skipped
 from .observing import Observer, TrainingRun, TrainingStep
 from .optimization import parameter_groups, rate_at
+from .precision import chosen
 from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe, Recipe
 from .run_folder import check_run_folder
 from .start import freeze_start, start_from
@@ -58,6 +60,7 @@ def train(
     plugins: Plugins | None = None,
     observers: tuple[Observer, ...] = (),
     until: int | None = None,
+    device: str = "cpu",
 ) -> Path:
     """Train one stage of a pipeline, a codec or a classifier, and leave a model folder.
 
@@ -72,6 +75,7 @@ def train(
         plugins: whose training observers are asked; those given by ``observers`` are called too.
         observers: called after every step.
         until: stop after so many steps, saved as after a signal; the schedule stays that of the whole run.
+        device: where it is trained, such as ``cpu`` or ``cuda``. Items, noise and times are the same on every one.
 
     Returns:
         The folder.
@@ -90,29 +94,31 @@ def train(
     check_run_folder(folder, resume=resume, data=source)
     with RunLock(folder), plugins_named("training"):
         with memory_told(too_much):
-            trainer = _Trainer(recipe, modality, folder, resume=resume)
+            trainer = _Trainer(recipe, modality, folder, resume=resume, device=device)
         items = data() if callable(data) else data
         with signals_held() as caught, memory_told(too_much):
             trainer.begin(items, resume=resume, override=override)
             run = TrainingRun(folder, recipe, trainer.done)
             watching = (*observers, *(plugins.observers("noiseform_training_observers", run) if plugins else ()))
-            trainer.go(watching, caught, until)
+            with trainer.batches:
+                trainer.go(watching, caught, until)
     return folder
 
 
 class _Trainer:
-    def __init__(self, recipe: AnyRecipe, modality: Modality, folder: Path, *, resume: bool) -> None:
-        self.recipe, self.folder = recipe, folder
-        config = self.config = recipe.training
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)  # of the initial weights; torch has no other way, so it is put back after
-            self.task = _task(recipe, modality)
+    def __init__(self, recipe: AnyRecipe, modality: Modality, folder: Path, *, resume: bool, device: str) -> None:
+        self.folder, self.device = folder, device
+        precision = chosen(recipe.training.precision, device)
+        config = self.config = recipe.training.model_copy(update={"precision": precision})
+        self.recipe = recipe = recipe.model_copy(update={"training": config})
+        with seeded(config.seed):  # of the initial weights; torch has no other way
+            self.task = _task(recipe, modality, device)
         if config.freeze:
             freeze_start(self.task.modules["model"])
         if config.start is not None and not resume:
             self._start(config.start)
         sizes = {name: sum(one.numel() for one in module.parameters()) for name, module in self.task.modules.items()}
-        refuse_too_many_parameters(sum(sizes.values()), sizes["model"])
+        refuse_too_many_parameters(sum(sizes.values()), sizes["model"], device)
         self.average = averaged(self.task.modules["model"], config.ema)
         self.memory: Mapping[str, nn.Module] = getattr(self.task, "memory", {})
         self.optimizers = {
@@ -132,6 +138,7 @@ class _Trainer:
             seed=config.seed,
             dropout=config.dropout,
             conditioners=self.task.conditioners,
+            device=self.device,
         )
         self.identity = identity_of(self.recipe, self.task, data)
         self.done = self.saved = self._resume(override) if resume else 0
@@ -214,8 +221,7 @@ class _Trainer:
         told: dict[str, tuple[float, float]] = {}
         for module in self.task.modules.values():
             module.train()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.batches.torch_seed(step))  # dropout draws from torch's own generator
+        with seeded(self.batches.torch_seed(step), self.device):  # dropout draws from torch's own generators
             for name, loss in self.task.updates(batch):
                 told[name] = self._update(name, loss, rate, step, batch)
         self.average.update_parameters(self.task.modules["model"])
@@ -252,12 +258,14 @@ class _Trainer:
         return "there is no checkpoint yet: start again with"
 
     def _draw(self) -> None:
+        self.batches.wait()
         path = self.folder / "samples" / f"step-{self.done:08d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         self.task.draw(self.average.module, self.data, path)
 
     def save(self) -> None:
         """Save a checkpoint, then export the averaged weights as the model folder."""
+        self.batches.wait()
         self.log.flush(to_disk=True)
         tensors: dict[str, dict[str, Tensor]] = {"ema": self.average.module.state_dict()}
         state: dict[str, object] = {"identity": self.identity}
@@ -287,11 +295,13 @@ class _Trainer:
         write_skipped(self.folder / "skipped.jsonl", self.data.skipped)
 
 
-def _task(recipe: AnyRecipe, modality: Modality) -> Task:
-    """Return what a recipe trains."""
+def _task(recipe: AnyRecipe, modality: Modality, device: str) -> Task:
+    """Return what a recipe trains, on its device."""
     if isinstance(recipe, ClassifierRecipe):
-        return ClassifierTask(recipe, modality)
-    return CodecTask(recipe, modality) if isinstance(recipe, CodecRecipe) else DenoisingTask(recipe, modality)
+        return ClassifierTask(recipe, modality, device)
+    if isinstance(recipe, CodecRecipe):
+        return CodecTask(recipe, modality, device)
+    return DenoisingTask(recipe, modality, device)
 
 
 def _optimizer_entry(module: str) -> str:

@@ -67,7 +67,7 @@ class HybridObjective(PredictionObjective):
                 1 / length, the terms are the bound, but for what is left of the data in pure noise.
         """
         last = t < 1 / self.length + EDGE
-        nats = torch.zeros_like(t, dtype=x0.dtype)
+        nats = x0.new_zeros(len(t))
         for rows, term in ((~last, self._divergence), (last, self._decoded)):
             if bool(rows.any()):
                 nats = nats.index_put(

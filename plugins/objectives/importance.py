@@ -55,7 +55,7 @@ class Importance(nn.Module):
         bins, kept = self.losses.shape
         index = (t * bins).long().clamp(max=bins - 1)
         over = losses / self.density()[index].to(losses)
-        for row, loss in zip(index.tolist(), losses.detach().to(torch.float64), strict=True):
+        for row, loss in zip(index.tolist(), losses.detach().to("cpu", torch.float64), strict=True):
             self.losses[row, self.seen[row] % kept] = loss
             self.seen[row] += 1
         return over

@@ -60,7 +60,8 @@ class DiscreteVP:
 
     def _log_alpha_at(self, t: Tensor) -> Tensor:
         index, share = self._segment(t)
-        before, after = self._log_alpha[index - 1], self._log_alpha[index]
+        table = self._log_alpha.to(t.device)
+        before, after = table[index - 1], table[index]
         between = before + share * (after - before)
         if self._reaches_zero:  # log(alpha) has no end to go to in the last segment: there alpha itself is linear
             between = torch.where(index == self.length, before + torch.log1p(-share), between)
@@ -68,7 +69,8 @@ class DiscreteVP:
 
     def _d_log_alpha(self, t: Tensor) -> Tensor:
         index, _ = self._segment(t)
-        return (self._log_alpha[index] - self._log_alpha[index - 1]) * self.length
+        table = self._log_alpha.to(t.device)
+        return (table[index] - table[index - 1]) * self.length
 
     def alpha(self, t: Tensor) -> Tensor:
         return torch.exp(self._log_alpha_at(t))

@@ -1,0 +1,100 @@
+"""A device that is not the processor, for tests on machines that have none: numbers lie on the CPU, and say otherwise.
+
+What mixes tensors of both fails, as it would on a GPU, and whatever is computed is computed. The device calls itself
+``meta``, the only one beside the CPU that any torch can learn on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+DEVICE = "meta"
+_MOVES = {"aten::copy_", "aten::_to_copy"}
+_PICK = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
+"""Whose indices may lie on the CPU."""
+
+
+class _Elsewhere(Tensor):
+    """A tensor that says it lies elsewhere; the kernels of torch are given the one that it holds."""
+
+    is_meta = False
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, held: Tensor) -> _Elsewhere:
+        layout = {"strides": held.stride(), "storage_offset": held.storage_offset(), "dtype": held.dtype}
+        made = Tensor._make_wrapper_subclass(cls, held.size(), **layout, device=DEVICE)
+        made.held = held
+        return made
+
+    def __tensor_flatten__(self) -> tuple[list[str], None]:  # by which modules know that they can move to it
+        return ["held"], None
+
+    @staticmethod
+    def __tensor_unflatten__(inner: Mapping[str, Tensor], told: None, size: object, stride: object) -> _Elsewhere:
+        return _Elsewhere(inner["held"])
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, types: object, given: Sequence[Any] = (), named: Any = None) -> Any:
+        return _run(function, given, named or {})
+
+
+class _Device(TorchDispatchMode):
+    """Makes tensors there where they are asked for there."""
+
+    def __torch_dispatch__(self, function: Any, types: object, given: Sequence[Any] = (), named: Any = None) -> Any:
+        return _run(function, given, named or {})
+
+
+def _run(function: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    name = function._schema.name
+    tensors = [one for one in tree_leaves((given, named)) if isinstance(one, Tensor)]
+    there = [one for one in tensors if isinstance(one, _Elsewhere)]
+    here = [one for one in tensors if one.ndim and not isinstance(one, _Elsewhere)]  # a number may lie anywhere
+    free = name in _MOVES or (name in _PICK and isinstance(given[0], _Elsewhere))
+    if there and here and not free:
+        raise RuntimeError(f"{name}: expected all tensors to be on the same device, found two devices")
+    wanted = named.get("device")
+    goes = bool(there) if wanted is None else torch.device(wanted).type == DEVICE
+    if name == "aten::copy_":
+        goes = isinstance(given[0], _Elsewhere)
+    if wanted is not None:
+        named = {**named, "device": torch.device("cpu")}
+    held = tree_map_only(_Elsewhere, lambda one: one.held, (tuple(given), dict(named)))
+    made = function(*held[0], **held[1])
+    if not goes:
+        return made
+    known = {id(one.held): one for one in there}  # what works in place gives back what it was given
+    return tree_map_only(Tensor, lambda one: known.get(id(one)) if id(one) in known else _Elsewhere(one), made)
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """Give the name of the device, on which networks can learn and run for as long as this lasts."""
+    autocast, adam, tensor = torch.autocast, torch.optim.AdamW, torch.tensor
+
+    def everywhere(kind: str, *more: Any, **named: Any) -> Any:
+        return nullcontext() if kind == DEVICE else autocast(kind, *more, **named)
+
+    def unfused(*given: Any, **named: Any) -> torch.optim.Optimizer:
+        return adam(*given, **{**named, "fused": False})
+
+    def moved(*given: Any, device: Any = None, **named: Any) -> Tensor:  # torch's own looks at no mode on its way
+        return tensor(*given, **named) if device is None else tensor(*given, **named).to(device)
+
+    with (
+        patch.object(torch, "tensor", moved),
+        patch.object(torch, "autocast", everywhere),
+        patch.object(torch.amp, "autocast", everywhere),
+        patch.object(torch.optim, "AdamW", unfused),
+        _Device(),
+    ):
+        yield DEVICE

@@ -1,0 +1,134 @@
+"""Training on a device that is not the processor: the same losses, a model folder that runs anywhere, nothing mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from noiseform import audio
+from noiseform.core.pipeline.loading import load_pipeline
+from noiseform.core.pipeline.overrides import Overrides
+from noiseform.core.registration.build import build
+from noiseform.core.testing.tried_on.elsewhere import elsewhere
+from noiseform.core.training.recipe import read_recipe
+from noiseform.core.training.trainer import train
+
+CODEC = """
+modality = "audio"
+[media]
+sample_rate = 1000
+seconds = 0.064
+[codec]
+use = "kl-vae"
+channels = [8, 8]
+latent_channels = 4
+[loss]
+adversarial = 0.1
+adversarial_from = 1
+discriminator = 8
+[training]
+batch_size = 4
+samples = 2
+"""
+
+CLASSIFIER = """
+modality = "audio"
+[media]
+sample_rate = 1000
+seconds = 0.064
+[classifier]
+process = { use = "flow" }
+network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
+codec = { use = "identity", scale = 4.0 }
+names = ["low", "middle", "high"]
+[training]
+batch_size = 4
+samples = 2
+"""
+
+SHORT = ("training.steps=3", "training.sample_every=3", "training.checkpoint_every=2", "training.precision='fp32'")
+
+RECIPES: dict[str, tuple[str, ...]] = {
+    "a U-Net, with dropout": ("stages.0.network.dropout=0.3",),
+    "learnt density": ("stages.0.objective.density='importance'",),
+    "learnt variance": ("stages.0.objective.use='hybrid-vlb'", "stages.0.process.use='discrete-vp'"),
+    "spectra": ("stages.0.codec={ use = 'stft', window = 16, hop = 8, layout = 'channels' }",),
+    "transformer": ("stages.0.network={ use = 'dit', rank = 1, width = 16, depth = 1, heads = 2 }",),
+}
+
+
+def run(recipe: Path, data: Path, folder: Path, *settings: str, **wishes: object) -> list[float]:
+    """Train as the command line does; return the losses."""
+    wanted = read_recipe(recipe, settings=settings)
+    modality = build("modality", wanted.modality)
+    items = modality.dataset(data, modality.spec(wanted.media), wanted.data)
+    losses: list[float] = []
+    train(wanted, items, modality, folder, observers=(lambda step: losses.append(step.loss),), **wishes)
+    return losses
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Return a function that trains a recipe here and elsewhere, and compares the losses."""
+
+    def trained(recipe: Path, data: Path, *settings: str) -> tuple[Path, Path]:
+        folders = tmp_path / "here", tmp_path / "elsewhere"
+        here = run(recipe, data, folders[0], *SHORT, *settings)
+        with elsewhere() as device:
+            there = run(recipe, data, folders[1], *SHORT, *settings, device=device)
+        assert there[0] == pytest.approx(here[0], rel=1e-6)
+        assert there == pytest.approx(here, rel=1e-2)  # the steps of AdamW make much of the last digit
+        assert sorted(one.name for one in (folders[1] / "samples").iterdir()) == ["step-00000003.png"]
+        return folders
+
+    return trained
+
+
+@pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES)
+def test_model(both, tiny_recipe, tones, settings):
+    _, there = both(tiny_recipe, tones, *settings)
+    (here,) = audio.generate(there, label="low", seed=3)
+    with elsewhere() as device:
+        (clip,) = audio.generate(load_pipeline(str(there), "audio", device=device), label="low", seed=3)
+    assert (clip.samples - here.samples).abs().max() < 1e-4
+
+
+def test_codec_and_what_lives_in_it(both, tiny_recipe, tones, tmp_path):
+    recipe = tmp_path / "codec.toml"
+    recipe.write_text(CODEC)
+    _, there = both(recipe, tones)
+    folder = tmp_path / "latent"
+    settings = (*SHORT, f"stages.0.codec={{ use = 'kl-vae', weights = '{there}' }}")
+    with elsewhere() as device:
+        losses = run(tiny_recipe, tones, folder, *settings, device=device)
+        (clip,) = audio.generate(load_pipeline(str(folder), "audio", device=device), label="low", seed=3)
+    assert len(losses) == 3
+    assert (clip.samples - audio.generate(folder, label="low", seed=3)[0].samples).abs().max() < 1e-4
+
+
+def test_classifier_and_what_it_guides(both, tiny_recipe, tones, tmp_path, tiny_model):
+    recipe = tmp_path / "classifier.toml"
+    recipe.write_text(CLASSIFIER)
+    _, there = both(recipe, tones)
+    wishes = {"overrides": Overrides(settings=(f"stages.0.guidance={{ use = 'classifier', weights = '{there}' }}",))}
+    (here,) = audio.generate(load_pipeline(str(tiny_model), "audio", **wishes), label="low", seed=3)
+    with elsewhere() as device:
+        (clip,) = audio.generate(load_pipeline(str(tiny_model), "audio", device=device, **wishes), label="low", seed=3)
+    assert (clip.samples - here.samples).abs().max() < 1e-4
+
+
+def test_resumed_run_goes_on(tiny_recipe, tones, tmp_path):
+    with elsewhere() as device:
+        whole = run(tiny_recipe, tones, tmp_path / "whole", *SHORT, device=device)
+        torn = []
+        for until in (2, None):
+            torn += run(tiny_recipe, tones, tmp_path / "torn", *SHORT, resume=True, until=until, device=device)
+    assert whole == torn
+
+
+def test_nothing_is_mixed_unseen():
+    """The device itself: what lies on the CPU and what does not cannot be added up."""
+    with elsewhere() as device, pytest.raises(RuntimeError, match="two devices"):
+        torch.ones(2) + torch.ones(2, device=device)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..registration.plugin_loading import reason_of
 
 try:
     from hypothesis import HealthCheck, Phase, settings
@@ -31,7 +30,6 @@ __all__ = [
     "refused",
     "same",
     "skip",
-    "stays_on",
     "unchanged",
 ]
 
@@ -126,19 +124,6 @@ def unchanged(**tensors: Tensor) -> Iterator[None]:
     for name, tensor in tensors.items():
         same = torch.equal(tensor.nan_to_num(), before[name].nan_to_num())
         holds(same, f"{name} was changed in place; work on a copy, since it belongs to the caller")
-
-
-@_block
-def stays_on(device: torch.device) -> Iterator[list[Tensor]]:
-    """Raise a Finding where the block fails on tensors of a device, or one that it adds to the list is elsewhere."""
-    cure = "make tensors with device=x.device, or say looks_at_values = True where it must see numbers"
-    made: list[Tensor] = []
-    try:
-        yield made
-    except (NotImplementedError, RuntimeError) as error:  # what torch raises of two devices, or of no numbers
-        raise Finding(f"with items on device {device}: {reason_of(error)}; {cure}") from error
-    for tensor in made:
-        holds(tensor.device == device, f"items on device {device} came out on {tensor.device}; {cure}")
 
 
 @_block

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Gt, Le
 from torch import Tensor
@@ -45,7 +44,6 @@ class Adaptive:
 
     stochastic = False
     nfe_varies = True
-    claims: ClassVar[Mapping[str, object]] = {"looks_at_values": True}  # by which a step is divided
 
     @property
     def nfe_per_step(self) -> int:

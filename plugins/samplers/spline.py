@@ -46,7 +46,7 @@ class Spline:
     stochastic = False
     nfe_per_step = 1
     # Where its nodes come at equal steps; and it looks at x0 to see how smooth it is.
-    claims: ClassVar[Mapping[str, object]] = {"superconvergent": True, "looks_at_values": True}
+    claims: ClassVar[Mapping[str, object]] = {"superconvergent": True}
 
     @property
     def order(self) -> int:

@@ -28,7 +28,7 @@ class Regression:
         exact = level_at(process, t)
         level = exact.like(x0)
         x, time = self.shown(x0, eps, level, exact)
-        return self.of_item(network(x, time.to(x0.dtype), cond) - self.target(x0, eps, level))
+        return self.of_item(network(x, time.to(x0), cond) - self.target(x0, eps, level))
 
     def shown(self, x0: Tensor, eps: Tensor, level: Level[Tensor], exact: Level[Tensor]) -> tuple[Tensor, Tensor]:
         return (level.alpha * x0 + level.sigma * eps) * self.prediction.scale(level), self.prediction.time(exact)
@@ -61,7 +61,7 @@ class Learning(Regression):
 
     def divided(self, losses: Tensor, size: Tensor) -> Tensor:
         before = size.to(losses.dtype, copy=True)
-        size.lerp_(losses.detach().double().mean(), 0.1)
+        size.lerp_(losses.detach().double().mean().to(size.device), 0.1)
         return losses / before
 
 
@@ -89,6 +89,16 @@ class _InTheNetworksDtype(Regression):
     def loss(self, network, process, x0, t, eps, cond):  # type: ignore[no-untyped-def]
         said = network(x0, t.to(x0.dtype), cond)
         return super().loss(network, process, x0, t, eps, cond).to(said.dtype)
+
+
+class _TimesOnTheCPU(Regression):
+    """Hands on the times that it was given, wherever the items lie."""
+
+    def loss(self, network, process, x0, t, eps, cond):  # type: ignore[no-untyped-def]
+        exact = level_at(process, t)
+        level = exact.like(x0)
+        x, time = self.shown(x0, eps, level, exact)
+        return self.of_item(network(x, time.to(x0.dtype), cond) - self.target(x0, eps, level))
 
 
 class _ComparedWithOthers(Regression):
@@ -276,6 +286,7 @@ MUTANTS = (
     Mutant("takes every item for a picture", _PicturesOnly, "test_loss_is_one_number_an_item"),
     Mutant("works in float32", _Rounds, "test_loss_is_one_number_an_item"),
     Mutant("takes over the network's half precision", _InTheNetworksDtype, "test_takes_networks_of_half_precision"),
+    Mutant("leaves times on the CPU", _TimesOnTheCPU, "test_keeps_the_device"),
     Mutant("measures an item by the others", _ComparedWithOthers, "test_items_do_not_depend_on_their_batch"),
     Mutant("centres errors on their batch", _CentredOnTheBatch, "test_items_do_not_depend_on_their_batch"),
     Mutant("has the target of another prediction", _AnotherTarget, _LEAST),

@@ -15,8 +15,9 @@ from ...diffusion.denoiser import Cond
 from ...diffusion.level import Level
 from ...diffusion.sampling import Denoise, sample
 from ...errors import NoiseformError
-from ..finding import Finding, drawn, holds, no_global_draws, same, skip, stays_on, unchanged
+from ..finding import Finding, drawn, holds, no_global_draws, same, skip, unchanged
 from ..inherited.answering import AnsweringSuite
+from ..tried_on.another_device import another_device, lies_on, moved
 from ..tried_on.closed_form import levels_of
 from ..tried_on.conditioned_model import chance, conditions, model, nulls, weaker
 from ..tried_on.items_and_processes import CLOSE, FEW, ITEMS
@@ -39,7 +40,6 @@ class GuidanceSuite(AnsweringSuite):
         rows_per_item: most rows of the network that it asks for an item in one call.
         leads: False where its default parameters lead no further than the condition, or elsewhere.
         idle: parameters without effect on what the suite tries, such as those that another one switches on.
-        looks_at_values: True where its way depends on the numbers in x, so that it cannot be tried without any.
     """
 
     kind: ClassVar[str] = "guidance"
@@ -47,7 +47,6 @@ class GuidanceSuite(AnsweringSuite):
     nothing_where_alike: ClassVar[bool] = True
     rows_per_item: ClassVar[int] = 2
     leads: ClassVar[bool] = True
-    looks_at_values: ClassVar[bool] = False
 
     @given(
         item=st.sampled_from(list(ITEMS)),
@@ -68,12 +67,11 @@ class GuidanceSuite(AnsweringSuite):
             holds(not x0.requires_grad, f"{told}: the answer drags its gradients along; detach it")
 
     def test_keeps_the_device(self) -> None:
-        """Items stay where they are: tried on torch's device "meta", which has shapes without numbers."""
-        if self.looks_at_values:
-            skip("the suite says that it looks at numbers")
-        x = normal(2, 2, 3).to("meta")
-        with stays_on(x.device) as seen:
-            seen += self._walk(x, levels_of("flow", "uniform", 4))
+        """Items stay where they are, on a GPU too."""
+        with another_device() as device:
+            x, cond, null = (moved(one, device) for one in (normal(2, 2, 3), conditions(2), nulls(2)))
+            for x0 in self._walk(x, levels_of("flow", "uniform", 4), cond=cond, null=null):
+                lies_on(device, x0, "the guided denoiser")
 
     def test_leads_where_it_is_asked_to(self) -> None:
         """It goes on from the model under the condition, away from the one that it is compared with, or up the guide.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +15,7 @@ from ...diffusion.prediction import Prediction
 from ...diffusion.process import CompleteProcess, level_at, levels_at
 from ..finding import Finding, holds, no_global_draws, same, skip, unchanged
 from ..suite import Suite
+from ..tried_on.another_device import another_device, lies_on, moved
 from ..tried_on.items_and_processes import ITEMS, PROCESSES, process_of
 from ..tried_on.regression import Batch, Pairs, SmallNetwork, batch_of
 
@@ -123,6 +125,14 @@ class ObjectiveSuite(Suite):
         batch = self._batch(3, (2, 4), dtype=torch.float32)
         network = SmallNetwork(batch.made.prediction, said_in=torch.bfloat16)
         _right(batch.loss(network), batch.x0, "under a network that says bfloat16")
+
+    def test_keeps_the_device(self) -> None:
+        """Losses lie where the items do, on a GPU too; numbers and times lie on the CPU."""
+        batch = self._batch(3, (2, 4), dtype=torch.float32)
+        with another_device() as device:
+            there = {name: moved(getattr(batch, name), device) for name in ("x0", "eps", "cond")}
+            loss = replace(batch, **there).loss(SmallNetwork(batch.made.prediction).to(device))
+            lies_on(device, loss, "loss")
 
     def test_items_do_not_depend_on_their_batch(self) -> None:
         """An item has the loss that it has alone; another beside it changes nothing."""

@@ -16,8 +16,9 @@ from torch import Tensor
 from ...diffusion.level import Level
 from ...diffusion.sampling import Denoise, Sampler, sample
 from ...errors import NoiseformError
-from ..finding import Finding, drawn, holds, no_global_draws, of_the_part, same, skip, stays_on, unchanged
+from ..finding import Finding, drawn, holds, no_global_draws, of_the_part, same, skip, unchanged
 from ..inherited.answering import AnsweringSuite
+from ..tried_on.another_device import another_device, lies_on
 from ..tried_on.closed_form import (
     PLANE,
     WithVariance,
@@ -49,7 +50,6 @@ class SamplerSuite(AnsweringSuite):
         held_to_tolerance: True where its error is that of a tolerance, however many the steps.
         first_step_calls: calls of the denoiser in the first step, where it makes more there than ``nfe_per_step``.
         idle: parameters without effect on what the suite tries, such as those that another one switches on.
-        looks_at_values: True where its way depends on the numbers in x, so that it cannot be tried without any.
 
     Source: for the law of the order, Hairer, Nørsett and Wanner 1993, section II.3; in distribution, Kloeden and Platen
     1992, section 9.7.
@@ -64,7 +64,6 @@ class SamplerSuite(AnsweringSuite):
     equal_steps: ClassVar[bool] = False
     held_to_tolerance: ClassVar[bool] = False
     first_step_calls: ClassVar[int | None] = None
-    looks_at_values: ClassVar[bool] = False
 
     def test_declares_what_it_is(self) -> None:
         """``order``, ``stochastic`` and ``nfe_per_step`` are of their types, and the order is the declared one."""
@@ -134,13 +133,11 @@ class SamplerSuite(AnsweringSuite):
         holds(made.dtype == dtype, f"{item} of {dtype} came out as {made.dtype}")
 
     def test_keeps_the_device(self) -> None:
-        """Items stay where they are: tried on torch's device "meta", which has shapes without numbers."""
-        if self.looks_at_values:
-            skip("the suite says that it looks at numbers")
-        x = normal(2, 2, 3).to("meta")
-        with stays_on(x.device) as seen:
+        """Items stay where they are, on a GPU too."""
+        with another_device() as device:
+            x = normal(2, 2, 3).to(device)
             made, _ = walked(self.made(), levels_of("flow", "uniform", 5), x, WithVariance(drift))
-            seen.append(made)
+            lies_on(device, made, "step")
 
     def test_items_do_not_depend_on_their_shape(self) -> None:
         """The same numbers as a vector, a sound, a picture and a film come to the same end."""

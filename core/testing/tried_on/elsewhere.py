@@ -6,7 +6,7 @@ What mixes tensors of both fails, as it would on a GPU, and whatever is computed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
@@ -25,13 +25,16 @@ _PICK = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put
 class _Elsewhere(Tensor):
     """A tensor that says it lies elsewhere; the kernels of torch are given the one that it holds."""
 
+    held: Tensor
+
     is_meta = False
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__: Any = torch._C._disabled_torch_function_impl
 
     @staticmethod
     def __new__(cls, held: Tensor) -> _Elsewhere:
+        make: Any = Tensor._make_wrapper_subclass
         layout = {"strides": held.stride(), "storage_offset": held.storage_offset(), "dtype": held.dtype}
-        made = Tensor._make_wrapper_subclass(cls, held.size(), **layout, device=DEVICE)
+        made: _Elsewhere = make(cls, held.size(), **layout, device=DEVICE)
         made.held = held
         return made
 
@@ -43,24 +46,25 @@ class _Elsewhere(Tensor):
         return _Elsewhere(inner["held"])
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: object, given: Sequence[Any] = (), named: Any = None) -> Any:
+    def __torch_dispatch__(cls, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:  # type: ignore[override]
         return _run(function, given, named or {})
 
 
 class _Device(TorchDispatchMode):
     """Makes tensors there where they are asked for there."""
 
-    def __torch_dispatch__(self, function: Any, types: object, given: Sequence[Any] = (), named: Any = None) -> Any:
+    def __torch_dispatch__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
         return _run(function, given, named or {})
 
 
-def _run(function: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+def _run(function: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
     name = function._schema.name
     tensors = [one for one in tree_leaves((given, named)) if isinstance(one, Tensor)]
     there = [one for one in tensors if isinstance(one, _Elsewhere)]
     here = [one for one in tensors if one.ndim and not isinstance(one, _Elsewhere)]  # a number may lie anywhere
     free = name in _MOVES or (name in _PICK and isinstance(given[0], _Elsewhere))
-    if there and here and not free:
+    written = function._schema.is_mutable and isinstance(given[0], Tensor) and not isinstance(given[0], _Elsewhere)
+    if there and (here or written) and not free:
         raise RuntimeError(f"{name}: expected all tensors to be on the same device, found two devices")
     wanted = named.get("device")
     goes = bool(there) if wanted is None else torch.device(wanted).type == DEVICE
@@ -95,6 +99,6 @@ def elsewhere() -> Iterator[str]:
         patch.object(torch, "autocast", everywhere),
         patch.object(torch.amp, "autocast", everywhere),
         patch.object(torch.optim, "AdamW", unfused),
-        _Device(),
+        _Device(),  # type: ignore[no-untyped-call]
     ):
         yield DEVICE

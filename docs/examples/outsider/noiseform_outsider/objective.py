@@ -29,6 +29,6 @@ class Huber:
         level = level_at(process, t)  # float64, one per item
         wide = level.like(x0)  # the same, shaped to go with (batch, *item)
         x = wide.alpha * x0 + wide.sigma * eps
-        output = network(x * V.scale(wide), V.time(level).to(x0.dtype), cond)
+        output = network(x * V.scale(wide), V.time(level).to(x0), cond)
         error = output - V.target(x0, eps, wide)
         return (torch.sqrt(error**2 + self.width**2) - self.width).flatten(1).mean(1)  # (batch,)

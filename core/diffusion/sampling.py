@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from ..registration.kinds import kind_of
 from .brownian import BrownianPath
 from .level import Level
 from .noise import Draws, Key, keys_of
-from .process import Process, complete, levels_at
+from .process import Process, complete, levels_at, never_changes
 from .transition import Variance
 
 __all__ = [
@@ -247,6 +248,12 @@ def levels_from(process: Process, grid: Grid, steps: int, start: float = 1.0) ->
         raise ConfigError(f"start: expected a time above 0, up to 1, got {start!r}")
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {steps!r}")
+    if never_changes(process) and never_changes(grid):
+        return _kept_levels(process, grid, steps, start)
+    return _levels(process, grid, steps, start)
+
+
+def _levels(process: Process, grid: Grid, steps: int, start: float) -> tuple[Level[float], ...]:
     process = complete(process)
     times = check_tensor(grid.times(process, steps), (steps + 1,), of=f"grid {type(grid).__name__}: {steps} steps")
     falling = bool((times.diff() < 0).all())
@@ -258,6 +265,10 @@ def levels_from(process: Process, grid: Grid, steps: int, start: float = 1.0) ->
     if start < 1:
         times = torch.cat([times.new_tensor([start]), times[times < start * (1 - 1e-9)]])
     return levels_at(process, times)
+
+
+_kept_levels = lru_cache(maxsize=16)(_levels)
+"""The same, kept: runs one after the other mostly visit the same, which take as long to find as some steps to make."""
 
 
 def _broken(sampler: Sampler, index: int, got: str, expected: str) -> str:

@@ -1,28 +1,47 @@
-"""Sums of two tensors with factors, as samplers take them in every step, and the step that most of them begin with."""
+"""Sums of tensors with factors, as samplers take them in every step, and the step that most of them begin with."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from .level import Level
 
-__all__ = ["combined", "euler_step"]
+__all__ = ["combined", "eps_at", "euler_step", "scaled", "weighted_sum"]
 
 _NOTHING = {dtype: torch.zeros((), dtype=dtype, device="cpu") for dtype in (torch.float32, torch.float64)}
 
 
-def combined(x: Tensor, of_x: float, y: Tensor, of_y: float) -> Tensor:
-    """Return ``of_x * x + of_y * y`` as a new tensor.
+def scaled(x: Tensor, factor: float) -> Tensor:
+    """Return ``factor * x`` as a new tensor.
 
     Torch makes a tensor of a number before it multiplies by it, which takes as long as the product of a small item. A
-    sum takes the factor of its second part as it is, so ``0 + of_x * x`` is the same product in half the time; only in
-    half precision it rounds the factor, too.
+    sum takes the factor of its second part as it is, so ``0 + factor * x`` is the same product in half the time; only
+    in half precision it rounds the factor, too.
     """
+    nothing = _NOTHING.get(x.dtype)
+    return x * factor if nothing is None else torch.add(nothing, x, alpha=factor)
+
+
+def combined(x: Tensor, of_x: float, y: Tensor, of_y: float) -> Tensor:
+    """Return ``of_x * x + of_y * y`` as a new tensor; in half precision with no factor rounded."""
     nothing = _NOTHING.get(x.dtype)
     if nothing is None:
         return (x * of_x).add_(y * of_y)
     return torch.add(nothing, x, alpha=of_x).add_(y, alpha=of_y)
+
+
+def weighted_sum(x: Tensor, of_x: float, factors: Iterable[float], values: Iterable[Tensor]) -> Tensor:
+    """Return ``of_x * x + sum factors * values`` as a new tensor, of as many values as there are factors."""
+    made = scaled(x, of_x)
+    for factor, value in zip(factors, values, strict=False):
+        if x.dtype in _NOTHING:
+            made.add_(value, alpha=factor)
+        else:  # there the rounding of a factor depends on where in memory a number stands, and so on the batch
+            made.add_(value * factor)
+    return made
 
 
 def euler_step(x: Tensor, x0: Tensor, here: Level[float], there: Level[float]) -> Tensor:
@@ -34,3 +53,8 @@ def euler_step(x: Tensor, x0: Tensor, here: Level[float], there: Level[float]) -
     """
     ratio = there.sigma / here.sigma
     return combined(x, ratio, x0, there.alpha - ratio * here.alpha)
+
+
+def eps_at(x: Tensor, x0: Tensor, level: Level[float]) -> Tensor:
+    """Return ``eps = (x - alpha x0) / sigma``, the noise in x by what x0 is seen to be."""
+    return combined(x, 1 / level.sigma, x0, -level.alpha / level.sigma)

@@ -10,6 +10,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -64,8 +65,8 @@ class DPMpp2MSDE:
         ratio = next.sigma / here.sigma
         decay = (here.alpha / next.alpha * ratio) ** self.eta  # exp(-eta h)
         gain = next.alpha - ratio * decay * here.alpha  # alpha_next (1 - exp(-(1 + eta) h)), finite at both ends
-        there, bend = x * (ratio * decay), 0.0 if state is None else self._bend(state[1], here, next, gain)
-        there.add_(x0, alpha=gain * (1 + bend))
+        bend = 0.0 if state is None else self._bend(state[1], here, next, gain)
+        there = combined(x, ratio * decay, x0, gain * (1 + bend))
         if state is not None and bend:
             there.add_(state[0], alpha=-gain * bend)
         fresh = next.sigma * (1 - decay**2) ** 0.5

@@ -64,8 +64,8 @@ class History(NamedTuple):
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
         if len(self.x0) < _JUDGED_FROM or not len(x0):
             return self
-        factors = _missing(self.angles, angle, torch.promote_types(x0.dtype, torch.float32), x0.device)
-        values = torch.stack((*self.x0, x0), 1).flatten(2).to(factors.dtype)
+        factors = _missing(self.angles, angle, x0.dtype, x0.device)
+        values = torch.stack((*self.x0, x0), 1).reshape(len(x0), len(self.x0) + 1, -1).to(factors.dtype)
         # Row by row, so that no bit of it depends on the batch.
         missed = [torch.linalg.vector_norm(factors @ row, dim=1).tolist() for row in values]
         return History(self.start, tuple(map(Reckoned.judged, self.items, missed)), self.angles, self.x0)
@@ -134,6 +134,9 @@ def _moved(
 
 @lru_cache(maxsize=4096)
 def _missing(angles: tuple[float, ...], angle: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the factors of each x0, and of the one at ``angle``, in by how much each curve misses the latter."""
+    """Return the factors of each x0, and of the one at ``angle``, in by how much each curve misses the latter.
+
+    In the dtype of x0, or in float32 where that is a lesser one.
+    """
     curves = [(*(-share for share in foretelling(angles, angle, each)), 1.0) for each in INTEGRATIONS]
-    return torch.tensor(curves, dtype=dtype, device=device)
+    return torch.tensor(curves, dtype=torch.promote_types(dtype, torch.float32), device=device)

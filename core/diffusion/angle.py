@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from .combination import scaled
+from .combination import combined, scaled
 from .level import Level
 from .sampling import Denoise
 
@@ -46,7 +46,7 @@ class Arc:
     def slope(self, theta: float, y: Tensor, x0: Tensor | None = None) -> Tensor:
         """Return ``cos(theta) eps - sin(theta) x0`` (batch, \\*item), eps written out; x0 where it is known already."""
         x0 = self.x0(theta, y) if x0 is None else x0
-        return scaled(y, 1 / math.tan(theta)).add_(x0, alpha=-1 / math.sin(theta))
+        return combined(y, 1 / math.tan(theta), x0, -1 / math.sin(theta))
 
 
 def angle(level: Level[float]) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .level import Level
 
-__all__ = ["combined", "eps_at", "euler_step", "scaled", "weighted_sum"]
+__all__ = ["added_to", "combined", "eps_at", "euler_step", "plus", "scaled", "weighted_sum"]
 
 _NOTHING = {dtype: torch.zeros((), dtype=dtype, device="cpu") for dtype in (torch.float32, torch.float64)}
 
@@ -33,14 +33,25 @@ def combined(x: Tensor, of_x: float, y: Tensor, of_y: float) -> Tensor:
     return torch.add(nothing, x, alpha=of_x).add_(y, alpha=of_y)
 
 
+def plus(x: Tensor, y: Tensor, of_y: float) -> Tensor:
+    """Return ``x + of_y * y`` as a new tensor."""
+    return torch.add(x, y, alpha=of_y) if x.dtype in _NOTHING else x + y * of_y
+
+
+def added_to(made: Tensor, y: Tensor, of_y: float) -> Tensor:
+    """Add ``of_y * y`` to a tensor that nobody else holds, in place, and return it.
+
+    In half precision torch rounds a sum's factor or not, as a number's place in memory has it, and so the batch has a
+    say; a product before the sum has none of that.
+    """
+    return made.add_(y, alpha=of_y) if made.dtype in _NOTHING else made.add_(y * of_y)
+
+
 def weighted_sum(x: Tensor, of_x: float, factors: Iterable[float], values: Iterable[Tensor]) -> Tensor:
     """Return ``of_x * x + sum factors * values`` as a new tensor, of as many values as there are factors."""
     made = scaled(x, of_x)
     for factor, value in zip(factors, values, strict=False):
-        if x.dtype in _NOTHING:
-            made.add_(value, alpha=factor)
-        else:  # there the rounding of a factor depends on where in memory a number stands, and so on the batch
-            made.add_(value * factor)
+        added_to(made, value, factor)
     return made
 
 

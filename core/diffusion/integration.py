@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NumericError
+from .combination import added_to, plus
 
 __all__ = ["PAIRS", "Pair", "Slope", "State", "Walk", "excess", "integrated"]
 
@@ -212,10 +213,10 @@ def _growth(excess: float, order: int) -> float:
 def _added(state: State, h: float, factors: Sequence[float], slopes: Sequence[State]) -> State:
     """Return ``state + h * sum of factor * slope``, of which at least one factor is not 0."""
     (share, slope), *others = [(h * factor, slope) for factor, slope in zip(factors, slopes, strict=True) if factor]
-    moved = tuple([torch.add(one, its, alpha=share) for one, its in zip(state, slope, strict=True)])
+    moved = tuple([plus(one, its, share) for one, its in zip(state, slope, strict=True)])
     for share, slope in others:
         for one, its in zip(moved, slope, strict=True):
-            one.add_(its, alpha=share)
+            added_to(one, its, share)
     return moved
 
 

@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from ...core.diffusion.combination import combined, scaled
+from ...core.diffusion.combination import added_to, combined, plus, scaled
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.sde import forward
@@ -73,7 +73,8 @@ class PredictorCorrector:
             if self.predictor == "reverse-diffusion" and here.alpha:
                 kept, added = forward(next, here)
                 variance = added / kept**2
-            x = combined(x, back.of_x, denoise(x, here), back.of_x0).add_(noise(), alpha=variance**0.5)
+            mean = combined(x, back.of_x, denoise(x, here), back.of_x0)
+            x = added_to(mean, noise(), variance**0.5)
         for number in range(1, self.corrections + 1):
             x = self._corrected(x, next, denoise(x, next), noise(f"correction-{number}"))
         return x, None
@@ -85,7 +86,7 @@ class PredictorCorrector:
         numbers may be next to nothing by chance.
         """
         wide = torch.promote_types(x.dtype, torch.float32)
-        push, z = torch.sub(x, x0, alpha=level.alpha).to(wide), z.to(wide)
+        push, z = plus(x, x0, -level.alpha).to(wide), z.to(wide)
         unit = 2 * (self.snr * level.sigma) ** 2  # gain where both norms are one
         most = (level.alpha / level.sigma) ** 2 + 1
         ratio = (_norms(z) / _norms(push)).clamp_(max=(most / unit) ** 0.5)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from noiseform.core.diffusion.combination import combined, eps_at, scaled, weighted_sum
+from noiseform.core.diffusion.combination import added_to, combined, eps_at, plus, scaled, weighted_sum
 from noiseform.core.diffusion.level import Level
 
 HALF = [torch.bfloat16, torch.float16]
@@ -57,13 +57,30 @@ def test_a_sum_of_many_is_written_out(dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, *HALF])
+def test_what_is_added_to_is_one_s_own_tensor(dtype):
+    x, y = (torch.randn(2, 3).to(dtype) for _ in range(2))
+    before, made = x.clone(), x.clone()
+    found = plus(x, y, 0.3)
+    assert torch.equal(x, before)
+    assert added_to(made, y, 0.3) is made
+    assert torch.equal(made, found)
+
+
+SUMS = [
+    lambda x, y, z: plus(x, y, 0.3),
+    lambda x, y, z: combined(x, 0.9, y, 0.3),
+    lambda x, y, z: weighted_sum(x, 0.9, (0.3, -0.7), (y, z)),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, *HALF])
 @pytest.mark.parametrize("size", [1, 7, 21, 50])
-def test_no_bit_of_a_sum_depends_on_the_batch(size, dtype):
-    x, y, z = (torch.randn(5, size).to(dtype) for _ in range(3))
-    together = weighted_sum(x, 0.9, (0.3, -0.7), (y, z))
+@pytest.mark.parametrize("made", SUMS)
+def test_no_bit_of_a_sum_depends_on_the_batch(made, size, dtype):
+    given = [torch.randn(5, size).to(dtype) for _ in range(3)]
+    together = made(*given)
     for row in range(5):
-        alone = [one[row : row + 1] for one in (x, y, z)]
-        assert torch.equal(weighted_sum(alone[0], 0.9, (0.3, -0.7), alone[1:]), together[row : row + 1])
+        assert torch.equal(made(*(one[row : row + 1] for one in given)), together[row : row + 1])
 
 
 def test_eps_is_what_makes_x():

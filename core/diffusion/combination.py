@@ -35,16 +35,25 @@ def combined(x: Tensor, of_x: float, y: Tensor, of_y: float) -> Tensor:
 
 def plus(x: Tensor, y: Tensor, of_y: float) -> Tensor:
     """Return ``x + of_y * y`` as a new tensor."""
-    return torch.add(x, y, alpha=of_y) if x.dtype in _NOTHING else x + y * of_y
+    return torch.add(x, y, alpha=of_y) if x.dtype in _NOTHING else x + _product(y, of_y)
 
 
 def added_to(made: Tensor, y: Tensor, of_y: float) -> Tensor:
-    """Add ``of_y * y`` to a tensor that nobody else holds, in place, and return it.
+    """Add ``of_y * y`` to a tensor that nobody else holds, in place, and return it."""
+    return made.add_(y, alpha=of_y) if made.dtype in _NOTHING else made.add_(_product(y, of_y))
 
-    In half precision torch rounds a sum's factor or not, as a number's place in memory has it, and so the batch has a
-    say; a product before the sum has none of that.
+
+def _product(y: Tensor, of_y: float) -> Tensor:
+    """Return ``of_y * y`` in half precision, to be added to something.
+
+    There torch rounds a sum's own factor or not, as a number's place in memory has it, and so the batch has a say.
+
+    Raises:
+        RuntimeError: half precision cannot hold the factor, as torch says of a sum's own: all else would be lost in it.
     """
-    return made.add_(y, alpha=of_y) if made.dtype in _NOTHING else made.add_(y * of_y)
+    if abs(of_y) > torch.finfo(y.dtype).max:
+        raise RuntimeError(f"{of_y:.3g} cannot be converted to {y.dtype} without overflow")
+    return y * of_y
 
 
 def weighted_sum(x: Tensor, of_x: float, factors: Iterable[float], values: Iterable[Tensor]) -> Tensor:

@@ -96,4 +96,6 @@ class PredictorCorrector:
 
 def _norms(x: Tensor) -> Tensor:
     """Return the norm of each item (batch, 1, ...). Row by row, so that no bit of it depends on the batch."""
+    if x.shape[0] == 1:
+        return torch.linalg.vector_norm(x, keepdim=True)
     return torch.cat([torch.linalg.vector_norm(row, keepdim=True) for row in x.split(1)])

@@ -62,12 +62,13 @@ class History(NamedTuple):
 
     def judged(self, angle: float, x0: Tensor) -> History:
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
-        if len(self.x0) < _JUDGED_FROM or not len(x0):
+        rows = x0.shape[0]
+        if len(self.x0) < _JUDGED_FROM or not rows:
             return self
         factors = _missing(self.angles, angle, x0.dtype, x0.device)
-        values = torch.stack((*self.x0, x0), 1).reshape(len(x0), len(self.x0) + 1, -1).to(factors.dtype)
+        values = torch.stack((*self.x0, x0), 1).reshape(rows, len(self.x0) + 1, -1).to(factors.dtype)
         # Row by row, so that no bit of it depends on the batch.
-        missed = [torch.linalg.vector_norm(factors @ row, dim=1).tolist() for row in values]
+        missed = [torch.linalg.vector_norm(factors @ row, dim=1).tolist() for row in values.unbind()]
         return History(self.start, tuple(map(Reckoned.judged, self.items, missed)), self.angles, self.x0)
 
     def joined_by(self, angle: float, x0: Tensor) -> History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -40,9 +41,13 @@ class Reckoned(NamedTuple):
 
     def judged(self, missed: Sequence[float]) -> Reckoned:
         """Return this as smooth as what has foretold x0 best, given how far from the newest each curve was."""
-        misses = tuple([_FADING * before + now * now for before, now in zip(self.misses, missed, strict=True)])
-        told = [favour * miss for favour, miss in zip(_FAVOUR, misses, strict=True)]
-        return Reckoned(INTEGRATIONS[told.index(min(told))], self.settled, self.applied, misses)
+        misses, found, least = [], INTEGRATIONS[0], math.inf
+        for integrations, favour, before, now in zip(INTEGRATIONS, _FAVOUR, self.misses, missed, strict=True):
+            miss = _FADING * before + now * now
+            misses.append(miss)
+            if favour * miss < least:
+                found, least = integrations, favour * miss
+        return Reckoned(found, self.settled, self.applied, tuple(misses))
 
 
 class History(NamedTuple):
@@ -62,13 +67,12 @@ class History(NamedTuple):
 
     def judged(self, angle: float, x0: Tensor) -> History:
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
-        rows = x0.shape[0]
-        if len(self.x0) < _JUDGED_FROM or not rows:
+        if len(self.x0) < _JUDGED_FROM or not x0.shape[0]:
             return self
         factors = _missing(self.angles, angle, x0.dtype, x0.device)
-        values = torch.stack((*self.x0, x0), 1).reshape(rows, len(self.x0) + 1, -1).to(factors.dtype)
         # Row by row, so that no bit of it depends on the batch.
-        missed = [torch.linalg.vector_norm(factors @ row, dim=1).tolist() for row in values.unbind()]
+        rows = _by_item((*self.x0, x0))
+        missed = [torch.linalg.vector_norm(torch.mm(factors, row.to(factors.dtype)), dim=1).tolist() for row in rows]
         return History(self.start, tuple(map(Reckoned.judged, self.items, missed)), self.angles, self.x0)
 
     def joined_by(self, angle: float, x0: Tensor) -> History:
@@ -97,6 +101,13 @@ class History(NamedTuple):
         """Return the weights of the newest x0, no more than ``memory``, in x0 at angle 0, by item, and these x0."""
         angles, x0 = self.angles[-memory:], self.x0[-memory:]
         return [weights(angles, self.start, 0.0, one.integrations) for one in self.items], x0
+
+
+def _by_item(values: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Return for each item what all values (batch, \\*item) say of it (values, numbers)."""
+    if values[0].shape[0] == 1:  # the same with half the calls of torch
+        return (torch.cat(values).flatten(1),)
+    return torch.stack(values, 1).flatten(2).unbind()
 
 
 @lru_cache(maxsize=4096)  # items of a batch, and runs on the same grid, ask for the same

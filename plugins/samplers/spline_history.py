@@ -103,7 +103,7 @@ class History(NamedTuple):
         return [weights(angles, self.start, 0.0, one.integrations) for one in self.items], x0
 
 
-def _by_item(values: Sequence[Tensor]) -> Sequence[Tensor]:
+def _by_item(values: tuple[Tensor, ...]) -> Sequence[Tensor]:
     """Return for each item what all values (batch, \\*item) say of it (values, numbers)."""
     if values[0].shape[0] == 1:  # the same with half the calls of torch
         return (torch.cat(values).flatten(1),)

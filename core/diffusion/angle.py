@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
+from .combination import combined, scaled
 from .level import Level
 from .sampling import Denoise
 
@@ -41,12 +41,12 @@ class Arc:
     def x0(self, theta: float, y: Tensor) -> Tensor:
         """Return the clean items (batch, \\*item) that are seen at an angle above 0."""
         level = self.level(theta)
-        return self._denoise(y * math.hypot(level.alpha, level.sigma), level)
+        return self._denoise(scaled(y, math.hypot(level.alpha, level.sigma)), level)
 
     def slope(self, theta: float, y: Tensor, x0: Tensor | None = None) -> Tensor:
         """Return ``cos(theta) eps - sin(theta) x0`` (batch, \\*item), eps written out; x0 where it is known already."""
         x0 = self.x0(theta, y) if x0 is None else x0
-        return torch.add(y / math.tan(theta), x0, alpha=-1 / math.sin(theta))
+        return combined(y, 1 / math.tan(theta), x0, -1 / math.sin(theta))
 
 
 def angle(level: Level[float]) -> float:

@@ -69,10 +69,10 @@ class Denoiser:
         self.spread: Tensor | None = None
 
     def __call__(self, x: Tensor, level: Level[float], cond: Cond | None = None) -> Tensor:
-        prediction = self._prediction
+        prediction, rows = self._prediction, x.shape[0]
         scale = prediction.scale(level)
         scaled = x if abs(scale - 1) < 1e-7 else x * scale  # variance-preserving processes skip a pass over x
-        time = torch.full((len(x),), prediction.time(level), dtype=torch.float32, device=x.device)
+        time = torch.full((rows,), prediction.time(level), dtype=torch.float32, device=x.device)
         # After some milliseconds of network every call of torch starts cold, ten times as dear: none is made in vain.
         if scaled.dtype != self._dtype:
             scaled = scaled.to(self._dtype)
@@ -80,7 +80,7 @@ class Denoiser:
         if not self.rows:  # what holds for the first call holds for all
             expected = prediction.output_shape(x.shape)
             check_tensor(output, expected, of=f"network {type(self._network).__name__}", device=x.device)
-        self.rows += len(x)
+        self.rows += rows
         if prediction.learns_variance:
             output, spread = output.chunk(2, 1)
             self.spread = spread.to(torch.promote_types(x.dtype, torch.float32))  # variances are small

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NumericError
+from .combination import added_to, plus
 
 __all__ = ["PAIRS", "Pair", "Slope", "State", "Walk", "excess", "integrated"]
 
@@ -190,7 +191,8 @@ def excess(before: Tensor, after: Tensor, wrong: Tensor, *, rtol: float, atol: f
         atol: tolerated beside it.
     """
     allowed = torch.maximum(before.abs(), after.abs()).mul_(rtol).add_(atol)
-    return (wrong / allowed).flatten(1).square().mean(1).sqrt()
+    wrong = (wrong / allowed).flatten(1)
+    return torch.linalg.vector_norm(wrong, dim=1).div_(wrong.shape[1] ** 0.5)
 
 
 def _size(at: int, wished: float) -> int:
@@ -209,12 +211,13 @@ def _growth(excess: float, order: int) -> float:
 
 
 def _added(state: State, h: float, factors: Sequence[float], slopes: Sequence[State]) -> State:
-    """Return ``state + h * sum of factor * slope``."""
-    moved = list(state)
-    for factor, slope in zip(factors, slopes, strict=True):
-        if factor:
-            moved = [torch.add(one, its, alpha=h * factor) for one, its in zip(moved, slope, strict=True)]
-    return tuple(moved)
+    """Return ``state + h * sum of factor * slope``, of which at least one factor is not 0."""
+    (share, slope), *others = [(h * factor, slope) for factor, slope in zip(factors, slopes, strict=True) if factor]
+    moved = tuple([plus(one, its, share) for one, its in zip(state, slope, strict=True)])
+    for share, slope in others:
+        for one, its in zip(moved, slope, strict=True):
+            added_to(one, its, share)
+    return moved
 
 
 def _chosen(rows: Sequence[bool], one: State, other: State) -> State:

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
+from .combination import weighted_sum
 from .level import Level
 
 __all__ = ["Seen", "eps_factors", "exponential_weights", "places", "weighted", "x0_factors"]
@@ -76,10 +76,7 @@ def places(here: Level[float], next: Level[float], nodes: Sequence[Level[float]]
 
 def weighted(x: Tensor, factor: float, factors: Sequence[float], past: Sequence[Seen]) -> Tensor:
     """Return ``factor * x + sum factors * values``, of as many evaluations as there are factors."""
-    made = torch.mul(x, factor)
-    for share, seen in zip(factors, past, strict=False):
-        made.add_(seen.value, alpha=share)
-    return made
+    return weighted_sum(x, factor, factors, [seen.value for seen in past])
 
 
 @lru_cache(maxsize=4096)  # runs on the same grid ask for the same

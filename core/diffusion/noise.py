@@ -8,6 +8,7 @@ the device: numbers are made on the CPU and moved. Nothing here touches a global
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -60,8 +61,8 @@ def keys_of(seeds: Sequence[int | Key]) -> tuple[Key, ...]:
     return tuple(seed if isinstance(seed, Key) else Key(seed) for seed in seeds)
 
 
-class Draws:
-    """Draws numbers by key. Holds one reusable generator and no state that outlives a call; one per thread."""
+class _Generator(threading.local):
+    """The one generator of a thread: to make one takes longer than some steps of a sampler."""
 
     def __init__(self) -> None:
         self._bits = np.random.Philox(key=0)
@@ -78,13 +79,24 @@ class Draws:
             "uinteger": 0,
         }
 
+    def at(self, words: tuple[int, ...]) -> np.random.Generator:
+        """Return it, set to the first number of the 128-bit key of these words."""
+        self._words["key"] = words
+        self._bits.state = self._state
+        return self._numbers
+
+
+_GENERATOR = _Generator()
+
+
+class Draws:
+    """Draws numbers by key. Holds no state that outlives a call."""
+
     def _at(self, key: Key, purpose: str, step: int) -> np.random.Generator:
         name = struct.pack("<QQQQ", key.seed, key.item, key.stage, step) + purpose.encode()
         if key.window:
             name += b"\0" + struct.pack("<Q", key.window)
-        self._words["key"] = struct.unpack("<QQ", blake2b(name, digest_size=16, person=b"noiseform").digest())
-        self._bits.state = self._state
-        return self._numbers
+        return _GENERATOR.at(struct.unpack("<QQ", blake2b(name, digest_size=16, person=b"noiseform").digest()))
 
     def normal(
         self,

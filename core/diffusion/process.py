@@ -11,14 +11,14 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from .level import FIELDS, Level
 
-__all__ = ["CompleteProcess", "Process", "complete", "level_at", "levels_at"]
+__all__ = ["CompleteProcess", "Process", "complete", "level_at", "levels_at", "never_changes"]
 
 NEGLIGIBLE = 1e-9
 """Share of the other below which alpha or sigma counts as 0: far below what float32 resolves, far above rounding."""
@@ -139,7 +139,7 @@ def level_at(process: CompleteProcess, t: Tensor) -> Level[Tensor]:
 
 def levels_at(process: CompleteProcess, times: Tensor) -> tuple[Level[float], ...]:
     """Return one level of plain floats for each of ``times`` (steps + 1,); see :func:`level_at`."""
-    level, moments = level_at(process, times), _Moments(process)
+    level, moments = level_at(process, times), (_Kept if never_changes(process) else _Moments)(process)
     columns = (getattr(level, name).tolist() for name in FIELDS)
     return tuple(Level(*row, moments=moments) for row in zip(*columns, strict=True))
 
@@ -155,9 +155,14 @@ class _Moments:
         return level
 
     def at_log_snr(self, log_snr: float) -> Level[float]:
-        if isinstance(self.process, Hashable) and _never_changes(self.process):
-            return _kept_at_log_snr(self.process, log_snr)
         return _at_log_snr(self.process, log_snr)
+
+
+class _Kept(_Moments):
+    """Those of a process that never changes: runs on the same grid ask for the same."""
+
+    def at_log_snr(self, log_snr: float) -> Level[float]:
+        return _kept_at_log_snr(self.process, log_snr)  # type: ignore[arg-type] # what never changes can be hashed
 
 
 def _at_log_snr(process: CompleteProcess, log_snr: float) -> Level[float]:
@@ -167,20 +172,21 @@ def _at_log_snr(process: CompleteProcess, log_snr: float) -> Level[float]:
 
 
 _kept_at_log_snr = lru_cache(maxsize=4096)(_at_log_snr)
-"""The same, kept: runs on the same grid ask for the same, and some tensors of one number take longer than a step."""
+"""The same, kept: some tensors of one number take longer than a step."""
 
 
-def _never_changes(process: object) -> bool:
-    """Return whether a process is nothing but some numbers and texts that cannot be set anew, as built-in ones are.
+def never_changes(part: object) -> TypeGuard[Hashable]:
+    """Return whether a part is nothing but some numbers and texts that cannot be set anew, as most built-in ones are.
 
     That is a frozen dataclass of its own, whose fields are all there is of it and all count where two are compared.
+    What it answers once, equal ones always answer, so that it may be kept.
     """
-    kind = vars(type(process)).get("__dataclass_params__")  # not that of a class that it is derived from
-    if kind is None or not (kind.frozen and kind.eq):
+    kind = vars(type(part)).get("__dataclass_params__")  # not that of a class that it is derived from
+    if kind is None or not (kind.frozen and kind.eq and isinstance(part, Hashable)):
         return False
-    those = fields(process)  # type: ignore[arg-type]
+    those = fields(part)  # type: ignore[arg-type]
     return (
-        vars(process).keys() <= {each.name for each in those}
+        getattr(part, "__dict__", {}).keys() <= {each.name for each in those}
         and all(each.compare and each.hash is not False for each in those)
-        and all(isinstance(getattr(process, each.name), float | int | str) for each in those)
+        and all(isinstance(getattr(part, each.name), float | int | str) for each in those)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from .combination import combined
 from .level import Level
 from .sampling import Denoise, Noise, Sampler
 from .sde import forward
@@ -44,7 +45,7 @@ class Resampling:
             return made, after
         back = forward(next, here)
         for number in range(1, self._times):
-            again = back.of_x * made + back.deviation * noise(f"resampling-{number}")
+            again = combined(made, back.of_x, noise(f"resampling-{number}"), back.deviation)
             # The history of a multistep sampler belongs to the way that was left: each repetition begins anew.
             made, after = self._sampler.step(again, here, next, denoise, _Again(noise, number), self.init(again))
         return made, after

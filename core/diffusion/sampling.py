@@ -14,12 +14,12 @@ from torch import Tensor
 
 from ..contract import check_tensor
 from ..errors import ConfigError, NumericError, PluginError
-from ..limits import MAX_STEPS
 from ..registration.kinds import kind_of
 from .brownian import BrownianPath
 from .level import Level
+from .levels import levels_from
 from .noise import Draws, Key, keys_of
-from .process import Process, complete, levels_at
+from .process import Process
 from .transition import Variance
 
 __all__ = [
@@ -235,29 +235,6 @@ def part_of(kind: str, given: Any, **params: object) -> Any:
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
     return given
-
-
-def levels_from(process: Process, grid: Grid, steps: int, start: float = 1.0) -> tuple[Level[float], ...]:
-    """Return the levels that a run visits: those of the grid's times, from ``start`` on.
-
-    Raises:
-        ConfigError: ``steps`` or ``start`` is out of bounds, or the grid's times do not fall.
-    """
-    if isinstance(start, bool) or not isinstance(start, int | float) or not 0 < start <= 1:
-        raise ConfigError(f"start: expected a time above 0, up to 1, got {start!r}")
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
-        raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {steps!r}")
-    process = complete(process)
-    times = check_tensor(grid.times(process, steps), (steps + 1,), of=f"grid {type(grid).__name__}: {steps} steps")
-    falling = bool((times.diff() < 0).all())
-    if not (falling and times[-1] >= 0 and times[0] <= 1):
-        raise ConfigError(
-            f"grid {type(grid).__name__}: {steps} steps gave times that do not fall strictly within [0, 1]: "
-            f"{[round(t, 6) for t in times.flatten().tolist()[:6]]}…; choose another number of steps or another grid"
-        )
-    if start < 1:
-        times = torch.cat([times.new_tensor([start]), times[times < start * (1 - 1e-9)]])
-    return levels_at(process, times)
 
 
 def _broken(sampler: Sampler, index: int, got: str, expected: str) -> str:

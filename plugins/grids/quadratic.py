@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from ...core.diffusion.process import Process
 __all__ = ["Quadratic"]
 
 
+@dataclass(frozen=True)
 class Quadratic:
     """Times that are the squares of equal steps, ``t = (i / steps)**2``: more of them near the data.
 

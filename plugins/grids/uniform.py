@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from ...core.diffusion.process import Process
 __all__ = ["Uniform"]
 
 
+@dataclass(frozen=True)
 class Uniform:
     """Times 1 to 0 in equal steps; what flow models are mostly sampled on."""
 

@@ -9,7 +9,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import added_to, combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import fresh_deviation
@@ -54,7 +54,7 @@ class DDIM:
         kept = (next.sigma**2 - fresh**2) ** 0.5 / here.sigma  # factor of sigma * eps = x - alpha * x0
         if self.clip:
             there = combined(x, kept, x0, -kept * here.alpha)
-            there.add_(x0.clamp(-self.clip, self.clip), alpha=next.alpha)
+            added_to(there, x0.clamp(-self.clip, self.clip), next.alpha)
         else:
             there = combined(x, kept, x0, next.alpha - kept * here.alpha)
-        return (there.add_(step_noise(noise, here, next, self.brownian), alpha=fresh) if fresh else there), None
+        return (added_to(there, step_noise(noise, here, next, self.brownian), fresh) if fresh else there), None

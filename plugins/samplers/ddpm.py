@@ -9,7 +9,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import added_to, combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import Variance, transition
@@ -65,7 +65,7 @@ class DDPM:
             deviation = _learnt(denoise)(here, next).sqrt().to(x.dtype)
             return mean.addcmul_(fresh, deviation), None
         variance = step.large if self.variance == "large" else step.small
-        return mean.add_(fresh, alpha=max(variance, 0.0) ** 0.5), None
+        return added_to(mean, fresh, max(variance, 0.0) ** 0.5), None
 
 
 def _learnt(denoise: Denoise) -> Variance:

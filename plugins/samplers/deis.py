@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from ...core.diffusion.combination import euler_step
+from ...core.diffusion.combination import eps_at, euler_step
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, eps_factors, weighted
 from ...core.diffusion.sampling import Denoise, Noise
@@ -51,7 +50,7 @@ class DEIS:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Past
     ) -> tuple[Tensor, Past]:
         x0 = denoise(x, here)
-        past = (Seen(here, torch.sub(x, x0, alpha=here.alpha).div_(here.sigma)), *state)[: self.points]
+        past = (Seen(here, eps_at(x, x0, here)), *state)[: self.points]
         if here.alpha == 0 or next.sigma == 0:
             return euler_step(x, x0, here, next), past
         factors = eps_factors(here, next, [seen.level for seen in past])

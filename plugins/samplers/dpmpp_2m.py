@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import added_to, combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -48,4 +48,4 @@ class DPMpp2M:
         if not math.isfinite(half_inverse_r):  # the step before came from alpha = 0
             half_inverse_r = 0.0
         there = combined(x, ratio, x0, gain * (1 + half_inverse_r))
-        return there.add_(x0_before, alpha=-gain * half_inverse_r), (x0, here)
+        return added_to(there, x0_before, -gain * half_inverse_r), (x0, here)

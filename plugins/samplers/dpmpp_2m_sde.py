@@ -10,6 +10,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
+from ...core.diffusion.combination import added_to, combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -64,12 +65,14 @@ class DPMpp2MSDE:
         ratio = next.sigma / here.sigma
         decay = (here.alpha / next.alpha * ratio) ** self.eta  # exp(-eta h)
         gain = next.alpha - ratio * decay * here.alpha  # alpha_next (1 - exp(-(1 + eta) h)), finite at both ends
-        there, bend = x * (ratio * decay), 0.0 if state is None else self._bend(state[1], here, next, gain)
-        there.add_(x0, alpha=gain * (1 + bend))
+        bend = 0.0 if state is None else self._bend(state[1], here, next, gain)
+        there = combined(x, ratio * decay, x0, gain * (1 + bend))
         if state is not None and bend:
-            there.add_(state[0], alpha=-gain * bend)
+            added_to(there, state[0], -gain * bend)
         fresh = next.sigma * (1 - decay**2) ** 0.5
-        return (there.add_(step_noise(noise, here, next, self.brownian), alpha=fresh) if fresh else there), (x0, here)
+        if fresh:
+            added_to(there, step_noise(noise, here, next, self.brownian), fresh)
+        return there, (x0, here)
 
     def _bend(self, before: Level[float], here: Level[float], next: Level[float], gain: float) -> float:
         """Return how much of the last change of x0 is added to it; none from alpha = 0 or to sigma = 0."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
+from ...core.diffusion.combination import plus
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, places, weighted, x0_factors
 from ...core.diffusion.sampling import Denoise, Noise
@@ -55,7 +55,7 @@ class DPMpp3M:
         if self.variant == "exact" and len(state) == 1:
             (first,) = state
             (gain,) = x0_factors(first.level, here, [first.level])
-            x = torch.add(x, x0 - first.value, alpha=gain / 2)
+            x = plus(x, x0 - first.value, gain / 2)
         past = (Seen(here, x0), *state)[:3]
         levels = [seen.level for seen in past]
         factors = x0_factors(here, next, levels)

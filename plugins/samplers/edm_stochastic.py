@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.sde import forward
@@ -75,5 +76,5 @@ class EDMStochastic:
         up = forward(here, raised)
         if not up.deviation:
             return ode.step(x, here, next, denoise, noise, None)
-        x = up.of_x * x + self.noise * up.deviation * noise()
+        x = combined(x, up.of_x, noise(), self.noise * up.deviation)
         return ode.step(x, raised, next, denoise, noise, None)

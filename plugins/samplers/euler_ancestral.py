@@ -9,7 +9,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
-from ...core.diffusion.combination import combined
+from ...core.diffusion.combination import added_to, combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import fresh_deviation
@@ -53,4 +53,4 @@ class EulerAncestral:
         down = (next.sigma**2 - up**2) ** 0.5 if up else next.sigma
         ratio = down / here.sigma
         there = combined(x, ratio, denoise(x, here), next.alpha - ratio * here.alpha)
-        return (there.add_(step_noise(noise, here, next, self.brownian), alpha=up) if up else there), None
+        return (added_to(there, step_noise(noise, here, next, self.brownian), up) if up else there), None

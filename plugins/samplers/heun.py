@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from ...core.diffusion.combination import euler_step
+from ...core.diffusion.combination import euler_step, plus
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -39,4 +38,4 @@ class Heun:
             return ahead, None
         # Half the change of eps over the change of nsr. With both x0 written out in it, all but their change cancels.
         gain = 0.5 * next.alpha * (next.alpha * here.sigma / (next.sigma * here.alpha) - 1)
-        return torch.add(ahead, denoise(ahead, next) - x0, alpha=gain), None
+        return plus(ahead, denoise(ahead, next) - x0, gain), None

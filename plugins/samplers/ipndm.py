@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
-from ...core.diffusion.combination import euler_step
+from ...core.diffusion.combination import eps_at, euler_step
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, weighted
 from ...core.diffusion.sampling import Denoise, Noise
@@ -64,19 +63,15 @@ class IPNDM:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Past
     ) -> tuple[Tensor, Past]:
         x0 = denoise(x, here)
-        past = (Seen(here, _eps(x, x0, here)), *state)[:4]
+        past = (Seen(here, eps_at(x, x0, here)), *state)[:4]
         if here.alpha != 0 and state:
             weights = ADAMS_BASHFORTH[len(past) - 1]
             return _transferred(x, here, next, weights, past), past
         ahead = euler_step(x, x0, here, next)
         if self.start == "adams" or here.alpha == 0 or next.sigma == 0:
             return ahead, past
-        there = Seen(next, _eps(ahead, denoise(ahead, next), next))
+        there = Seen(next, eps_at(ahead, denoise(ahead, next), next))
         return _transferred(x, here, next, (1 / 2, 1 / 2), (*past, there)), past
-
-
-def _eps(x: Tensor, x0: Tensor, level: Level[float]) -> Tensor:
-    return torch.sub(x, x0, alpha=level.alpha).div_(level.sigma)
 
 
 def _transferred(x: Tensor, here: Level[float], next: Level[float], weights: tuple[float, ...], past: Past) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from ...core.diffusion.combination import combined, scaled
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -35,5 +35,5 @@ class LCM:
     def step(
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
-        clean = denoise(x, here) * next.alpha
-        return (torch.add(clean, noise(), alpha=next.sigma) if next.sigma else clean), None
+        x0 = denoise(x, here)
+        return (combined(x0, next.alpha, noise(), next.sigma) if next.sigma else scaled(x0, next.alpha)), None

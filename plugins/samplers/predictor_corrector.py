@@ -10,8 +10,8 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from ...core.diffusion.combination import combined
-from ...core.diffusion.level import Level, expand
+from ...core.diffusion.combination import added_to, combined, plus, scaled
+from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.sde import forward
 from ...core.diffusion.transition import transition
@@ -64,33 +64,38 @@ class PredictorCorrector:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
         if next.sigma == 0:
-            return denoise(x, here) * next.alpha, None
+            return scaled(denoise(x, here), next.alpha), None
         if self.predictor == "none":
-            x = x * (next.alpha / here.alpha if here.alpha else next.sigma / here.sigma)
+            x = scaled(x, next.alpha / here.alpha if here.alpha else next.sigma / here.sigma)
         else:
             back = transition(here, next)
             variance = back.small
             if self.predictor == "reverse-diffusion" and here.alpha:
                 kept, added = forward(next, here)
                 variance = added / kept**2
-            x = combined(x, back.of_x, denoise(x, here), back.of_x0).add_(noise(), alpha=variance**0.5)
+            mean = combined(x, back.of_x, denoise(x, here), back.of_x0)
+            x = added_to(mean, noise(), variance**0.5)
         for number in range(1, self.corrections + 1):
             x = self._corrected(x, next, denoise(x, next), noise(f"correction-{number}"))
         return x, None
 
     def _corrected(self, x: Tensor, level: Level[float], x0: Tensor, z: Tensor) -> Tensor:
-        """Return x after a step of Langevin dynamics, with ``pull = sigma**2 score`` and ``gain = e / sigma**2``.
+        """Return x after a step of Langevin dynamics, with ``push = -sigma**2 score`` and ``gain = e / sigma**2``.
 
         e is at most alpha**2 + sigma**2, the variance of x where that of the data is 1: the score of an item of few
         numbers may be next to nothing by chance.
         """
         wide = torch.promote_types(x.dtype, torch.float32)
-        pull, z = (level.alpha * x0 - x).to(wide), z.to(wide)
-        gain = 2 * (self.snr * level.sigma * _norms(z) / _norms(pull)).square()
-        gain = expand(gain.clamp(max=(level.alpha / level.sigma) ** 2 + 1), z)
-        return (x + gain * pull + (2 * gain).sqrt() * level.sigma * z).to(x.dtype)
+        push, z = plus(x, x0, -level.alpha).to(wide), z.to(wide)
+        unit = 2 * (self.snr * level.sigma) ** 2  # gain where both norms are one
+        most = (level.alpha / level.sigma) ** 2 + 1
+        ratio = (_norms(z) / _norms(push)).clamp_(max=(most / unit) ** 0.5)
+        moved = torch.addcmul(x.to(wide), ratio.square(), push, value=-unit)
+        return moved.addcmul_(ratio, z, value=(2 * unit) ** 0.5 * level.sigma).to(x.dtype)
 
 
 def _norms(x: Tensor) -> Tensor:
-    """Return the norm of each item (batch,). Row by row, so that no bit of it depends on the batch."""
-    return torch.stack([torch.linalg.vector_norm(row) for row in x])
+    """Return the norm of each item (batch, 1, ...). Row by row, so that no bit of it depends on the batch."""
+    if x.shape[0] == 1:
+        return torch.linalg.vector_norm(x, keepdim=True)
+    return torch.cat([torch.linalg.vector_norm(row, keepdim=True) for row in x.split(1)])

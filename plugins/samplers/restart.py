@@ -11,6 +11,7 @@ from typing import Annotated
 from annotated_types import Ge, Le, Len
 from torch import Tensor
 
+from ...core.diffusion.combination import combined
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.sde import forward
@@ -79,7 +80,7 @@ class Restart:
             way = tuple(_way(max(_log_snr(high), first.log_snr), end, steps))
             up = forward(end, way[0])
             for number in range(1, times + 1):
-                x = up.of_x * x + up.deviation * noise(f"restart-{index}-{number}")
+                x = combined(x, up.of_x, noise(f"restart-{index}-{number}"), up.deviation)
                 for one, other in pairwise(way):
                     x, _ = ode.step(x, one, other, denoise, noise, None)
             reached = end

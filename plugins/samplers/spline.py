@@ -11,6 +11,7 @@ import torch
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 
+from ...core.diffusion.combination import weighted_sum
 from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 from .spline_history import History, Reckoned
@@ -70,11 +71,10 @@ class Spline:
             known = known.judged(asked, x0)
         known = known.joined_by(asked, x0)
         if next.sigma == 0:
-            known = known.forgetting(self.memory)
-            return _plus(torch.zeros_like(x), next.alpha, known.at_the_data(), known.x0), known
-        known, changes = known.integrated(end, self.memory)
-        there = _plus(x * (next.sigma / here.sigma), next.sigma / self.sigma_data, changes, known.x0)
-        return there, known.forgetting(self.memory)
+            shares, values = known.at_the_data(self.memory)
+            return _sum(x, 0.0, next.alpha, shares, values), known
+        after, changes = known.integrated(end, self.memory)
+        return _sum(x, next.sigma / here.sigma, next.sigma / self.sigma_data, changes, known.x0), after
 
     def _items(self, x: Tensor) -> tuple[Reckoned, ...]:
         return (Reckoned(self.integrations),) if self.integrations else (Reckoned(2),) * max(len(x), 1)
@@ -87,12 +87,10 @@ class Spline:
         return math.hypot(level.sigma, self.sigma_data * level.alpha)
 
 
-def _plus(x: Tensor, scale: float, factors: Sequence[Sequence[float]], values: Sequence[Tensor]) -> Tensor:
-    """Add ``scale`` times values with factors to x, in place: one factor for each value, by item or for all."""
-    for column, value in zip(zip(*factors, strict=True), values, strict=True):
-        if len(set(column)) == 1:
-            x.add_(value, alpha=scale * column[0])
-        else:  # row by row, so that no bit of it depends on the batch
-            for row, factor in enumerate(column):
-                x[row].add_(value[row], alpha=scale * factor)
-    return x
+def _sum(x: Tensor, of_x: float, scale: float, factors: Sequence[Sequence[float]], values: Sequence[Tensor]) -> Tensor:
+    """Return ``of_x * x + scale * sum factors * values``: of each value one factor for all, or one for each item."""
+    scaled = [[scale * factor for factor in one] for one in factors]
+    if all(one == scaled[0] for one in scaled):
+        return weighted_sum(x, of_x, scaled[0], values)
+    rows = [(x[row : row + 1], [value[row : row + 1] for value in values]) for row in range(len(x))]
+    return torch.cat([weighted_sum(row, of_x, one, its) for (row, its), one in zip(rows, scaled, strict=True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,9 +16,12 @@ __all__ = ["History", "Reckoned"]
 
 _JUDGED_FROM = 4  # x0 before one that is foretold: from fewer all curves foretell nearly the same
 _FADING = 0.5
-_FAVOUR = {1: 8.0, 2: 2.0, 3: 1.0}
-"""By how much smaller the square of a miss must be than that of a smoother curve. What foretells the next x0 best is
-not quite what integrates best: between values that are known a smoother curve gains more than beyond them."""
+_FAVOUR = (8.0, 2.0, 1.0)
+"""By how much smaller the square of a miss must be than that of a smoother curve, of INTEGRATIONS. What foretells the
+next x0 best is not quite what integrates best: between values that are known a smoother curve gains more than beyond
+them."""
+
+_Weights = tuple[float, ...]
 
 
 class Reckoned(NamedTuple):
@@ -25,21 +29,25 @@ class Reckoned(NamedTuple):
 
     Attributes:
         integrations: how smooth x0 is taken to be.
-        settled: weight of each x0 in the part of the integral before ``start``.
-        applied: weight of each in x / sigma so far.
+        settled: weight of each x0 in the part of the integral before ``start``; the newest may have none yet.
+        applied: weight of each in x / sigma so far, likewise.
         misses: square distances of x0 from where each curve foretold it, of INTEGRATIONS; older ones count less.
     """
 
     integrations: int
-    settled: tuple[float, ...] = ()
-    applied: tuple[float, ...] = ()
+    settled: _Weights = ()
+    applied: _Weights = ()
     misses: tuple[float, ...] = (0.0,) * len(INTEGRATIONS)
 
     def judged(self, missed: Sequence[float]) -> Reckoned:
-        """Return this as smooth as what has foretold x0 best."""
-        misses = tuple(_FADING * before + now for before, now in zip(self.misses, missed, strict=True))
-        told = dict(zip(INTEGRATIONS, misses, strict=True))
-        return self._replace(integrations=min(told, key=lambda each: _FAVOUR[each] * told[each]), misses=misses)
+        """Return this as smooth as what has foretold x0 best, given how far from the newest each curve was."""
+        misses, found, least = [], INTEGRATIONS[0], math.inf
+        for integrations, favour, before, now in zip(INTEGRATIONS, _FAVOUR, self.misses, missed, strict=True):
+            miss = _FADING * before + now * now
+            misses.append(miss)
+            if favour * miss < least:
+                found, least = integrations, favour * miss
+        return Reckoned(found, self.settled, self.applied, tuple(misses))
 
 
 class History(NamedTuple):
@@ -59,55 +67,88 @@ class History(NamedTuple):
 
     def judged(self, angle: float, x0: Tensor) -> History:
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
-        if len(self.x0) < _JUDGED_FROM or not len(x0):
+        if len(self.x0) < _JUDGED_FROM or not x0.shape[0]:
             return self
-        factors = _missing(self.angles, angle, torch.promote_types(x0.dtype, torch.float32), x0.device)
-        values = torch.stack((*self.x0, x0)).flatten(2).to(factors.dtype)
+        factors = _missing(self.angles, angle, x0.dtype, x0.device)
         # Row by row, so that no bit of it depends on the batch.
-        rows = (values[:, row].contiguous() for row in range(len(x0)))
-        missed = [(factors @ row).square().mean(1).tolist() for row in rows]
-        return self._replace(items=tuple(map(Reckoned.judged, self.items, missed)))
+        rows = _by_item((*self.x0, x0))
+        missed = [torch.linalg.vector_norm(torch.mm(factors, row.to(factors.dtype)), dim=1).tolist() for row in rows]
+        return History(self.start, tuple(map(Reckoned.judged, self.items, missed)), self.angles, self.x0)
 
     def joined_by(self, angle: float, x0: Tensor) -> History:
         """Return this with one x0 more, of which no part of the integral makes use yet."""
-        items = tuple(one._replace(settled=(*one.settled, 0.0), applied=(*one.applied, 0.0)) for one in self.items)
-        return History(self.start, items, (*self.angles, angle), (*self.x0, x0))
+        return History(self.start, self.items, (*self.angles, angle), (*self.x0, x0))
 
-    def integrated(self, end: float, memory: int) -> tuple[History, list[tuple[float, ...]]]:
+    def integrated(self, end: float, memory: int) -> tuple[History, list[_Weights]]:
         """Return this with the integral up to ``end``, and by how much the weight of each x0 changes for it, by item.
 
         Args:
             end: an angle above 0.
-            memory: how many x0 are kept. Where there is one more the oldest goes: the first piece stays as it was known
-                before the newest came.
+            memory: how many x0 are kept. Where there is one more the oldest goes after this change: the first piece
+                stays as it was known before the newest came.
         """
         start = self.angles[1] if len(self.angles) > memory else self.start
         items, changes = [], []
-        for one in self.items:
-            settled = one.settled
-            if start != self.start:
-                share = weights(self.angles[:-1], self.start, start, one.integrations)
-                settled = tuple(map(sum, zip(settled, (*share, 0.0), strict=True)))
-            curve = weights(self.angles[-memory:], start, end, one.integrations)
-            open_part = (0.0,) * (len(self.angles) - len(curve)) + curve
-            applied = tuple(map(sum, zip(settled, open_part, strict=True)))
-            changes.append(tuple(now - before for now, before in zip(applied, one.applied, strict=True)))
-            items.append(one._replace(settled=settled, applied=applied))
-        return self._replace(start=start, items=tuple(items)), changes
+        for integrations, settled, applied, misses in self.items:
+            settled, applied, change = _moved(
+                integrations, settled, applied, self.angles, self.start, start, end, memory
+            )
+            items.append(Reckoned(integrations, settled[-memory:], applied[-memory:], misses))
+            changes.append(change)
+        return History(start, tuple(items), self.angles[-memory:], self.x0[-memory:]), changes
 
-    def at_the_data(self) -> list[tuple[float, ...]]:
-        """Return the weight of each x0 in x0 at angle 0, by item."""
-        return [weights(self.angles, self.start, 0.0, one.integrations) for one in self.items]
+    def at_the_data(self, memory: int) -> tuple[list[_Weights], tuple[Tensor, ...]]:
+        """Return the weights of the newest x0, no more than ``memory``, in x0 at angle 0, by item, and these x0."""
+        angles, x0 = self.angles[-memory:], self.x0[-memory:]
+        return [weights(angles, self.start, 0.0, one.integrations) for one in self.items], x0
 
-    def forgetting(self, memory: int) -> History:
-        """Return this with no more than ``memory`` of the x0, the newest."""
-        newest = slice(-memory, None)
-        items = tuple(one._replace(settled=one.settled[newest], applied=one.applied[newest]) for one in self.items)
-        return History(self.start, items, self.angles[newest], self.x0[newest])
+
+def _by_item(values: tuple[Tensor, ...]) -> Sequence[Tensor]:
+    """Return for each item what all values (batch, \\*item) say of it (values, numbers)."""
+    if values[0].shape[0] == 1:  # the same with half the calls of torch
+        return (torch.cat(values).flatten(1),)
+    return torch.stack(values, 1).flatten(2).unbind()
+
+
+@lru_cache(maxsize=4096)  # items of a batch, and runs on the same grid, ask for the same
+def _moved(
+    integrations: int,
+    settled: _Weights,
+    applied: _Weights,
+    angles: tuple[float, ...],
+    begun: float,
+    start: float,
+    end: float,
+    memory: int,
+) -> tuple[_Weights, _Weights, _Weights]:
+    """Return the weights settled up to ``start`` and applied up to ``end``, and by how much the latter change.
+
+    Args:
+        integrations: of the item, as are ``settled``, up to ``begun``, and ``applied``.
+        settled: see :class:`Reckoned`.
+        applied: likewise.
+        angles: where the network was asked.
+        begun: where the open part of the integral began.
+        start: where it begins from now on.
+        end: where it ends.
+        memory: how many of the angles the open part is taken from.
+    """
+    unused = (0.0,) * (len(angles) - len(settled))
+    settled, applied = settled + unused, applied + unused
+    if start != begun:
+        share = (*weights(angles[:-1], begun, start, integrations), 0.0)
+        settled = tuple(map(sum, zip(settled, share, strict=True)))
+    curve = weights(angles[-memory:], start, end, integrations)
+    open_part = (0.0,) * (len(angles) - len(curve)) + curve
+    now = tuple(map(sum, zip(settled, open_part, strict=True)))
+    return settled, now, tuple(after - before for after, before in zip(now, applied, strict=True))
 
 
 @lru_cache(maxsize=4096)
 def _missing(angles: tuple[float, ...], angle: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the factors of each x0, and of the one at ``angle``, in by how much each curve misses the latter."""
+    """Return the factors of each x0, and of the one at ``angle``, in by how much each curve misses the latter.
+
+    In the dtype of x0, or in float32 where that is a lesser one.
+    """
     curves = [(*(-share for share in foretelling(angles, angle, each)), 1.0) for each in INTEGRATIONS]
-    return torch.tensor(curves, dtype=dtype, device=device)
+    return torch.tensor(curves, dtype=torch.promote_types(dtype, torch.float32), device=device)

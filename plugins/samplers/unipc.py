@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le
@@ -56,13 +57,14 @@ class UniPC:
     ) -> tuple[Tensor, State]:
         before, predicted = state
         past = (Seen(here, denoise(x, here)), *before)
+        changes: list[float] = []
         if before:
             now, *others = self._corrector([seen.level for seen in before[: len(predicted)]], here)
-            changes = [new - old for new, old in zip(others, predicted, strict=True)]
-            x = weighted(x, 1.0, [now, *changes], past)
-        past = past[: self.points]
-        factors = self._predictor([seen.level for seen in past], next)
-        return weighted(x, next.sigma / here.sigma, factors, past), (past, factors)
+            changes = [now, *(new - old for new, old in zip(others, predicted, strict=True))]
+        factors = self._predictor([seen.level for seen in past[: self.points]], next)
+        ratio = next.sigma / here.sigma  # one sum for both: x is corrected by the changes, then brought there
+        shares = [ratio * change + factor for change, factor in zip_longest(changes, factors, fillvalue=0.0)]
+        return weighted(x, ratio, shares, past), (past[: self.points], factors)
 
     def _predictor(self, levels: Sequence[Level[float]], next: Level[float]) -> list[float]:
         """Return the factors of the x0's of ``levels``, the newest first, or of fewer: UniP."""

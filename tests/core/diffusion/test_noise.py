@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -127,3 +128,12 @@ def test_a_sample_is_its_keys(sampler):
     for order in ([3, 1], [2]):
         again = sample(mixture, seeds=[keys[index] for index in order], shape=(2,), dtype=torch.float64, **run)
         assert_close(again, together[order], rtol=1e-12, atol=1e-12)
+
+
+def test_threads_do_not_draw_from_each_other():
+    """All draws of a thread share a generator, and no thread has that of another."""
+    keys, draws, run = [Key(row) for row in range(4)], Draws(), {"shape": (20_000,), "purpose": "step"}
+    expected = draws.normal(keys, **run)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: draws.normal(keys, **run), range(32)))
+    assert all(torch.equal(one, expected) for one in found)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from noiseform import build
-from noiseform.core.diffusion.process import complete, level_at, levels_at
+from noiseform.core.diffusion.process import complete, level_at, levels_at, never_changes
 from noiseform.core.errors import ConfigError
 from noiseform.plugins.processes.vp_linear import LinearVP
 from torch.testing import assert_close
@@ -336,3 +336,30 @@ def test_moments_of_what_a_frozen_process_is_made_into_are_not_mixed_up(told):
         for shift in (0.0, 2.0)
     ]
     assert found[1] > found[0] + 0.1
+
+
+def test_what_never_changes_is_nothing_but_its_numbers():
+    @dataclass(frozen=True)
+    class Plain:
+        power: float = 1.0
+
+    @dataclass(frozen=True, slots=True)
+    class Slotted:
+        power: float = 1.0
+
+    @dataclass
+    class Settable:
+        power: float = 1.0
+
+    @dataclass(frozen=True)
+    class Holding:
+        powers: tuple[float, ...] = (1.0,)
+
+    class Derived(Plain):
+        pass
+
+    told = [never_changes(made()) for made in (Plain, Slotted, Settable, Holding, Derived, object)]
+    assert told == [True, True, False, False, False, False]
+    marked = Plain()
+    vars(marked)["mark"] = 1
+    assert not never_changes(marked)

@@ -383,3 +383,17 @@ def test_items_of_any_rank_and_rows_of_any_batch(sampler, shape):
     assert torch.equal(x0.flatten(1), flat)
     alone = sample(denoise, shape=shape, seeds=[5], **run)
     assert torch.equal(alone[0], x0[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", [(1,), (3, 7), (129,)])
+def test_no_bit_of_an_item_depends_on_the_batch(sampler, shape, dtype):
+    """Nor on where in memory it stands, which decides what torch does with several numbers at once."""
+
+    def denoise(x, level):
+        return torch.stack([torch.tanh(2 * row) for row in x])
+
+    run = {"process": "vp-cosine", "sampler": sampler, "grid": "angle", "steps": 9, "shape": shape, "dtype": dtype}
+    together = sample(denoise, seeds=range(5), **run)
+    for rows in ([0], [4], [1, 2, 3]):
+        assert torch.equal(sample(denoise, seeds=rows, **run), together[rows])

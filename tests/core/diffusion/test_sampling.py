@@ -11,6 +11,7 @@ import torch
 from noiseform import GaussianMixture, build, sample
 from noiseform.core.diffusion.oracle import OracleDenoiser
 from noiseform.core.diffusion.process import complete
+from noiseform.core.diffusion.sampling import levels_from
 from noiseform.core.errors import ConfigError, NumericError, PluginError
 from torch.testing import assert_close
 
@@ -275,3 +276,37 @@ def test_an_outsiders_process_will_do(run):
 def test_what_a_denoiser_says_is_held_against_the_items(run, sampler, says):
     with pytest.raises(PluginError, match="denoise gave"):
         sample(lambda x, level: says(x), **run | {"sampler": sampler})
+
+
+def test_levels_are_kept_where_process_and_grid_never_change():
+    """Equal ones share them; other numbers, steps and starts have their own."""
+
+    def levels(beta_max=20.0, rho=7.0, steps=5, start=1.0):
+        return levels_from(
+            build("process", "vp-linear", beta_max=beta_max), build("grid", "karras", rho=rho), steps, start
+        )
+
+    kept = levels()
+    assert levels() is kept
+    for other in (levels(beta_max=10.0), levels(rho=5.0), levels(steps=6), levels(start=0.9)):
+        assert other != kept
+
+
+@pytest.mark.parametrize("steps", [True, 0])
+def test_kept_levels_let_no_wrong_steps_pass(run, steps):
+    sample(MIXTURE, **{**run, "steps": 1})
+    with pytest.raises(ConfigError, match="steps"):
+        sample(MIXTURE, **{**run, "steps": steps})
+
+
+def test_a_grid_that_may_change_is_asked_each_time(run):
+    class Moving:
+        first = 1.0
+
+        def times(self, process, steps):
+            return torch.linspace(self.first, 0, steps + 1, dtype=torch.float64)
+
+    moving = Moving()
+    before = levels_from(run["process"], moving, 4)
+    moving.first = 0.5
+    assert (before[0].t, levels_from(run["process"], moving, 4)[0].t) == (1.0, 0.5)

@@ -133,7 +133,7 @@ class Batches:
 
     def torch_seed(self, step: int) -> int:
         """Return the seed of what torch itself draws in a step, such as dropout."""
-        draw = Draws().uniform(Key(self._seed), (1,), purpose="train-torch", step=step)  # the reader has its own
+        draw = self._draws.uniform(Key(self._seed), (1,), purpose="train-torch", step=step)
         return int(draw.item() * 2**53)
 
     def _item(self, number: int) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...registration.plugin_loading import reason_of
 from ..finding import Finding, holds, skip
-from .elsewhere import elsewhere
+from .pretended_device import pretended_device
 
 __all__ = ["another_device", "keeps_the_device", "lies_on", "moved"]
 
@@ -32,7 +32,7 @@ def another_device() -> Iterator[str]:
     the check is then left out.
     """
     there = torch.cuda.is_available()
-    with nullcontext("cuda") if there else elsewhere() as device:
+    with nullcontext("cuda") if there else pretended_device() as device:
         try:
             yield device
         except (Finding, SkipTest):

@@ -22,7 +22,7 @@ _PICK = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put
 """Whose indices may lie on the CPU."""
 
 
-class _Elsewhere(Tensor):
+class _Pretended(Tensor):
     """A tensor that says it lies elsewhere; the kernels of torch are given the one that it holds."""
 
     held: Tensor
@@ -31,10 +31,10 @@ class _Elsewhere(Tensor):
     __torch_function__: Any = torch._C._disabled_torch_function_impl
 
     @staticmethod
-    def __new__(cls, held: Tensor) -> _Elsewhere:
+    def __new__(cls, held: Tensor) -> _Pretended:
         make: Any = Tensor._make_wrapper_subclass
         layout = {"strides": held.stride(), "storage_offset": held.storage_offset(), "dtype": held.dtype}
-        made: _Elsewhere = make(cls, held.size(), **layout, device=DEVICE)
+        made: _Pretended = make(cls, held.size(), **layout, device=DEVICE)
         made.held = held
         return made
 
@@ -42,8 +42,8 @@ class _Elsewhere(Tensor):
         return ["held"], None
 
     @staticmethod
-    def __tensor_unflatten__(inner: Mapping[str, Tensor], told: None, size: object, stride: object) -> _Elsewhere:
-        return _Elsewhere(inner["held"])
+    def __tensor_unflatten__(inner: Mapping[str, Tensor], told: None, size: object, stride: object) -> _Pretended:
+        return _Pretended(inner["held"])
 
     @classmethod
     def __torch_dispatch__(cls, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:  # type: ignore[override]
@@ -60,28 +60,28 @@ class _Device(TorchDispatchMode):
 def _run(function: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
     name = function._schema.name
     tensors = [one for one in tree_leaves((given, named)) if isinstance(one, Tensor)]
-    there = [one for one in tensors if isinstance(one, _Elsewhere)]
-    here = [one for one in tensors if one.ndim and not isinstance(one, _Elsewhere)]  # a number may lie anywhere
-    free = name in _MOVES or (name in _PICK and isinstance(given[0], _Elsewhere))
-    written = function._schema.is_mutable and isinstance(given[0], Tensor) and not isinstance(given[0], _Elsewhere)
+    there = [one for one in tensors if isinstance(one, _Pretended)]
+    here = [one for one in tensors if one.ndim and not isinstance(one, _Pretended)]  # a number may lie anywhere
+    free = name in _MOVES or (name in _PICK and isinstance(given[0], _Pretended))
+    written = function._schema.is_mutable and isinstance(given[0], Tensor) and not isinstance(given[0], _Pretended)
     if there and (here or written) and not free:
         raise RuntimeError(f"{name}: expected all tensors to be on the same device, found two devices")
     wanted = named.get("device")
     goes = bool(there) if wanted is None else torch.device(wanted).type == DEVICE
     if name == "aten::copy_":
-        goes = isinstance(given[0], _Elsewhere)
+        goes = isinstance(given[0], _Pretended)
     if wanted is not None:
         named = {**named, "device": torch.device("cpu")}
-    held = tree_map_only(_Elsewhere, lambda one: one.held, (tuple(given), dict(named)))
+    held = tree_map_only(_Pretended, lambda one: one.held, (tuple(given), dict(named)))
     made = function(*held[0], **held[1])
     if not goes:
         return made
     known = {id(one.held): one for one in there}  # what works in place gives back what it was given
-    return tree_map_only(Tensor, lambda one: known.get(id(one)) if id(one) in known else _Elsewhere(one), made)
+    return tree_map_only(Tensor, lambda one: known.get(id(one)) if id(one) in known else _Pretended(one), made)
 
 
 @contextmanager
-def elsewhere() -> Iterator[str]:
+def pretended_device() -> Iterator[str]:
     """Give the name of the device, on which networks can learn and run for as long as this lasts."""
     autocast, adam, tensor = torch.autocast, torch.optim.AdamW, torch.tensor
 

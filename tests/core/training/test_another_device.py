@@ -11,7 +11,7 @@ from noiseform import audio
 from noiseform.core.pipeline.loading import load_pipeline
 from noiseform.core.pipeline.overrides import Overrides
 from noiseform.core.registration.build import build
-from noiseform.core.testing.tried_on.elsewhere import elsewhere
+from noiseform.core.testing.tried_on.pretended_device import pretended_device
 from noiseform.core.training.recipe import read_recipe
 from noiseform.core.training.trainer import train
 
@@ -76,7 +76,7 @@ def both(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     def trained(recipe: Path, data: Path, *settings: str) -> tuple[Path, Path]:
         folders = tmp_path / "here", tmp_path / "elsewhere"
         here = run(recipe, data, folders[0], *SHORT, *settings)
-        with elsewhere() as device:
+        with pretended_device() as device:
             there = run(recipe, data, folders[1], *SHORT, *settings, device=device)
         assert there[0] == pytest.approx(here[0], rel=1e-6)
         assert there == pytest.approx(here, rel=1e-2)  # the steps of AdamW make much of the last digit
@@ -90,7 +90,7 @@ def both(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
 def test_model(both, tiny_recipe, tones, settings):
     _, there = both(tiny_recipe, tones, *settings)
     (here,) = audio.generate(there, label="low", seed=3)
-    with elsewhere() as device:
+    with pretended_device() as device:
         (clip,) = audio.generate(load_pipeline(str(there), "audio", device=device), label="low", seed=3)
     assert (clip.samples - here.samples).abs().max() < 1e-4
 
@@ -101,7 +101,7 @@ def test_codec_and_what_lives_in_it(both, tiny_recipe, tones, tmp_path):
     _, there = both(recipe, tones)
     folder = tmp_path / "latent"
     settings = (*SHORT, f"stages.0.codec={{ use = 'kl-vae', weights = '{there}' }}")
-    with elsewhere() as device:
+    with pretended_device() as device:
         losses = run(tiny_recipe, tones, folder, *settings, device=device)
         (clip,) = audio.generate(load_pipeline(str(folder), "audio", device=device), label="low", seed=3)
     assert len(losses) == 3
@@ -114,13 +114,13 @@ def test_classifier_and_what_it_guides(both, tiny_recipe, tones, tmp_path, tiny_
     _, there = both(recipe, tones)
     wishes = {"overrides": Overrides(settings=(f"stages.0.guidance={{ use = 'classifier', weights = '{there}' }}",))}
     (here,) = audio.generate(load_pipeline(str(tiny_model), "audio", **wishes), label="low", seed=3)
-    with elsewhere() as device:
+    with pretended_device() as device:
         (clip,) = audio.generate(load_pipeline(str(tiny_model), "audio", device=device, **wishes), label="low", seed=3)
     assert (clip.samples - here.samples).abs().max() < 1e-4
 
 
 def test_resumed_run_goes_on(tiny_recipe, tones, tmp_path):
-    with elsewhere() as device:
+    with pretended_device() as device:
         whole = run(tiny_recipe, tones, tmp_path / "whole", *SHORT, device=device)
         torn = []
         for until in (2, None):
@@ -130,5 +130,5 @@ def test_resumed_run_goes_on(tiny_recipe, tones, tmp_path):
 
 def test_nothing_is_mixed_unseen():
     """The device itself: what lies on the CPU and what does not cannot be added up."""
-    with elsewhere() as device, pytest.raises(RuntimeError, match="two devices"):
+    with pretended_device() as device, pytest.raises(RuntimeError, match="two devices"):
         torch.ones(2) + torch.ones(2, device=device)

@@ -17,7 +17,7 @@ from ...registration.parameters import host_parameters
 from ..answers import called, numbered, tensor_of
 from ..finding import Finding, holds, no_global_draws, refused, same, skip, unchanged
 from ..inherited.learning import LearningSuite, seeded, stirred
-from ..tried_on.another_device import keeps_the_device
+from ..tried_on.another_device import another_device, lies_on, moved
 from ..tried_on.media_samples import FILM, PICTURE, SOUND, drawn_media, odd, taken
 from ..tried_on.numbers import normal, scattered
 
@@ -211,11 +211,12 @@ class CodecSuite(LearningSuite):
     def test_keeps_the_device(self) -> None:
         """What it makes on the way lies where its weights, media and latents lie, on a GPU too."""
         codec, spec = self._ready(), self._taken()[0]
-        media = drawn_media(spec)
-        latent = self._encoded(codec, media)
-        keeps_the_device(codec, "encode", media)
-        if decodes(codec):
-            keeps_the_device(codec, "decode", latent, spec.shape)
+        with another_device() as device, torch.no_grad():
+            codec = moved(codec, device)
+            latent = codec.encode(moved(drawn_media(spec), device))
+            lies_on(device, latent, "encode")
+            if decodes(codec):
+                lies_on(device, codec.decode(latent, spec.shape), "decode")
 
     def test_constant_media_are_finite(self) -> None:
         """Silence, black, grey and white have latents, and come back finite."""

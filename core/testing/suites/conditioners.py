@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from operator import mul
 from typing import ClassVar
 
@@ -13,13 +14,13 @@ from torch import Tensor, nn
 from ...errors import ConfigError
 from ...pipeline.conditioning import KINDS
 from ...pipeline.context import CONTEXT, Context
-from ...pipeline.source import SOURCE
+from ...pipeline.source import SOURCE, Items
 from ...registration.build import build
 from ..answers import called, tensor_of
 from ..finding import Finding, holds, no_global_draws, same, skip, unchanged
 from ..inherited.conditioner_trial import ConditionerTrial, Conditions, item_of
 from ..inherited.learning import seeded
-from ..tried_on.another_device import keeps_the_device
+from ..tried_on.another_device import another_device, lies_on, moved
 from ..tried_on.another_process import encoded_elsewhere
 from ..tried_on.media_samples import drawn_media
 from ..tried_on.wishes import ROWS, drawn_items, same_wishes
@@ -156,9 +157,23 @@ class ConditionerSuite(ConditionerTrial):
             same(again[name], value.double(), f"{name} of {told}", atol=1e-5)
 
     def test_keeps_the_device(self) -> None:
-        """What it makes on the way lies where its weights and what was encoded lie, on a GPU too."""
-        part, wishes, _ = next(self._each())
-        keeps_the_device(part, "forward", self._encoded(part, wishes))
+        """What it makes on the way lies where its weights and what was encoded lie, on a GPU too.
+
+        What ``encode`` and ``shown`` give the program moves, so that they need only run there.
+        """
+        part, wishes, spec = next(self._each())
+        x0 = build("codec", "identity", media=spec).encode(drawn_media(spec, ROWS))
+        items = drawn_items(spec, x0)
+        with another_device() as device, torch.no_grad():
+            part = moved(part, device)
+            raw = moved(part.encode(wishes), device)
+            lies_on(device, part.forward(raw), "forward")
+            lies_on(device, part.null(raw), "null")
+            offset = part.offset(raw) if hasattr(part, "offset") else None
+            for one in offset or ():
+                lies_on(device, one, "offset")
+            if hasattr(part, "shown"):
+                part.shown(_items_on(device, items))
 
     def test_leaves_its_inputs_alone(self) -> None:
         """Neither conditions nor what was encoded are changed in place."""
@@ -261,6 +276,12 @@ def _differs(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 def _shapes(raw: Mapping[str, Tensor]) -> dict[str, str]:
     return {name: f"{tuple(value.shape[1:])} {value.dtype}" for name, value in sorted(raw.items())}
+
+
+def _items_on(device: str, items: Items) -> Items:
+    """Return items of a training as they lie where one trains on a device."""
+    there = {name: moved(getattr(items, name), device) for name in ("x0", "media", "u")}
+    return replace(items, **there, normal=lambda shape: items.normal(shape).to(device))
 
 
 def _shown(wish: Mapping[str, object]) -> str:

@@ -13,7 +13,7 @@ from ..answers import called, numbered
 from ..finding import Finding, holds, no_global_draws, same, skip, unchanged
 from ..inherited.learning import seeded
 from ..inherited.network_trial import NetworkTrial
-from ..tried_on.another_device import keeps_the_device
+from ..tried_on.another_device import another_device, lies_on, moved
 from ..tried_on.network_inputs import SIZES, Inputs, changed
 from ..tried_on.numbers import normal
 
@@ -279,10 +279,18 @@ class NetworkSuite(NetworkTrial):
         self._close(output, self._answer(network), "tensors that are not contiguous beside the same that are")
 
     def test_keeps_the_device(self) -> None:
-        """What it makes on the way lies where its weights and inputs lie, on a GPU too."""
+        """What it makes on the way lies where its weights and inputs lie, on a GPU too, in use and when it learns."""
         network = self._ready().to(torch.float32)
         inputs = self._inputs(network, dtype=torch.float32)
-        keeps_the_device(network, "forward", inputs.x, inputs.time, dict(inputs.cond))
+        with another_device() as device, seeded(0):
+            network = moved(network, device)
+            x, time, cond = (moved(one, device) for one in (inputs.x, inputs.time, dict(inputs.cond)))
+            with torch.no_grad():
+                lies_on(device, network(x, time, cond), "forward")
+            output = network.train()(x, time, cond)
+            lies_on(device, output, "forward in training")
+            if output.requires_grad:
+                output.sum().backward()
 
     def test_is_made_on_meta(self) -> None:
         """The program first makes it without memory, on the device ``meta``, to see what it is and how large."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,11 +15,14 @@ from ...registration.plugin_loading import reason_of
 from ..finding import Finding, holds, skip
 from .pretended_device import pretended_device
 
-__all__ = ["another_device", "keeps_the_device", "lies_on", "moved"]
+__all__ = ["another_device", "lies_on", "moved"]
 
 _CURE = "make tensors where the inputs lie (device=x.device), or register them as buffers"
 
-_MIXED = re.compile(r"found (at least )?two (different )?devices|is not on the expected device|on the same device")
+_MIXED = re.compile(
+    r"found (at least )?two (different )?devices|is not on the expected device|on the same device"
+    r"|expected device .* but got|device type for generator|device type tensor to numpy"
+)
 """What torch says of tensors that do not lie on one device."""
 
 
@@ -43,23 +45,9 @@ def another_device() -> Iterator[str]:
             raise Finding(f"with weights and inputs on another device: {reason_of(error)}; {_CURE}") from error
 
 
-def keeps_the_device(part: Any, method: str, *given: object) -> None:
-    """Raise a Finding where a method of a part makes tensors on the CPU while weights and inputs lie elsewhere.
-
-    Args:
-        part: a torch module or not.
-        method: its name.
-        given: tensors, mappings with tensors, or what stays as it is.
-    """
-    with another_device() as device, torch.no_grad():
-        part = copy.deepcopy(part)
-        part = part.to(device) if isinstance(part, nn.Module) else part
-        lies_on(device, getattr(part, method)(*(moved(one, device) for one in given)), method)
-
-
 def moved(value: Any, device: str) -> Any:
-    """Return tensors, or a mapping of such, on a device, and anything else as it is."""
-    if isinstance(value, Tensor):
+    """Return tensors, a torch module, or a mapping of such, on a device, and anything else as it is."""
+    if isinstance(value, Tensor | nn.Module):
         return value.to(device)
     return {name: moved(one, device) for name, one in value.items()} if isinstance(value, Mapping) else value
 

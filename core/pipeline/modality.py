@@ -35,7 +35,11 @@ class DataSet(Protocol):
     def __len__(self) -> int: ...
 
     def item(self, index: int, *, start: float) -> Tensor:
-        """Return an item (channels, \\*space), the caller's own; ``start`` in [0, 1): which part of a larger one."""
+        """Return an item (channels, \\*space), the caller's own; ``start`` in [0, 1): which part of a larger one.
+
+        Where training runs on another device than the CPU, items are read in another thread than the data set was made
+        in, one after another.
+        """
 
     def conditions(self, index: int) -> Mapping[str, object]:
         """Return what describes the item, such as ``{"labels": ("seven", "george")}``."""

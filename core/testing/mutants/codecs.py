@@ -157,6 +157,18 @@ class _WindowOnTheCPU(Folded):
         return super().encode(media * torch.ones(media.shape[-1]))
 
 
+class _SummedOnTheCPU(_Summed):
+    """Weighs its loss by a number for each item, on the CPU."""
+
+    def updates(self, codec, media, eps, step):  # type: ignore[no-untyped-def]
+        for name, loss in super().updates(codec, media, eps, step):
+            yield name, (loss * torch.ones(len(media))).mean()
+
+
+class _LearnsOnTheCPU(Learnt):
+    loss = _SummedOnTheCPU
+
+
 class _Widens(Folded):
     def encode(self, media):  # type: ignore[no-untyped-def]
         return super().encode(media.double())
@@ -287,6 +299,7 @@ MUTANTS = (
     Mutant("decodes a sample late", _Late, "test_media_come_back_within_the_bound", BOUND),
     Mutant("does not say how exact it is", Folded, "test_media_come_back_within_the_bound"),
     Mutant("makes tensors on the CPU", _WindowOnTheCPU, "test_keeps_the_device", BOUND),
+    Mutant("makes tensors on the CPU in its loss", _LearnsOnTheCPU, "test_keeps_the_device"),
     Mutant("gives all media one latent", _Silent, "test_tells_media_apart", BOUND),
     Mutant("draws from the global generator", _Dithers, "test_is_deterministic", BOUND),
     Mutant("seeds the global generator", _SeedsItsDecoder, "test_is_deterministic", BOUND),

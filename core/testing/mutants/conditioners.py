@@ -161,6 +161,19 @@ class _TableOnTheCPU(Letters):
         return {**given, "vector": given["vector"] + torch.zeros(given["vector"].shape[1])}
 
 
+class _NullOnTheCPU(Letters):
+    def null(self, raw):  # type: ignore[no-untyped-def]
+        return {name: value.cpu() for name, value in super().null(raw).items()}
+
+
+class _EncodesOnTheCPU(Letters):
+    """Finds how large a label is by its weights, wherever they lie, and a tensor on the CPU."""
+
+    def encode(self, conditions):  # type: ignore[no-untyped-def]
+        sizes = self.labels.detach() @ torch.ones(self.labels.shape[1])
+        return {**super().encode(conditions), "size": sizes.sum().expand(len(conditions))}
+
+
 class _Drops(Letters):
     """Leaves labels out at random, which is training's business."""
 
@@ -263,6 +276,8 @@ MUTANTS = (
     Mutant("knows the first of all labels", _KnowsTheFirstLabel, "test_leaves_the_wishes_of_others_alone"),
     Mutant("hashes letters", _Hashes, "test_means_the_same_in_another_process"),
     Mutant("makes tensors on the CPU", _TableOnTheCPU, "test_keeps_the_device"),
+    Mutant("makes its null on the CPU", _NullOnTheCPU, "test_keeps_the_device"),
+    Mutant("encodes by its weights on the CPU", _EncodesOnTheCPU, "test_keeps_the_device"),
     Mutant("leaves labels out at random", _Drops, "test_is_deterministic"),
     Mutant("grows by every call", _Grows, "test_is_deterministic"),
     Mutant("takes wishes out of the conditions", _TakesWishesAway, "test_leaves_its_inputs_alone"),

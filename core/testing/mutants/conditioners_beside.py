@@ -49,7 +49,7 @@ class Beside:
         return made + source.media().mean() - made.mean()
 
     def offset(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
-        return raw["channels"], torch.ones(len(raw["channels"]), *(1,) * len(self.latent_shape))
+        return raw["channels"], raw["channels"].new_ones(len(raw["channels"]), *(1,) * len(self.latent_shape))
 
 
 class Known:
@@ -125,6 +125,18 @@ class _ScaleOfZero(Beside):
         return raw["channels"], torch.zeros(len(raw["channels"]), *(1,) * len(self.latent_shape))
 
 
+class _ScaleOnTheCPU(Beside):
+    def offset(self, raw):  # type: ignore[no-untyped-def]
+        return raw["channels"], torch.ones(len(raw["channels"]), *(1,) * len(self.latent_shape))
+
+
+class _ShowsByTheCPU(Beside):
+    """Fades what it shows by a tensor on the CPU."""
+
+    def shown(self, items):  # type: ignore[no-untyped-def]
+        return {"channels": self.codec.encode(items.media * torch.ones(items.media.shape[-1]))}
+
+
 class _HalfTheSize(Beside):
     def forward(self, raw):  # type: ignore[no-untyped-def]
         return {"channels": raw["channels"][..., ::2]}
@@ -157,6 +169,8 @@ MUTANTS = (
     Mutant("corrects to another shape", _CorrectsAway, "test_sources_fit_their_items"),
     Mutant("writes into what was made", _WritesIntoMade, "test_sources_fit_their_items"),
     Mutant("divides items by zero", _ScaleOfZero, "test_sources_fit_their_items"),
+    Mutant("makes a scale on the CPU", _ScaleOnTheCPU, "test_keeps_the_device"),
+    Mutant("shows items by a tensor on the CPU", _ShowsByTheCPU, "test_keeps_the_device"),
     Mutant("gives channels of half the size", _HalfTheSize, "test_gives_what_it_declares"),
     Mutant("says where it has learnt, not whether", _LearntEverywhere, "test_says_what_it_has_learnt"),
 )

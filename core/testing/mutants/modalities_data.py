@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +98,18 @@ class _ItsOwnMemory(CurveData):
         return whole if whole.shape == self._spec.shape else super().item(index, start=start)
 
 
+class _OneThread(CurveData):
+    """Keeps a connection to a database, which answers none but the thread that opened it."""
+
+    def __init__(self, *given):  # type: ignore[no-untyped-def]
+        super().__init__(*given)
+        self._known = sqlite3.connect(":memory:")
+
+    def item(self, index, *, start):  # type: ignore[no-untyped-def]
+        self._known.execute("select 1")
+        return super().item(index, start=start)
+
+
 class _OtherLabels(CurveData):
     def conditions(self, index):  # type: ignore[no-untyped-def]
         return super().conditions(0)
@@ -141,6 +154,7 @@ DATA_SETS: tuple[tuple[str, Callable[..., object], str], ...] = (
     ("trains on the start of every file for ever", _with(_AlwaysTheStart), "test_every_part_of_a_large_item_is_seen"),
     ("draws a part where its start is asked for", _with(_NoWindow), "test_every_part_of_a_large_item_is_seen"),
     ("gives its own memory away", _with(_ItsOwnMemory), "test_items_are_the_callers"),
+    ("reads items in one thread alone", _with(_OneThread), "test_items_are_read_by_another_thread"),
     ("gives every item the labels of the first", _with(_OtherLabels), "test_folders_are_labels"),
     ("gives labels as text", _with(_LabelIsText), "test_conditions_are_told"),
     ("has the number of files as fingerprint", _with(_CountIsTheFingerprint), "test_the_fingerprint_tells_changes"),

@@ -116,6 +116,30 @@ class _TimeOnTheCPU(Convolutions):
         return super().frequencies(torch.zeros(1))
 
 
+class _TrainsOnTheCPU(Convolutions):
+    """Weighs channels in training by a tensor on the CPU."""
+
+    def changed(self, hidden):  # type: ignore[no-untyped-def]
+        return super().changed(hidden * torch.ones(hidden.shape[1:]) if self.training else hidden)
+
+
+class _Held(torch.autograd.Function):
+    """What comes in; its gradient is weighed by a tensor on the CPU."""
+
+    @staticmethod
+    def forward(ctx, hidden):  # type: ignore[no-untyped-def]
+        return hidden.clone()
+
+    @staticmethod
+    def backward(ctx, slope):  # type: ignore[no-untyped-def]
+        return slope * torch.ones(slope.shape)
+
+
+class _LearnsOnTheCPU(Convolutions):
+    def changed(self, hidden):  # type: ignore[no-untyped-def]
+        return super().changed(_Held.apply(hidden))
+
+
 class _WritesIntoX(Convolutions):
     def forward(self, x, time, cond):  # type: ignore[no-untyped-def]
         return super().forward(x.mul_(0.5), time, cond)
@@ -196,6 +220,8 @@ MUTANTS = (
     Mutant("takes sines of the time in bfloat16", _RoughTime, "test_hears_the_time_in_every_dtype"),
     Mutant("takes every time for a float32", _OneDtypeOfTime, "test_time_may_be_of_any_dtype"),
     Mutant("makes tensors on the CPU", _TimeOnTheCPU, "test_keeps_the_device"),
+    Mutant("makes tensors on the CPU in training", _TrainsOnTheCPU, "test_keeps_the_device"),
+    Mutant("makes its gradients of tensors on the CPU", _LearnsOnTheCPU, "test_keeps_the_device"),
     Mutant("writes into x", _WritesIntoX, "test_leaves_its_inputs_alone"),
     Mutant("writes into the conditioning", _WritesIntoTheVector, "test_leaves_its_inputs_alone"),
     Mutant("drops activations in evaluation", _AlwaysDrops, "test_is_deterministic"),

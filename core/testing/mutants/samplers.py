@@ -10,6 +10,8 @@ from torch import Tensor
 from ...diffusion.level import Level
 from ...diffusion.sampling import Denoise, Noise
 from .mutant import Mutant
+from .samplers_beside import MUTANTS as BESIDE
+from .samplers_beside import Euler
 
 __all__ = ["MUTANTS"]
 
@@ -88,20 +90,7 @@ class TwoStep(Trapezoid):
         return (last - middle) / (middle - first) / 2
 
 
-class _Euler(Trapezoid):
-    """Of order 1, as Trapezoid would be without its second look."""
-
-    nfe_per_step = 1
-    order = 1
-
-    def step(
-        self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Any
-    ) -> tuple[Tensor, Any]:
-        x0 = denoise(x, here)
-        return next.alpha * x0 + next.sigma / here.sigma * (x - here.alpha * x0), state
-
-
-class _OrderTooHigh(_Euler):
+class _OrderTooHigh(Euler):
     order = 2
 
 
@@ -119,7 +108,7 @@ class _FixedWeights(TwoStep):
         return 0.5
 
 
-class _KnowsTheTimes(_Euler):
+class _KnowsTheTimes(Euler):
     """Keeps what it has made of two levels, by their times, which are other levels of another process."""
 
     def __init__(self) -> None:
@@ -129,14 +118,6 @@ class _KnowsTheTimes(_Euler):
         ratio = self._known.setdefault((here.t, next.t), next.sigma / here.sigma)
         x0 = denoise(x, here)
         return next.alpha * x0 + ratio * (x - here.alpha * x0), state
-
-
-class _OnTheCPU(_Euler):
-    """Makes a tensor without saying where."""
-
-    def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
-        made, state = super().step(x, here, next, denoise, noise, state)
-        return made + torch.zeros(x.shape, dtype=x.dtype), state
 
 
 class _OrderTooLow(Trapezoid):
@@ -151,18 +132,18 @@ class _CallsTooFew(Trapezoid):
     nfe_per_step = 1
 
 
-class _CallsTwice(_Euler):
+class _CallsTwice(Euler):
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
         return super().step(x, here, next, lambda *asked: denoise(*asked) + 0 * denoise(*asked), noise, state)
 
 
-class _WritesIntoX(_Euler):
+class _WritesIntoX(Euler):
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
         x0 = denoise(x, here)
         return x.sub_(x0, alpha=here.alpha).mul_(next.sigma / here.sigma).add_(x0, alpha=next.alpha), state
 
 
-class _WritesIntoX0(_Euler):
+class _WritesIntoX0(Euler):
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
         ratio = next.sigma / here.sigma
         return denoise(x, here).mul_(next.alpha - ratio * here.alpha).add_(x, alpha=ratio), state
@@ -183,7 +164,7 @@ class _UndeclaredNoise(Ancestral):
     stochastic = False
 
 
-class _DeclaredNoise(_Euler):
+class _DeclaredNoise(Euler):
     stochastic = True
 
 
@@ -201,7 +182,7 @@ class _NoNoise(Ancestral):
         return mean, deviation if here.t == 1 else 0.0
 
 
-class _OneLevelBehind(_Euler):
+class _OneLevelBehind(Euler):
     def init(self, x):  # type: ignore[no-untyped-def]
         return None
 
@@ -210,7 +191,7 @@ class _OneLevelBehind(_Euler):
         return made, None
 
 
-class _OneFactorOff(_Euler):
+class _OneFactorOff(Euler):
     """Puts the noise of the level before on the item of the next one."""
 
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
@@ -230,7 +211,7 @@ class _DividesBySigma(Trapezoid):
         return made / sigma * sigma, state
 
 
-class _KeepsStateInSelf(_Euler):
+class _KeepsStateInSelf(Euler):
     """Averages with the x0 of the step before, which it keeps in itself."""
 
     def __init__(self) -> None:
@@ -246,7 +227,7 @@ class _KeepsStateInSelf(_Euler):
         return super().step(x, here, next, averaged, noise, state)
 
 
-class _MeanOfTheBatch(_Euler):
+class _MeanOfTheBatch(Euler):
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
         def pulled(x, level):  # type: ignore[no-untyped-def]
             x0 = denoise(x, level)
@@ -255,14 +236,14 @@ class _MeanOfTheBatch(_Euler):
         return super().step(x, here, next, pulled, noise, state)
 
 
-class _PicturesOnly(_Euler):
+class _PicturesOnly(Euler):
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
         ratio = torch.full((len(x), 1, 1, 1), next.sigma / here.sigma, dtype=x.dtype)
         x0 = denoise(x, here)
         return next.alpha * x0 + ratio * (x - here.alpha * x0), state
 
 
-class _BlursTheLastAxis(_Euler):
+class _BlursTheLastAxis(Euler):
     """Knows what stands beside what along the last axis, which is the modality's business."""
 
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
@@ -273,7 +254,7 @@ class _BlursTheLastAxis(_Euler):
         return super().step(x, here, next, blurred, noise, state)
 
 
-class _Rounds(_Euler):
+class _Rounds(Euler):
     def step(self, x, here, next, denoise, noise, state):  # type: ignore[no-untyped-def]
         made, state = super().step(x, here, next, denoise, noise, state)
         return made.float(), state
@@ -284,14 +265,14 @@ class _IgnoresItsChurn(Trapezoid):
         self.churn = churn
 
 
-class _Unbounded(_Euler):
+class _Unbounded(Euler):
     """Takes any text for its parameter."""
 
     def __init__(self, churn="none") -> None:  # type: ignore[no-untyped-def]
         self.churn = churn
 
 
-class _OddDefault(_Euler):
+class _OddDefault(Euler):
     """Has a default that a file could not say."""
 
     def __init__(self, churn: float = torch.inf) -> None:
@@ -312,7 +293,7 @@ MUTANTS = (
     Mutant("declares too few calls", _CallsTooFew, "test_calls_are_as_declared"),
     Mutant("calls the denoiser twice where it declares one call", _CallsTwice, "test_calls_are_as_declared"),
     Mutant("calls the denoiser once more in its first step", TwoStep, "test_calls_are_as_declared"),
-    Mutant("claims more calls in its first step", _Euler, "test_calls_are_as_declared", _BEGUN),
+    Mutant("claims more calls in its first step", Euler, "test_calls_are_as_declared", _BEGUN),
     Mutant("writes into x", _WritesIntoX, "test_leaves_its_inputs_alone"),
     Mutant("writes into the denoiser's answer", _WritesIntoX0, "test_leaves_its_inputs_alone"),
     Mutant("draws from the global generator", _DrawsItself, "test_is_deterministic"),
@@ -331,8 +312,8 @@ MUTANTS = (
     Mutant("takes every item for a picture", _PicturesOnly, "test_keeps_shape_and_dtype"),
     Mutant("knows the last axis of an item", _BlursTheLastAxis, "test_items_do_not_depend_on_their_shape"),
     Mutant("works in float32", _Rounds, "test_keeps_shape_and_dtype"),
-    Mutant("makes a tensor without naming its device", _OnTheCPU, "test_keeps_the_device"),
     Mutant("ignores its parameter", _IgnoresItsChurn, "test_numbers_change_something"),
     Mutant("has a parameter without a type", _Unbounded, "test_parameters_are_described"),
     Mutant("has a default that no file can say", _OddDefault, "test_parameters_are_described"),
+    *BESIDE,
 )

@@ -85,18 +85,25 @@ class CodecSuite(LearningSuite):
         """Return the codec's own loss of media and captions."""
         if not hasattr(part, "loss"):
             skip("it has no loss, and so does not learn here")
-        spec = self._taken()[0]
-        asked = host_parameters(part.loss)
-        host = {"channels": spec.shape[0], "rank": len(spec.shape) - 1}
-        own = called("its loss", lambda: part.loss(**{key: value for key, value in host.items() if key in asked}))
-        media, eps = drawn_media(spec), normal(3, *part.shape(spec.shape), purpose="eps").float()
-        conditions = [{"text": text} for text in CAPTIONS[:3]]
-        told = (conditions,) if getattr(own, "takes", ()) else ()
-        name, loss = called("updates", lambda: next(own.updates(part, media, eps, 0, *told)))
+        name, loss = called("updates", lambda: next(self._updates(part)))
         holds(name == "model", f"updates: the first loss is that of {name!r}, expected 'model'")
         assert isinstance(loss, Tensor)
         holds(loss.shape == (), f"updates: expected one number, got a tensor of shape {tuple(loss.shape)}")
         return loss
+
+    def _updates(self, part: Any, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
+        """Give the losses of a first step of training, each with the name of what learns by it."""
+        spec = self._taken()[0]
+        asked = host_parameters(part.loss)
+        host = {"channels": spec.shape[0], "rank": len(spec.shape) - 1}
+        own = part.loss(**{key: value for key, value in host.items() if key in asked})
+        for beside in own.modules_beside.values():
+            beside.to(device)
+        media = drawn_media(spec)
+        eps = normal(len(media), *part.shape(spec.shape), purpose="eps").float()
+        conditions = [{"text": text} for text in CAPTIONS[: len(media)]]
+        told = (conditions,) if getattr(own, "takes", ()) else ()
+        yield from own.updates(part, media.to(device), eps.to(device), 0, *told)
 
     def test_takes_media_or_refuses_them(self) -> None:
         """It takes some media, and refuses others when it is made, by a ConfigError."""
@@ -209,14 +216,18 @@ class CodecSuite(LearningSuite):
                 self._close(made, self._decoded(codec, latent, spec), "decode: latents that are not contiguous")
 
     def test_keeps_the_device(self) -> None:
-        """What it makes on the way lies where its weights, media and latents lie, on a GPU too."""
+        """What it makes on the way lies where its weights and media lie, on a GPU too, in use and when it learns."""
         codec, spec = self._ready(), self._taken()[0]
-        with another_device() as device, torch.no_grad():
+        with another_device() as device:
             codec = moved(codec, device)
-            latent = codec.encode(moved(drawn_media(spec), device))
-            lies_on(device, latent, "encode")
-            if decodes(codec):
-                lies_on(device, codec.decode(latent, spec.shape), "decode")
+            with torch.no_grad():
+                latent = codec.encode(moved(drawn_media(spec), device))
+                lies_on(device, latent, "encode")
+                if decodes(codec):
+                    lies_on(device, codec.decode(latent, spec.shape), "decode")
+            for name, loss in self._updates(codec.train(), device) if hasattr(codec, "loss") else ():
+                lies_on(device, loss, f"updates, the loss of {name!r},")
+                loss.backward()
 
     def test_constant_media_are_finite(self) -> None:
         """Silence, black, grey and white have latents, and come back finite."""

@@ -15,7 +15,10 @@ from ...registration.plugin_loading import reason_of
 from ..finding import Finding, holds, skip
 from .pretended_device import pretended_device
 
-__all__ = ["another_device", "lies_on", "moved"]
+__all__ = ["NO_GPU", "another_device", "lies_on", "moved"]
+
+NO_GPU = "there is no GPU"
+"""How the reason begins why a part could not be tried."""
 
 _CURE = "make tensors where the inputs lie (device=x.device), or register them as buffers"
 
@@ -41,7 +44,7 @@ def another_device() -> Iterator[str]:
             raise
         except Exception as error:
             if not there and not _MIXED.search(str(error)):
-                skip(f"there is no GPU, and without one it cannot be tried: {type(error).__name__}")
+                skip(f"{NO_GPU}, and without one it cannot be tried: {type(error).__name__}")
             raise Finding(f"with weights and inputs on another device: {reason_of(error)}; {_CURE}") from error
 
 

@@ -70,10 +70,10 @@ class _Generator(torch.Generator):
     """Those of the device, by what kernels know of them: the object itself does not come to them."""
 
     def __new__(cls, device: Any = "cpu") -> _Generator:
-        generator = super().__new__(cls)
+        generator: Any = super().__new__(cls)
         if torch.device(device).type == DEVICE:
             cls.made[generator._cdata] = generator
-        return generator
+        return generator  # type: ignore[no-any-return]
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -143,11 +143,12 @@ def _refuse_two_devices(function: Any, name: str, given: Sequence[Any], named: M
     """Raise an error where a kernel of a GPU would, since some tensors lie there and some do not."""
     first = given[0] if given else None
     picks = name in _PICK and isinstance(first, _Pretended)
-    tensors = [one for one in tree_leaves((given[:1], given[2:] if picks else given[1:], named)) if _is_tensor(one)]
+    leaves = tree_leaves((given[:1], given[2:] if picks else given[1:], named))
+    tensors = [one for one in leaves if isinstance(one, Tensor)]
     numbers = torch.Tag.pointwise in function.tags or name in _TAKE_NUMBERS or name.startswith("aten::_foreach_")
     there = any(isinstance(one, _Pretended) for one in tensors)
     here = any(not isinstance(one, _Pretended) and (one.ndim or not numbers) for one in tensors)
-    written = function._schema.is_mutable and _is_tensor(first) and not isinstance(first, _Pretended)
+    written = function._schema.is_mutable and isinstance(first, Tensor) and not isinstance(first, _Pretended)
     if there and (here or written) and name not in _MOVES:
         raise RuntimeError(f"{name}: expected all tensors to be on the same device, found two devices")
 
@@ -160,10 +161,6 @@ def _refuse_generator_of_another_device(generator: torch.Generator | None, devic
 
 def _device_of(generator: Any) -> str:
     return DEVICE if generator._cdata in _Generator.made else "cpu"
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor)
 
 
 @contextmanager

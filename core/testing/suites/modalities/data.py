@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ....data.dataset import DataConfig
 from ....errors import ConfigError, MediaError
 from ....media import MediaSpec
 from ....pipeline.modality import DataSet
+from ...answers import called
 from ...finding import holds, refused, same, skip
 from ...inherited.modality_trial import PLAIN, ModalityTrial, close
 from ...tried_on.folder import room
@@ -58,6 +60,16 @@ class DataChecks(ModalityTrial):
             data.item(0, start=0.0).fill_(spec.high)
             cure = "give a copy, as tensor.clone() does"
             same(data.item(0, start=0.0), before, f"item 0, asked for again after it was written into ({cure})")
+
+    def test_items_are_read_by_another_thread(self) -> None:
+        """Where one trains on a GPU, a thread reads items that did not make the data set."""
+        made, spec = self.begun()
+        with room() as folder:
+            self._fill(made, spec, folder, ["0"])
+            data = made.dataset(folder, spec, PLAIN)
+            with ThreadPoolExecutor(1) as reader:
+                there = called("item, in another thread,", reader.submit(data.item, 0, start=0.0).result)
+            same(there, data.item(0, start=0.0), "item 0, read by another thread")
 
     def test_items_of_other_sizes(self) -> None:
         """A file of twice the size is cut or resized to the shape, wherever the part begins, or it is skipped."""

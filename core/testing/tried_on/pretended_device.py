@@ -109,8 +109,8 @@ class _Calls(TorchFunctionMode):
 
 def _made_of(function: Any, given: Sequence[Any], named: dict[str, Any]) -> Tensor:
     """Return what a function of torch makes of numbers, made on the CPU and moved where it is asked for."""
-    device = named.pop("device", None) or (given[2] if len(given) > 2 else None)
-    made: Tensor = function(*given[:2], **named)
+    device = named.pop("device", None)
+    made: Tensor = function(*given, **named)
     if device is None:
         return made
     moved = made.to(device)

@@ -137,7 +137,7 @@ class _Held(torch.autograd.Function):
 
 class _LearnsOnTheCPU(Convolutions):
     def changed(self, hidden):  # type: ignore[no-untyped-def]
-        return super().changed(_Held.apply(hidden))
+        return super().changed(_Held.apply(hidden))  # type: ignore[no-untyped-call]
 
 
 class _WritesIntoX(Convolutions):

@@ -73,7 +73,7 @@ class _Generator(torch.Generator):
         generator: Any = super().__new__(cls)
         if torch.device(device).type == DEVICE:
             cls.made[generator._cdata] = generator
-        return generator  # type: ignore[no-any-return]
+        return generator
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -110,6 +110,8 @@ class _Calls(TorchFunctionMode):
 def _made_of(function: Any, given: Sequence[Any], named: dict[str, Any]) -> Tensor:
     """Return what a function of torch makes of numbers, made on the CPU and moved where it is asked for."""
     device = named.pop("device", None)
+    if not isinstance(given[0], _Pretended):  # a list may be of numbers that lie there
+        given = tree_map_only(_Pretended, lambda one: one.held, tuple(given))
     made: Tensor = function(*given, **named)
     if device is None:
         return made

@@ -1,4 +1,4 @@
-"""The device that is none: it answers what a GPU answers, with the numbers of the CPU, and refuses what that refuses."""
+"""The device that is none: it answers what a GPU answers, with the numbers of the CPU, and refuses what one refuses."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ SAME = {
     "as_tensor": lambda x: torch.as_tensor([1.0, 2.0, 3.0], device=x.device) + x,
     "asarray": lambda x: torch.asarray(np.ones(3, np.float32), device=x.device) + x,
     "tensor, of another name": lambda x: tensor([1.0, 2.0, 3.0], device=x.device) + x,
+    "tensor of tensors": lambda x: tensor([x[0, 1], x[1, 1], 2.0], device=x.device) + x,
+    "as_tensor of one that lies there": lambda x: torch.as_tensor(x) + torch.as_tensor(x, device=x.device),
     "a leaf": lambda x: learnt(tensor([1.0, 2.0], device=x.device, requires_grad=True), nn.Tanh()),
     "tolist": lambda x: x * x.tolist()[1][2],
     "a format": lambda x: x * float(f"{x.sum():.3g}"),

@@ -49,7 +49,7 @@ class SeriesDataset:
         return len(self._paths)
 
     def item(self, index, *, start):
-        return self._values[index].clone()  # whoever asks may write into it
+        return self._values[index].clone()  # whoever asks may write into it, and may be another thread
 
     def conditions(self, index):
         return {"text": " ".join(self._paths[index].stem.split("_")[:-1])}

@@ -167,11 +167,11 @@ class _NullOnTheCPU(Letters):
 
 
 class _EncodesOnTheCPU(Letters):
-    """Finds how large a label is by its weights, wherever they lie, and a tensor on the CPU."""
+    """Looks whether its weights can be used, wherever they lie, by a tensor on the CPU."""
 
     def encode(self, conditions):  # type: ignore[no-untyped-def]
-        sizes = self.labels.detach() @ torch.ones(self.labels.shape[1])
-        return {**super().encode(conditions), "size": sizes.sum().expand(len(conditions))}
+        assert (self.labels @ torch.ones(self.labels.shape[1], dtype=self.labels.dtype)).isfinite().all()
+        return super().encode(conditions)
 
 
 class _Drops(Letters):

@@ -122,7 +122,7 @@ class _WritesIntoMade(Beside):
 
 class _ScaleOfZero(Beside):
     def offset(self, raw):  # type: ignore[no-untyped-def]
-        return raw["channels"], torch.zeros(len(raw["channels"]), *(1,) * len(self.latent_shape))
+        return raw["channels"], raw["channels"].new_zeros(len(raw["channels"]), *(1,) * len(self.latent_shape))
 
 
 class _ScaleOnTheCPU(Beside):

@@ -110,7 +110,7 @@ class _Calls(TorchFunctionMode):
 def _made_of(function: Any, given: Sequence[Any], named: dict[str, Any]) -> Tensor:
     """Return what a function of torch makes of numbers, made on the CPU and moved where it is asked for."""
     device = named.pop("device", None)
-    if not isinstance(given[0], _Pretended):  # a list may be of numbers that lie there
+    if not any(isinstance(one, _Pretended) for one in given):  # a list may be of numbers that lie there
         given = tree_map_only(_Pretended, lambda one: one.held, tuple(given))
     made: Tensor = function(*given, **named)
     if device is None:

@@ -123,21 +123,32 @@ class _TrainsOnTheCPU(Convolutions):
         return super().changed(hidden * torch.ones(hidden.shape[1:]) if self.training else hidden)
 
 
-class _Held(torch.autograd.Function):
-    """What comes in; its gradient is weighed by a tensor on the CPU."""
+class _Fetched(torch.autograd.Function):
+    """What comes in, whose gradient is left on the CPU."""
 
     @staticmethod
-    def forward(ctx, hidden):  # type: ignore[no-untyped-def]
-        return hidden.clone()
+    def forward(ctx, value):  # type: ignore[no-untyped-def]
+        return value.clone()
 
     @staticmethod
     def backward(ctx, slope):  # type: ignore[no-untyped-def]
-        return slope * torch.ones(slope.shape)
+        return slope.cpu()
 
 
 class _LearnsOnTheCPU(Convolutions):
     def changed(self, hidden):  # type: ignore[no-untyped-def]
-        return super().changed(_Held.apply(hidden))  # type: ignore[no-untyped-call]
+        return super().changed(_Fetched.apply(hidden))  # type: ignore[no-untyped-call]
+
+
+class _GradientOnTheCPU(Convolutions):
+    """Its last step is on the CPU, where no kernel comes after it."""
+
+    def __init__(self, **host: int) -> None:
+        super().__init__(**host)
+        self.share = nn.Parameter(torch.ones(12, 1))
+
+    def changed(self, hidden):  # type: ignore[no-untyped-def]
+        return super().changed(hidden * _Fetched.apply(self.share))  # type: ignore[no-untyped-call]
 
 
 class _WritesIntoX(Convolutions):
@@ -221,7 +232,8 @@ MUTANTS = (
     Mutant("takes every time for a float32", _OneDtypeOfTime, "test_time_may_be_of_any_dtype"),
     Mutant("makes tensors on the CPU", _TimeOnTheCPU, "test_keeps_the_device"),
     Mutant("makes tensors on the CPU in training", _TrainsOnTheCPU, "test_keeps_the_device"),
-    Mutant("makes its gradients of tensors on the CPU", _LearnsOnTheCPU, "test_keeps_the_device"),
+    Mutant("takes gradients on the CPU", _LearnsOnTheCPU, "test_keeps_the_device"),
+    Mutant("leaves a gradient on the CPU", _GradientOnTheCPU, "test_keeps_the_device"),
     Mutant("writes into x", _WritesIntoX, "test_leaves_its_inputs_alone"),
     Mutant("writes into the conditioning", _WritesIntoTheVector, "test_leaves_its_inputs_alone"),
     Mutant("drops activations in evaluation", _AlwaysDrops, "test_is_deterministic"),

@@ -17,7 +17,7 @@ from ...registration.parameters import host_parameters
 from ..answers import called, numbered, tensor_of
 from ..finding import Finding, holds, no_global_draws, refused, same, skip, unchanged
 from ..inherited.learning import LearningSuite, seeded, stirred
-from ..tried_on.another_device import another_device, lies_on, moved
+from ..tried_on.another_device import another_device, learns_on, lies_on, moved
 from ..tried_on.media_samples import FILM, PICTURE, SOUND, drawn_media, odd, taken
 from ..tried_on.numbers import normal, scattered
 
@@ -218,16 +218,15 @@ class CodecSuite(LearningSuite):
     def test_keeps_the_device(self) -> None:
         """What it makes on the way lies where its weights and media lie, on a GPU too, in use and when it learns."""
         codec, spec = self._ready(), self._taken()[0]
-        with another_device() as device:
+        with another_device() as device, seeded(0):
             codec = moved(codec, device)
             with torch.no_grad():
                 latent = codec.encode(moved(drawn_media(spec), device))
                 lies_on(device, latent, "encode")
                 if decodes(codec):
                     lies_on(device, codec.decode(latent, spec.shape), "decode")
-            for name, loss in self._updates(codec.train(), device) if hasattr(codec, "loss") else ():
-                lies_on(device, loss, f"updates, the loss of {name!r},")
-                loss.backward()
+            for _, loss in self._updates(codec.train(), device) if hasattr(codec, "loss") else ():
+                learns_on(device, loss, codec)
 
     def test_constant_media_are_finite(self) -> None:
         """Silence, black, grey and white have latents, and come back finite."""

@@ -13,7 +13,7 @@ from ..answers import called, numbered
 from ..finding import Finding, holds, no_global_draws, same, skip, unchanged
 from ..inherited.learning import seeded
 from ..inherited.network_trial import NetworkTrial
-from ..tried_on.another_device import another_device, lies_on, moved
+from ..tried_on.another_device import another_device, learns_on, lies_on, moved
 from ..tried_on.network_inputs import SIZES, Inputs, changed
 from ..tried_on.numbers import normal
 
@@ -290,7 +290,7 @@ class NetworkSuite(NetworkTrial):
             output = network.train()(x, time, cond)
             lies_on(device, output, "forward in training")
             if output.requires_grad:
-                output.sum().backward()
+                learns_on(device, output.sum(), network)
 
     def test_is_made_on_meta(self) -> None:
         """The program first makes it without memory, on the device ``meta``, to see what it is and how large."""

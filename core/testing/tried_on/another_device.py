@@ -15,7 +15,7 @@ from ...registration.plugin_loading import reason_of
 from ..finding import Finding, holds, skip
 from .pretended_device import pretended_device
 
-__all__ = ["NO_GPU", "another_device", "lies_on", "moved"]
+__all__ = ["NO_GPU", "another_device", "learns_on", "lies_on", "moved"]
 
 NO_GPU = "there is no GPU"
 """How the reason begins why a part could not be tried."""
@@ -24,7 +24,7 @@ _CURE = "make tensors where the inputs lie (device=x.device), or register them a
 
 _MIXED = re.compile(
     r"found (at least )?two (different )?devices|is not on the expected device|on the same device"
-    r"|expected device .* but got|device type for generator|device type tensor to numpy"
+    r"|device type for generator|device type tensor to numpy"
 )
 """What torch says of tensors that do not lie on one device."""
 
@@ -60,3 +60,11 @@ def lies_on(device: str, answer: Any, of: str) -> None:
     for value in answer.values() if isinstance(answer, Mapping) else [answer]:
         away = isinstance(value, Tensor) and value.device.type != device
         holds(not away, f"{of}: weights and inputs lie on another device, the answer on the CPU; leave it there")
+
+
+def learns_on(device: str, loss: Tensor, module: nn.Module) -> None:
+    """Take the gradient of a number that was made on a device; raise a Finding unless all of it lies there."""
+    lies_on(device, loss, "loss")
+    loss.backward()
+    for name, weight in module.named_parameters():
+        lies_on(device, weight.grad, f"gradient of {name}")

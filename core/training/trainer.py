@@ -90,7 +90,7 @@ def train(
     """
     if until is not None and until < 1:
         raise ConfigError(f"until: expected a step from 1, got {until}")
-    checked_device(device)
+    device = checked_device(str(device))  # which may be a torch.device
     too_much = f"training: {recipe.training.batch_size} items a step do not fit into memory; lower training.batch_size"
     check_run_folder(folder, resume=resume, data=source)
     with RunLock(folder), plugins_named("training"):

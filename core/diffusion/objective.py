@@ -30,14 +30,17 @@ class Adaptive(Protocol):
     """A density that follows the losses; it is a torch module, which keeps in buffers what it has learnt of them."""
 
     def corrected(self, t: Tensor, losses: Tensor) -> Tensor:
-        """Return ``losses`` (batch,) at times ``t`` (batch,) over the density of t, and take note of them."""
+        """Return ``losses`` (batch,) at times ``t`` (batch,) over the density of t, and take note of them.
+
+        Times and buffers lie on the CPU, losses where the items do.
+        """
 
 
 class Objective(Protocol):
     """What training asks of an objective; sampling only asks for its ``prediction``.
 
-    An objective that learns from step to step has a torch module ``memory`` as well: training keeps its buffers in the
-    checkpoints, so that a resumed run goes on where it stood.
+    An objective that learns from step to step has a torch module ``memory`` as well: training keeps its buffers, which
+    stay on the CPU, in the checkpoints, so that a resumed run goes on where it stood.
     """
 
     @property

@@ -42,10 +42,11 @@ def checked_dtype(name: str) -> torch.dtype:
 
 @contextmanager
 def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Have torch's own generators, of the CPU and of a device, begin at a seed, and put them back after."""
-    kind = torch.device(device).type
-    others = {} if kind in ("cpu", "meta") else {"device_type": kind}
-    devices = [torch.device(device)] if others else []
-    with torch.random.fork_rng(devices, **others):
-        torch.manual_seed(seed)
+    """Have torch's own generators, of the CPU and of a GPU, begin at a seed, and put them back after."""
+    on_gpu = torch.device(device).type == "cuda"
+    with torch.random.fork_rng([torch.device(device)] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU there is
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield

@@ -22,7 +22,8 @@ def available_bytes(device: str = "cpu") -> int | None:
     if device.startswith("cuda"):
         import torch
 
-        return torch.cuda.mem_get_info(torch.device(device))[0]
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.partition(":")[0] != "cpu":
         return None
     try:

@@ -32,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "has_checkpoints",
     "latest_checkpoint",
+    "latest_state",
     "load_checkpoint",
     "save_checkpoint",
 ]
@@ -144,6 +145,19 @@ def latest_checkpoint(run: Path, *, clean: bool = False, allow_nonfinite: bool =
     if notes:
         raise CheckpointError(f"checkpoints: {printable(folder)}: none of {len(notes)} is whole; {notes[0]}")
     return None
+
+
+def latest_state(run: Path) -> dict[str, object]:
+    """Return the state in the newest checkpoint, unchecked and without its tensors; empty where there is none to read.
+
+    To look at before the run is set up; :func:`latest_checkpoint` says which one it goes on from.
+    """
+    for _, _, path in _complete(run / FOLDER):
+        with suppress(NoiseformError):
+            state = parse_json_object(read_small(path / STATE), f"checkpoint: {printable(path)}").get("state")
+            if isinstance(state, dict):
+                return state
+    return {}
 
 
 def has_checkpoints(run: Path) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Thread
 
 import torch
 from torch import Tensor
@@ -21,7 +19,7 @@ _CHANCES = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """The items of one step, where the model is trained; numbers of which times are made lie on the CPU.
+    """The items of one step, on the CPU; who learns from them moves what is needed to where the model lies.
 
     Attributes:
         names: of their files.
@@ -31,6 +29,7 @@ class Batch:
         chances: numbers in [0, 1) for what each conditioner shows of the items (batch, conditioners, 4).
         drop: for each conditioner, True where an item's condition is left out (batch, conditioners).
         step: from 0.
+        device: where the model lies.
     """
 
     names: tuple[str, ...]
@@ -40,20 +39,18 @@ class Batch:
     chances: Tensor
     drop: Tensor
     step: int
+    device: str
     _keys: tuple[Key, ...]
 
     def eps(self, shape: tuple[int, ...], purpose: str = "train-noise") -> Tensor:
-        """Return the noise of each item (batch, \\*shape), float32; for another purpose other noise."""
-        return Draws().normal(self._keys, shape, purpose=purpose, step=self.step, device=self.media.device)
+        """Return the noise of each item (batch, \\*shape), float32, on the device; for another purpose other noise."""
+        return Draws().normal(self._keys, shape, purpose=purpose, step=self.step, device=self.device)
 
 
 class Batches:
     """The batches of a training run; ``batch(step)`` depends on nothing that came before.
 
     Every epoch visits each item once, in an order of its own; a batch may end one epoch and begin the next.
-
-    Where the model is trained on another device, the processor reads the next batch meanwhile, in a thread that
-    :meth:`wait` waits for; used as a context manager, it leaves none behind.
 
     Args:
         data: the items.
@@ -69,43 +66,31 @@ class Batches:
     ) -> None:
         self._data, self._size, self._seed = data, size, seed
         self._dropout, self._conditioners = dropout, conditioners
-        self._device = torch.device(device)
+        self._device = device
         self._draws = Draws()
         self._order: tuple[int, Tensor] | None = None
-        self._reader: ThreadPoolExecutor | None = None
-        self._next: tuple[int, Future[Batch]] | None = None
+        self._ahead: _Reading | None = None
+        self._last = 0
 
-    def __enter__(self) -> Self:
-        if self._device.type != "cpu":
-            self._reader = ThreadPoolExecutor(1, "noiseform-reader")
-        return self
+    def read_ahead(self, last: int) -> None:
+        """Read the batch of the next step, of fewer than ``last``, in a thread while this one is learnt from.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._reader is not None:
-            self._reader.shutdown(cancel_futures=True)
-        self._reader = self._next = None
+        Only where the model lies on another device: the CPU has enough to do otherwise.
+        """
+        self._last = 0 if torch.device(self._device).type == "cpu" else last
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0."""
-        if self._reader is None:
-            return self._on_device(self._read(step))
-        here = self._next[1] if self._next and self._next[0] == step else self._reader.submit(self._read, step)
-        batch = here.result()
-        self._next = step + 1, self._reader.submit(self._read, step + 1)
-        return self._on_device(batch)
+        ahead, self._ahead = self._ahead, None
+        batch = ahead.batch() if ahead is not None and ahead.step == step else self._read(step)
+        if step + 1 < self._last:
+            self._ahead = _Reading(self._read, step + 1)
+        return batch
 
     def wait(self) -> None:
         """Return once nobody reads the data any more, who might be in the way of others that do."""
-        if self._next is not None:
-            wait([self._next[1]])
-
-    def _on_device(self, batch: Batch) -> Batch:
-        if self._device.type == "cpu":
-            return batch
-        names = ("media", "chances", "drop")
-        return replace(batch, **{name: getattr(batch, name).to(self._device) for name in names})
+        if self._ahead is not None:
+            self._ahead.join()
 
     def _read(self, step: int) -> Batch:
         seen = range(step * self._size, (step + 1) * self._size)
@@ -128,6 +113,7 @@ class Batches:
             chances=draw(Key(self._seed), (self._size, self._conditioners, _CHANCES), purpose="train-shown", step=step),
             drop=dropped[:, :1] | dropped[:, 1:],
             step=step,
+            device=self._device,
             _keys=keys,
         )
 
@@ -143,3 +129,33 @@ class Batches:
             order = self._draws.permutation(Key(self._seed), len(self._data), purpose="train-order", step=epoch)
             self._order = epoch, order
         return int(self._order[1][place])
+
+
+class _Reading(Thread):
+    """The reading of a step's batch, which ends with the program at the latest.
+
+    Args:
+        read: returns the batch of a step.
+        step: whose.
+    """
+
+    def __init__(self, read: Callable[[int], Batch], step: int) -> None:
+        super().__init__(name="noiseform-reading", daemon=True)
+        self.step = step
+        self._read = read
+        self._found: Batch | Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._found = self._read(self.step)
+        except Exception as error:  # which is raised where the batch is asked for
+            self._found = error
+
+    def batch(self) -> Batch:
+        """Return the batch once it is read, or raise what its reading raised."""
+        self.join()
+        if isinstance(self._found, Batch):
+            return self._found
+        assert self._found is not None
+        raise self._found

@@ -90,7 +90,7 @@ class ClassifierTask:
 
     def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Give the mean cross-entropy of a batch, whose items stand at times spread evenly over [0, 1)."""
-        x0 = self._encoded(batch.media)
+        x0 = self._encoded(batch.media.to(self._device))
         exact = level_at(self._model.process, batch.u)
         level = exact.like(x0)
         x = level.alpha * x0 + level.sigma * batch.eps(self._latent)

@@ -79,7 +79,8 @@ class CodecTask:
     def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Give the losses of the codec's own loss, in turn."""
         told = (batch.conditions,) if self._takes else ()
-        losses = self._loss.updates(self._codec, batch.media, batch.eps(self._latent), batch.step, *told)
+        media = batch.media.to(self._device)
+        losses = self._loss.updates(self._codec, media, batch.eps(self._latent), batch.step, *told)
         while True:
             # Around each loss alone: the updates between them are none of autocast's business.
             with autocast(self._recipe.training.precision, self._device):

@@ -83,7 +83,7 @@ class DenoisingTask:
                     f"recipe: conditioner {table.use!r}: its codec has to be trained first, by a recipe of its own; "
                     "then name its folder as the weights of that codec"
                 )
-        self._latents = Latents(self._stage)
+        self._latents = Latents(self._stage, device)
         memory = getattr(self._stage.objective, "memory", None)
         for part in (self._stage.model, self._stage.codec):
             if isinstance(part, nn.Module):
@@ -120,18 +120,18 @@ class DenoisingTask:
         x0 = self._latents.of(batch.media)
         items = Items(
             x0,
-            batch.media,
-            batch.chances,
+            batch.media.to(self._device),
+            batch.chances.to(self._device),
             partial(batch.eps, purpose="train-shown"),
             self._media,
             getattr(self._modality, "resampled", None),
         )
-        raw = model.shown(on_device(self._device, model.encode(batch.conditions)), items)
+        raw = on_device(self._device, model.shown(model.encode(batch.conditions), items))
         offset = model.offset(raw)
         if offset is not None:
             x0 = (x0 - offset[0]) / offset[1]
-        null = model.null(raw)
-        kept = [mixed(gone, nothing, one) for gone, one, nothing in zip(batch.drop.unbind(1), raw, null, strict=True)]
+        null, drop = model.null(raw), batch.drop.to(self._device).unbind(1)
+        kept = [mixed(gone, nothing, one) for gone, one, nothing in zip(drop, raw, null, strict=True)]
         of = f"objective {stage.config.objective.use!r}"
         t = check_tensor(stage.objective.times(batch.u, stage.process), batch.u.shape, of=f"{of}: times")
         with autocast(self._recipe.training.precision, self._device):

@@ -27,10 +27,11 @@ class Latents:
 
     Args:
         stage: whose codec encodes.
+        device: where it does.
     """
 
-    def __init__(self, stage: Stage) -> None:
-        self._codec, self._shape = stage.codec, stage.latent_shape
+    def __init__(self, stage: Stage, device: str = "cpu") -> None:
+        self._codec, self._shape, self._device = stage.codec, stage.latent_shape, device
         self._of = f"codec {stage.config.codec.use!r}: encode"
         self._apart: int | None = getattr(stage.codec, "apart", None)
         # Of what is encoded at a time, counted with the batch.
@@ -40,7 +41,7 @@ class Latents:
         self._bytes = 0
 
     def of(self, media: Tensor) -> Tensor:
-        """Return latents (batch, \\*latent_shape) of media (batch, \\*shape)."""
+        """Return latents (batch, \\*latent_shape), on the device, of media (batch, \\*shape), on the CPU."""
         if self._keeps:
             return torch.cat([self._whole(item) for item in media.split(1)])
         return self._encoded(media, (len(media), *self._shape))
@@ -52,7 +53,7 @@ class Latents:
         return torch.cat([self._one(position) for position in item.split(1, axis)], axis)
 
     def _one(self, item: Tensor) -> Tensor:
-        key = hashlib.blake2b(item.contiguous().cpu().numpy().data, digest_size=16).digest()
+        key = hashlib.blake2b(item.contiguous().numpy().data, digest_size=16).digest()
         latent = self._kept.get(key)
         if latent is None:
             latent = self._encoded(item, self._piece)
@@ -62,4 +63,4 @@ class Latents:
         return latent
 
     def _encoded(self, media: Tensor, shape: tuple[int, ...]) -> Tensor:
-        return check_tensor(self._codec.encode(media), shape, of=self._of)
+        return check_tensor(self._codec.encode(media.to(self._device)), shape, of=self._of)

@@ -13,16 +13,31 @@ __all__ = ["Precision", "autocast", "chosen"]
 Precision = Literal["fp32", "bf16"]
 
 
-def chosen(precision: Literal["auto", "fp32", "bf16"], device: str) -> Precision:
-    """Return what ``auto`` means on a device: ``bf16`` where it multiplies bfloat16 itself, or else ``fp32``."""
+def chosen(precision: Literal["auto", "fp32", "bf16"], device: str, begun: object = None) -> Precision:
+    """Return what ``auto`` means: what a run began with, or else what suits the device best.
+
+    That is ``bf16`` where it multiplies bfloat16 itself, and ``fp32`` elsewhere.
+
+    Args:
+        precision: what the recipe says.
+        device: where the model is trained.
+        begun: the identity of the run that goes on, see :func:`~.identity.identity_of`; None where it begins.
+    """
     if precision != "auto":
         return precision
-    kind = torch.device(device).type
-    if kind == "cuda":
-        halves = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        halves = kind == "cpu" and multiplies_halves()
-    return "bf16" if halves else "fp32"
+    training = begun.get("training") if isinstance(begun, dict) else None
+    before = training.get("precision") if isinstance(training, dict) else None
+    if before in ("fp32", "bf16"):
+        return before
+    return "bf16" if _halves(torch.device(device)) else "fp32"
+
+
+def _halves(device: torch.device) -> bool:
+    """Return whether a device multiplies bfloat16 itself."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and multiplies_halves()
 
 
 def autocast(precision: str, device: str) -> torch.autocast:

@@ -53,7 +53,7 @@ class TrainingConfig(BaseModel):
         dropout: share of items whose conditions are all left out, and share of each conditioner's that are left out
             on their own, so that guidance has an unconditional model to lead away from.
         precision: ``fp32``, ``bf16`` for autocast (weights and their average stay in float32), or ``auto``: ``bf16``
-            where the device multiplies bfloat16 itself, which is up to twice as fast, else ``fp32``.
+            where the device multiplies bfloat16 itself, else ``fp32``; a run that is resumed keeps its own.
         weights: precision of the model folder's weights.
         checkpoint_every: steps between checkpoints.
         keep: checkpoints that stay.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ..errors import ConfigError, NumericError, ResourceError
-from ..machine.devices import seeded
+from ..machine.devices import checked_device, seeded
 from ..machine.exhaustion import memory_told
 from ..machine.interrupts import Interrupted, signals_held
 from ..machine.memory import refuse_too_many_parameters
@@ -22,7 +22,7 @@ from ..pipeline.modality import DataSet, Modality
 from ..pipeline.required import modality_required
 from ..registration.attribution import plugins_named
 from ..registration.plugins import Plugins
-from ..storage.checkpoint import latest_checkpoint, save_checkpoint
+from ..storage.checkpoint import latest_checkpoint, latest_state, save_checkpoint
 from ..storage.model_folder import write_model_folder
 from ..storage.run_lock import RunLock
 from ..storage.state_tree import flatten_state, restore_optimizer, restore_state
@@ -90,6 +90,7 @@ def train(
     """
     if until is not None and until < 1:
         raise ConfigError(f"until: expected a step from 1, got {until}")
+    device = checked_device(str(device))  # which may be a torch.device
     too_much = f"training: {recipe.training.batch_size} items a step do not fit into memory; lower training.batch_size"
     check_run_folder(folder, resume=resume, data=source)
     with RunLock(folder), plugins_named("training"):
@@ -98,17 +99,17 @@ def train(
         items = data() if callable(data) else data
         with signals_held() as caught, memory_told(too_much):
             trainer.begin(items, resume=resume, override=override)
-            run = TrainingRun(folder, recipe, trainer.done)
+            run = TrainingRun(folder, trainer.recipe, trainer.done)
             watching = (*observers, *(plugins.observers("noiseform_training_observers", run) if plugins else ()))
-            with trainer.batches:
-                trainer.go(watching, caught, until)
+            trainer.go(watching, caught, until)
     return folder
 
 
 class _Trainer:
     def __init__(self, recipe: AnyRecipe, modality: Modality, folder: Path, *, resume: bool, device: str) -> None:
         self.folder, self.device = folder, device
-        precision = chosen(recipe.training.precision, device)
+        begun = latest_state(folder).get("identity") if resume else None
+        precision = chosen(recipe.training.precision, device, begun)
         config = self.config = recipe.training.model_copy(update={"precision": precision})
         self.recipe = recipe = recipe.model_copy(update={"training": config})
         with seeded(config.seed):  # of the initial weights; torch has no other way
@@ -180,6 +181,7 @@ class _Trainer:
     def go(self, observers: tuple[Observer, ...], caught: list[int], until: int | None) -> None:
         config = self.config
         last = min(config.steps, config.steps if until is None else until)
+        self.batches.read_ahead(last)
         started = time.monotonic()
         try:
             for step in range(self.done, last):

@@ -83,13 +83,13 @@ def resample(samples: torch.Tensor, given: int, wanted: int) -> torch.Tensor:
         raise MediaError(
             f"wrong sample rate: {given} Hz given, {wanted} Hz wanted, a ratio of {down}:{up}; resample the file first"
         )
-    filtered = _resampler(given, wanted)
+    filtered = _resampler(given, wanted, samples.device)
     overlap = -(-(reach + 1) // down)  # this and the next in periods: down samples in are up samples out
     step = max(1, PIECE // down)
     frames = samples.shape[1]
     if frames <= step * down:
         return filtered(samples)
-    resampled = torch.empty(samples.shape[0], -(-frames * up // down))
+    resampled = samples.new_empty(samples.shape[0], -(-frames * up // down))
     for first in range(0, -(-frames // down), step):
         before = max(0, first - overlap)
         piece = filtered(samples[:, before * down : (first + step + overlap) * down])
@@ -110,9 +110,9 @@ def resampled(media: torch.Tensor, given: MediaSpec, wanted: MediaSpec) -> torch
 
 
 @lru_cache(maxsize=4)
-def _resampler(given: int, wanted: int) -> Callable[[torch.Tensor], torch.Tensor]:
+def _resampler(given: int, wanted: int, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
     transforms = torchaudio_module("torchaudio.transforms")
     resampler: Callable[[torch.Tensor], torch.Tensor] = transforms.Resample(
         given, wanted, lowpass_filter_width=FILTER_WIDTH, rolloff=0.99
-    )
+    ).to(device)
     return resampler

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Le, Lt
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...core.contract import check_tensor
 from ...core.errors import ConfigError
@@ -149,6 +149,8 @@ class LowRes:
             axis = self._axis + 1
             after = torch.cat([part.narrow(axis, 1, part.shape[axis] - 1), part.narrow(axis, -1, 1)], axis)
             shown += [one.repeat_interleave(self.factors[axis - 2], axis) for one in (part, after)]
-        encoded = [self._codec.encode(one.to(torch.float32)).cpu() for one in shown]
+        weights = self._codec.parameters() if isinstance(self._codec, nn.Module) else ()
+        there = next((one.device for one in weights), media.device)
+        encoded = [self._codec.encode(one.to(there, torch.float32)).cpu() for one in shown]
         of = "conditioner low-res: encode"
         return torch.cat([check_tensor(one, (len(media), *self._shape), of=of) for one in encoded], 1)

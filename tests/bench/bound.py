@@ -42,6 +42,10 @@ ROUNDS = 400
 
 ALL = slice(None)
 
+LAST = levels_at(PROCESS, torch.ones(1, dtype=torch.float64))[0]
+FIRST = math.atan2(LAST.sigma, LAST.alpha)
+"""The angle at which the starts stand."""
+
 QUINTIC = build("sampler", "spline", integrations=2)
 
 
@@ -62,17 +66,23 @@ class Linear:
     def error(self, problem: Problem, rows: slice = ALL) -> Tensor:
         """Return the mean square error of where some of the starts of a problem are taken."""
         answers: list[Tensor] = []
-        for k, theta in enumerate(math.pi / 2 * torch.sigmoid(self._places)):
+        angles = math.pi / 2 * torch.sigmoid(self._places)
+        for k, theta in enumerate(angles):
             level = Level(0.0, torch.cos(theta), torch.sin(theta), 0.0, 0.0, 0.0)
-            answers.append(problem.mixture(self._state(k, problem.starts[rows], answers), level))
-        end = self._state(len(answers), problem.starts[rows], answers)
+            answers.append(problem.mixture(self._state(k, theta, problem.starts[rows], answers), level))
+        end = self._state(len(answers), torch.zeros_like(angles[0]), problem.starts[rows], answers)
         return (end - problem.ends[rows]).square().mean()
 
-    def _state(self, k: int, x_1: Tensor, answers: Sequence[Tensor]) -> Tensor:
-        x = self._factors[k][0] * x_1
-        for factor, answer in zip(self._factors[k][1:], answers, strict=False):
+    def _state(self, k: int, theta: Tensor, x_1: Tensor, answers: Sequence[Tensor]) -> Tensor:
+        of_x_1, factors = self._factors_at(k, theta)
+        x = of_x_1 * x_1
+        for factor, answer in zip(factors, answers, strict=True):
             x = x + factor * answer
         return x
+
+    def _factors_at(self, k: int, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the factors of the state with a number, at an angle: of x_1, and of each answer before it."""
+        return self._factors[k][0], self._factors[k][1 : k + 1]
 
     def fitted(self, problem: Problem) -> float:
         """Fit all numbers on the first half of the starts, and return the RMS error of the other half."""
@@ -102,6 +112,22 @@ class Linear:
                     (self.error(problem).log() / 2 / len(problems)).backward()
                 descent.step()
                 falling.step()
+
+
+class Even(Linear):
+    """The same, of those that treat all data alike: where data are moved, what is made moves with them.
+
+    So their factors are exact where the clean item is the same all the way. (The first state is x_1 itself, which a
+    spline takes for pure noise.)
+    """
+
+    def _factors_at(self, k: int, theta: Tensor) -> tuple[Tensor, Tensor]:
+        of_x_1, factors = super()._factors_at(k, theta)
+        if not k:
+            return torch.ones_like(of_x_1), factors
+        of_x_1 = torch.sin(theta) / math.sin(FIRST)
+        missing = torch.cos(theta) - of_x_1 * math.cos(FIRST) - factors.sum()
+        return of_x_1, factors + missing / k
 
 
 def traced(calls: int) -> tuple[list[float], list[Tensor]]:
@@ -151,22 +177,25 @@ def on_mixtures(seeds: Sequence[int], calls: Sequence[int], dimensions: Sequence
 
 
 def one_rule(
-    calls: Sequence[int], learnt: Sequence[int] = range(100, 116), other: Sequence[int] = range(1, 13)
+    calls: Sequence[int], learnt: Sequence[int] = range(100, 116), other: Sequence[int] = range(2001, 2013)
 ) -> None:
-    """Print errors of one rule that is fitted to mixtures, and of ours, on others, in parts of diffusers' best."""
+    """Print errors of rules that are fitted to mixtures, and of ours, on others, in parts of diffusers' best."""
     sampler, usual = build("sampler", "default"), build("grid", "default")
+    problems = [Problem(dimension, seed) for dimension in (2, 64) for seed in learnt]
     for nfe in calls:
-        rule = Linear(nfe)
-        rule.fitted_to_all([Problem(dimension, seed) for dimension in (2, 64) for seed in learnt])
+        rules = {"one fitted rule": Linear(nfe), "one that treats all data alike": Even(nfe)}
+        for rule in rules.values():
+            rule.fitted_to_all(problems)
         for dimension in (2, 64):
-            rows = []
+            shares: dict[str, list[float]] = {name: [] for name in (*rules, "default")}
             for seed in other:
                 problem = Problem(dimension, seed)
                 best = min(diffusers_errors(problem, name, nfe).rms for name in diffusers_names())
-                with torch.no_grad():
-                    fitted = rule.error(problem).sqrt().item()
-                rows.append((fitted / best, ours(problem, sampler, usual, nfe).rms / best))
-            for name, column in zip(("one fitted rule", "default"), zip(*rows, strict=True), strict=True):
+                shares["default"].append(ours(problem, sampler, usual, nfe).rms / best)
+                for name, rule in rules.items():
+                    with torch.no_grad():
+                        shares[name].append(rule.error(problem).sqrt().item() / best)
+            for name, column in shares.items():
                 mean, under = statistics.geometric_mean(column), sum(share <= 0.5 for share in column)
                 print(
                     f"{dimension}-D  NFE {nfe}  {name}: geometric mean {mean:.2f}, largest {max(column):.2f}, "

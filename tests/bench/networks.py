@@ -1,9 +1,9 @@
 """Forward and training step of our U-Nets and diffusers' of the same layout, with and without the switches.
 
 They are what the command line sets for its process: that memory is kept, and that threads wait briefly. Each setting
-has processes of its own, which take turns. Ours is measured in bfloat16 too, as `generate --dtype bfloat16` and recipes
-with `precision = "bf16"` have it, beside the peer's float32; and with the switches on compiled, as `generate --compile`
-runs it. Each trains with the optimizer that its library's training uses.
+has processes of its own, which take turns. Ours is measured in bfloat16 too, beside the peer's float32: as
+`generate --dtype bfloat16` has it, and training by default where the processor multiplies it; and with the switches on
+compiled, as `generate --compile` runs it. Each trains with the optimizer that its library's training uses.
 """
 
 from __future__ import annotations

@@ -291,7 +291,7 @@ def test_codec_that_breaks_is_named(trainer, site, how, message):
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ("network={use='narrow'}", "network Narrow gave a tensor of shape (4, 1, 1) and torch.float32, expected"),
+        ("network={use='narrow'}", "network Narrow gave a tensor of shape (4, 1, 1) and torch."),
         ("objective={use='odd', how='none'}", "objective 'odd': loss gave None, expected"),
         ("objective={use='odd', how='mean'}", "objective 'odd': loss gave a tensor of shape ()"),
         ("objective={use='odd', how='times'}", "objective 'odd': times gave a tensor of shape (1,)"),
@@ -311,7 +311,7 @@ def test_memory_that_runs_out_is_told(trainer, site):
 
 
 def test_network_too_large_to_train_is_refused_first(trainer, monkeypatch):
-    monkeypatch.setattr("noiseform.core.machine.memory.available_bytes", lambda: 20_000)
+    monkeypatch.setattr("noiseform.core.machine.memory.available_bytes", lambda device: 20_000)
     assert trainer() == 6
     assert "gradients, moments and average of" in (said := trainer.said)
     assert "GiB are free; make the network smaller" in said

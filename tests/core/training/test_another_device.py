@@ -108,6 +108,23 @@ def test_codec_and_what_lives_in_it(both, tiny_recipe, tones, tmp_path):
     assert (clip.samples - audio.generate(folder, label="low", seed=3)[0].samples).abs().max() < 1e-4
 
 
+def test_what_is_made_larger_in_latents(both, tiny_recipe, tones, tmp_path):
+    """Its conditioner shows what the codec, which lies on the device, makes of the source."""
+    recipe = tmp_path / "codec.toml"
+    recipe.write_text(CODEC)
+    folder = tmp_path / "codec"
+    run(recipe, tones, folder, *SHORT)
+    conditioner = "[{ use = 'low-res', factor = 2, residual = 0.5 }]"
+    both(
+        tiny_recipe,
+        tones,
+        f"stages.0.codec={{ use = 'kl-vae', weights = '{folder}' }}",
+        f"stages.0.conditioners={conditioner}",
+        "stages.0.guidance={ use = 'none' }",
+        "data.labels='none'",
+    )
+
+
 def test_classifier_and_what_it_guides(both, tiny_recipe, tones, tmp_path, tiny_model):
     recipe = tmp_path / "classifier.toml"
     recipe.write_text(CLASSIFIER)

@@ -392,3 +392,25 @@ def test_unlabelled_data_trains_an_unconditional_model(tiny_recipe, tones, tmp_p
     assert len(audio.generate(tmp_path / "run", count=2)) == 2
     with pytest.raises(ConfigError, match="unknown label 'low'; this model takes no labels"):
         audio.generate(tmp_path / "run", label="low")
+
+
+def test_a_device_that_is_not_there_is_refused_first(tiny_recipe, tones, tmp_path):
+    with pytest.raises(ConfigError, match="device: 'nonsense' cannot be used here"):
+        run(tiny_recipe, tones, tmp_path / "run", device="nonsense")
+    assert not (tmp_path / "run").exists()
+    run(tiny_recipe, tones, tmp_path / "run", "training.steps=1", device=torch.device("cpu"))
+
+
+def test_auto_goes_on_as_it_began(tiny_recipe, tones, tmp_path, monkeypatch):
+    """On a machine that would choose otherwise, too; and what was chosen is told."""
+    settings = ("training.steps=4", "training.precision='auto'")
+    monkeypatch.setattr("noiseform.core.training.precision.multiplies_halves", lambda: False)
+    run(tiny_recipe, tones, tmp_path / "run", *settings, until=2)
+    monkeypatch.setattr("noiseform.core.training.precision.multiplies_halves", lambda: True)
+    run(tiny_recipe, tones, tmp_path / "run", *settings, resume=True)
+    model, _ = load_model_folder(tmp_path / "run")
+    assert model.facts["training"]["precision"] == "fp32"
+    run(tiny_recipe, tones, tmp_path / "whole", *settings)
+    assert load_model_folder(tmp_path / "whole")[0].facts["training"]["precision"] == "bf16"
+    with pytest.raises(ConfigError, match=r"training.precision: was 'fp32', is 'bf16'"):
+        run(tiny_recipe, tones, tmp_path / "run", *settings, "training.precision='bf16'", resume=True)

@@ -37,8 +37,8 @@ class DataSet(Protocol):
     def item(self, index: int, *, start: float) -> Tensor:
         """Return an item (channels, \\*space), the caller's own; ``start`` in [0, 1): which part of a larger one.
 
-        Where training runs on another device than the CPU, items are read in another thread than the data set was made
-        in, one after another.
+        Where training runs on another device than the CPU, items and what describes them are read in other threads than
+        the one that made the data set, never in two at once.
         """
 
     def conditions(self, index: int) -> Mapping[str, object]:

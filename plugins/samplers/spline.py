@@ -89,8 +89,13 @@ class Spline:
 
 def _sum(x: Tensor, of_x: float, scale: float, factors: Sequence[Sequence[float]], values: Sequence[Tensor]) -> Tensor:
     """Return ``of_x * x + scale * sum factors * values``: of each value one factor for all, or one for each item."""
-    scaled = [[scale * factor for factor in one] for one in factors]
-    if all(one == scaled[0] for one in scaled):
-        return weighted_sum(x, of_x, scaled[0], values)
-    rows = [(x[row : row + 1], [value[row : row + 1] for value in values]) for row in range(len(x))]
-    return torch.cat([weighted_sum(row, of_x, one, its) for (row, its), one in zip(rows, scaled, strict=True)])
+    alike: dict[tuple[float, ...], list[int]] = {}
+    for row, one in enumerate(factors):
+        alike.setdefault(tuple(one), []).append(row)
+    if len(alike) == 1:
+        return weighted_sum(x, of_x, [scale * factor for factor in factors[0]], values)
+    made = torch.empty_like(x)
+    for one, numbers in alike.items():  # not by a tensor of factors, which rounds otherwise
+        rows = torch.tensor(numbers, device=x.device)
+        made[rows] = weighted_sum(x[rows], of_x, [scale * factor for factor in one], [value[rows] for value in values])
+    return made

@@ -69,11 +69,11 @@ class History(NamedTuple):
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
         if len(self.x0) < _JUDGED_FROM or not x0.shape[0]:
             return self
-        factors = _missing(self.angles, angle, x0.dtype, x0.device)
-        # Row by row, so that no bit of it depends on the batch.
-        rows = _by_item((*self.x0, x0))
-        missed = [torch.linalg.vector_norm(torch.mm(factors, row.to(factors.dtype)), dim=1).tolist() for row in rows]
-        return History(self.start, tuple(map(Reckoned.judged, self.items, missed)), self.angles, self.x0)
+        factors, rows = _missing(self.angles, angle, x0.dtype, x0.device), x0.shape[0]
+        values = torch.cat((*self.x0, x0)).view(len(self.x0) + 1, -1).to(factors.dtype)
+        missed = torch.linalg.vector_norm(torch.mm(factors, values).view(len(factors), rows, -1), dim=2)
+        items = tuple(map(Reckoned.judged, self.items, missed.T.tolist()))
+        return History(self.start, items, self.angles, self.x0)
 
     def joined_by(self, angle: float, x0: Tensor) -> History:
         """Return this with one x0 more, of which no part of the integral makes use yet."""
@@ -101,13 +101,6 @@ class History(NamedTuple):
         """Return the weights of the newest x0, no more than ``memory``, in x0 at angle 0, by item, and these x0."""
         angles, x0 = self.angles[-memory:], self.x0[-memory:]
         return [weights(angles, self.start, 0.0, one.integrations) for one in self.items], x0
-
-
-def _by_item(values: tuple[Tensor, ...]) -> Sequence[Tensor]:
-    """Return for each item what all values (batch, \\*item) say of it (values, numbers)."""
-    if values[0].shape[0] == 1:  # the same with half the calls of torch
-        return (torch.cat(values).flatten(1),)
-    return torch.stack(values, 1).flatten(2).unbind()
 
 
 @lru_cache(maxsize=4096)  # items of a batch, and runs on the same grid, ask for the same

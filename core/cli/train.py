@@ -87,7 +87,12 @@ def train(
             click.echo(_data(found, folder), err=True)
         return found
 
-    observers = () if quiet else (_reporter(),)
+    done: list[int] = []
+
+    def note(step: TrainingStep) -> None:
+        done[:] = [step.step]
+
+    observers = (note, *(() if quiet else (_reporter(),)))
     try:
         run(
             wanted,
@@ -103,8 +108,11 @@ def train(
             device=device,
         )
     except Interrupted as stop:
-        click.echo(f"{stop}: saved; continue with --resume", err=True)
+        at = f" at step {done[-1]} of {wanted.training.steps}" if done else ""
+        click.echo(f"{stop}: saved{at}; continue with --resume", err=True)
         raise SystemExit(128 + stop.signal) from None
+    if not done and not quiet:
+        click.echo("nothing was left to do: the run has as many steps already", err=True)
     if not quiet:
         shown = printable(folder if folder.is_absolute() else os.path.join(os.curdir, folder))
         use = f"noiseform generate {wanted.modality} {shown}"

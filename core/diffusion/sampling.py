@@ -169,12 +169,17 @@ def sample(
     steps = len(levels) - 1
     method: Sampler = part_of("sampler", sampler)
     draws = Draws()
+    numbers = x.dtype if isinstance(x, Tensor) else dtype
+    if not isinstance(numbers, torch.dtype) or not numbers.is_floating_point:
+        raise ConfigError(f"sample: dtype: expected one of floating-point numbers, got {numbers!r:.80}")
     if x is None:
         if shape is None or seeds is None:
             raise ConfigError("sample: give x, or shape and seeds")
         shape, keys = _shape(shape), keys_of(seeds)
         noise_at_start = draws.normal(keys, shape, purpose="prior", dtype=dtype, device=device)
         x = noise_at_start * levels[0].sigma
+    elif not isinstance(x, Tensor):
+        raise ConfigError(f"sample: x: expected a tensor with one row for each item, got {x!r:.80}")
     else:
         keys = keys_of(range(len(x)) if seeds is None else seeds)
         if len(keys) != len(x):
@@ -184,6 +189,7 @@ def sample(
     watched = _Watched(checked) if any(getattr(one, "needs_x0", False) for one in observers) else None
     seen = checked if watched is None else watched
     shape_of_x, dtype, device = like = (x.shape, x.dtype, x.device)
+    wide = torch.promote_types(dtype, torch.float32)  # in which sums of half precision do not overflow
     with torch.no_grad():
         seconds, since = 0.0, time.perf_counter()
         state = method.init(x)
@@ -203,8 +209,8 @@ def sample(
                     f"{tuple(sizes)} {kind} on {on}" for sizes, kind, on in ((x.shape, x.dtype, x.device), like)
                 )
                 raise PluginError(_broken(method, index, got, f"{wanted}; fix the sampler or the denoiser"))
-            # One reduction tells: a sum holds every NaN and infinity. float32 keeps half precision from overflow.
-            if not math.isfinite(x.sum(dtype=torch.float32).item()):
+            # One reduction tells: a sum holds every NaN and infinity.
+            if not math.isfinite(x.sum(dtype=wide).item()):
                 raise NumericError(_not_finite(method, index, steps, here))
             if not observers:
                 continue
@@ -231,6 +237,9 @@ def part_of(kind: str, given: Any, **params: object) -> Any:
         from ..registration.build import build  # the loop itself needs no registry
 
         return build(kind, given, **params)
+    if isinstance(given, type):
+        name = given.__name__
+        raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got the class {name}; make one: {name}()")
     missing = [name for name in kind_of(kind).contract if not hasattr(given, name)]
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
@@ -244,9 +253,12 @@ def _broken(sampler: Sampler, index: int, got: str, expected: str) -> str:
 
 
 def _not_finite(sampler: Sampler, index: int, steps: int, here: Level[float]) -> str:
+    from ..registration.attribution import owner_named  # the loop itself needs no registry
+
+    name = f"{type(sampler).__name__}{owner_named(sampler)}"
     return (
-        f"sampling: step {index + 1} of {steps} (t = {here.t:.4g}) of sampler {type(sampler).__name__} gave values "
-        "that are not finite; try more steps, less guidance or float32"
+        f"sampling: step {index + 1} of {steps} (t = {here.t:.4g}) of sampler {name} gave values "
+        "that are not finite; try more steps, less guidance or float32, or another sampler"
     )
 
 

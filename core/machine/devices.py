@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,7 +25,8 @@ def checked_device(name: str) -> str:
         if torch.empty(0, device=name).is_meta:
             raise RuntimeError("it computes nothing")
     except Exception as error:  # every backend that is not there fails in its own way
-        why = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        why = textwrap.shorten(told.partition(". ")[0], 120, placeholder=" …")
         raise ConfigError(f"device: {name!r} cannot be used here ({why}); use cpu") from error
     return name
 

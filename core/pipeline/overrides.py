@@ -88,6 +88,11 @@ class Overrides:
         for kind, wanted in (("sampler", self.sampler), ("grid", self.grid)):
             if wanted is not None:
                 table = {"use": wanted} if isinstance(wanted, str) else wanted
+                if not isinstance(table, Mapping):
+                    raise ConfigError(
+                        f'{kind}: expected a name, or a table such as {{"use": "ddim", "eta": 0.5}}, got '
+                        f"{type(wanted).__name__}; one of your own gets a name by a plugin"
+                    )
                 changed[kind] = checked(
                     PartConfig, {**table, **self._inside(stage, number, kind, "", "use")}, what=kind
                 )

@@ -264,7 +264,8 @@ def cast_tensors(tensors: Mapping[str, torch.Tensor], dtype: torch.dtype) -> dic
     if lost:
         short = str(dtype).removeprefix("torch.")
         raise NumericError(
-            f"weights: values beyond the range of {short} in {_listed(lost)}; export as bfloat16 or float32"
+            f"weights: values beyond the range of {short} in {_listed(lost)}; export as bfloat16 or float32, or, where "
+            "they grew in training, lower the learning rate"
         )
     return cast
 

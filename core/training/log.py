@@ -78,10 +78,10 @@ class LossLog:
 
         steps = [entry["step"] for entry in self.entries]
         losses = [entry["loss"] for entry in self.entries]
-        mean, smooth = None, []
-        for loss in losses:
-            mean = loss if mean is None else 0.98 * mean + 0.02 * loss
-            smooth.append(mean)
+        mean, smooth = 0.0, []
+        for count, loss in enumerate(losses, 1):
+            mean = 0.98 * mean + 0.02 * loss
+            smooth.append(mean / (1 - 0.98**count))  # of those that there are
         figure = Figure(figsize=(8, 4.5), layout="constrained")
         axes = figure.subplots()
         axes.plot(steps, losses, color="#8aa4c8", linewidth=0.5, alpha=0.6, label="each step")

@@ -246,7 +246,7 @@ class _Trainer:
             raise NumericError(
                 f"training: step {step + 1}: the {what} is not finite, on {', '.join(map(printable, batch.names[:4]))}"
                 f"{f' and {len(batch.names) - 4} more' if len(batch.names) > 4 else ''}; "
-                f"{self._kept()} a lower learning_rate, or look at these files"
+                f"{self._kept()} a lower training.learning_rate, or look at these files"
             )
         optimizer.step()
         for module in self.task.modules.values():  # a loss may reach into other modules than its own
@@ -256,7 +256,7 @@ class _Trainer:
     def _kept(self) -> str:
         """Return what there is to go on from."""
         if self.saved:
-            return f"the checkpoint of step {self.saved} stands: resume it with"
+            return f"the checkpoint of step {self.saved} stands: resume it with --override and"
         return "there is no checkpoint yet: start again with"
 
     def _draw(self) -> None:

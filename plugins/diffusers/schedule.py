@@ -224,7 +224,7 @@ def translated(
     if known is None and kind in _OF_THE_SAME_TABLES and {"sampler", "grid"} <= {*chosen}:
         known = {**_COMMON, **_PIXELS, "clip_sample": False, "use_flow_sigmas": False}
     if known is None:
-        others = "; with a sampler and a grid of your choice others of the same tables too" if chosen else ""
+        others = ", and this one with a sampler and a grid of your choice" if kind in _OF_THE_SAME_TABLES else ""
         raise error(f"scheduler: {kind} cannot be translated; those that can: {', '.join(_OPTIONS)}{others}")
     silent = frozenset().union(*(_MATTER_TO[part] for part in chosen))
     options = _Options(kind, known, {key: value for key, value in config.items() if key not in silent}, error)

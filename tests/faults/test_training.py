@@ -88,7 +88,7 @@ def test_interrupted_many_times_the_losses_are_the_same(tiny_recipe, tones, tmp_
 def test_signal_finishes_the_step_and_saves(trainer, monkeypatch, site, number, code):
     watch(site, f"if step.step == 3:\n                import os, signal; os.kill(os.getpid(), {int(number)})")
     assert trainer() == code
-    assert f"stopped by signal {int(number)}: saved; continue with --resume" in trainer.said
+    assert f"stopped by signal {int(number)}: saved at step 3 of 8; continue with --resume" in trainer.said
     assert latest_checkpoint(trainer.folder).step == 3
     assert len(trainer.log) == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -255,7 +255,7 @@ def test_loss_that_is_not_finite_names_step_and_files(trainer, site):
     said = trainer.said
     assert "training: step 6: the loss is not finite, on " in said
     assert said.count(".wav") == 4
-    assert "the checkpoint of step 4 stands: resume it with a lower learning_rate, or look at these files" in said
+    assert "the checkpoint of step 4 stands: resume it with --override and a lower training.learning_rate, or" in said
     assert latest_checkpoint(trainer.folder).step == 4
     load_model_folder(trainer.folder)
     assert len(trainer.log) == 5
@@ -265,7 +265,7 @@ def test_gradient_that_is_not_finite_is_told(trainer, site):
     site.add("broken", {"broken": BROKEN})
     assert trainer("--set", "stages.0.objective={use='infinite'}") == 7
     assert "training: step 1: the gradient is not finite" in (said := trainer.said)
-    assert "there is no checkpoint yet: start again with a lower learning_rate" in said
+    assert "there is no checkpoint yet: start again with a lower training.learning_rate" in said
 
 
 @pytest.mark.parametrize(

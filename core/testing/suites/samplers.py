@@ -113,7 +113,7 @@ class SamplerSuite(AnsweringSuite):
             with unchanged(x=x):
                 after, state = made.step(x, here, there, model, noise, state)
             holds(
-                all(torch.equal(*pair) for pair in told),
+                all(torch.equal(said.nan_to_num(), before.nan_to_num()) for said, before in told),
                 f"step {number + 1} changed an answer of the denoiser in place",
             )
             x = after

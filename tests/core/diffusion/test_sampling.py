@@ -310,3 +310,36 @@ def test_a_grid_that_may_change_is_asked_each_time(run):
     before = levels_from(run["process"], moving, 4)
     moving.first = 0.5
     assert (before[0].t, levels_from(run["process"], moving, 4)[0].t) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ({"dtype": torch.int32}, "dtype: expected one of floating-point numbers, got torch.int32"),
+        ({"dtype": "float32"}, "dtype: expected one of floating-point numbers, got 'float32'"),
+        ({"x": torch.zeros(2, 1, dtype=torch.int64)}, "dtype: expected one of floating-point numbers, got torch.int64"),
+        ({"x": [[0.0], [1.0]]}, "x: expected a tensor with one row for each item, got"),
+        (
+            {"sampler": Watcher},
+            r"sampler: expected a sampler or its name, got the class Watcher; make one: Watcher\(\)",
+        ),
+    ],
+)
+def test_what_is_no_item_or_no_sampler_is_told(run, wishes, told):
+    with pytest.raises(ConfigError, match=f"^sample: {told}"):
+        sample(MIXTURE, **{**run, **wishes})
+
+
+def test_large_numbers_are_finite():
+    """Sums are taken in the dtype of the items: 64 rows of 1e39 fit into float64."""
+    made = sample(
+        lambda x, level: torch.full_like(x, 1e39),
+        process="flow",
+        sampler="euler",
+        grid="uniform",
+        steps=2,
+        shape=(1,),
+        seeds=range(64),
+        dtype=torch.float64,
+    )
+    assert torch.isfinite(made).all()

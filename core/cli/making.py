@@ -44,14 +44,20 @@ class Delivery:
         from ..storage.atomic import check_writable
 
         self._doing, self._modality, self._out = doing, modality, out
-        sheet: str | None = out["sheet"]
         overwrite: bool = out["overwrite"]
         folders: Sequence[str] = getattr(modality, "folders", ())
-        self.targets = _targets(doing, modality, out["output"], default, folders, count)
-        if sheet and Path(sheet) in self.targets:
-            raise ConfigError(f"{doing}: --sheet {printable(sheet)} is also the output; give the picture its own name")
-        if sheet and Path(sheet).suffix.lower() != ".png":
-            raise ConfigError(f"{doing}: --sheet {printable(sheet)}: the picture is a PNG file; end the name in .png")
+        place = _place(doing, modality, out["output"], default, folders)
+        self.targets = _targets(place, count)
+        self._sheet = None if out["sheet"] is None else Path(out["sheet"] or place.with_suffix(".png"))
+        if (sheet := self._sheet) is not None:
+            if sheet in self.targets:
+                raise ConfigError(
+                    f"{doing}: --sheet {printable(sheet)} is also the output; give the picture its own name"
+                )
+            if sheet.suffix.lower() != ".png":
+                raise ConfigError(
+                    f"{doing}: --sheet {printable(sheet)}: the picture is a PNG file; end the name in .png"
+                )
         check_writable(*self.targets, *([sheet] if sheet else []), overwrite=overwrite, folders=folders)
 
     def deliver(self, job: Job, *, seed: int, captions: Sequence[str]) -> None:
@@ -88,10 +94,10 @@ class Delivery:
                 progress.tell(made, target)
                 if out["as_json"] and not out["quiet"]:
                     click.echo(json.dumps(_report(made, target, seed)))
-                if out["sheet"]:
+                if self._sheet:
                     shown.append(media)
-        if out["sheet"]:
-            modality.sheet(shown, captions, out["sheet"], overwrite=out["overwrite"])
+        if self._sheet:
+            modality.sheet(shown, captions, self._sheet, overwrite=out["overwrite"])
 
 
 def _off_stdout(items: Iterator[Made]) -> Iterator[Made]:
@@ -104,10 +110,8 @@ def _off_stdout(items: Iterator[Made]) -> Iterator[Made]:
         yield made
 
 
-def _targets(
-    doing: str, modality: Modality, output: str | None, default: str, folders: Sequence[str], count: int
-) -> list[Path]:
-    """Return the file, or folder, of each item."""
+def _place(doing: str, modality: Modality, output: str | None, default: str, folders: Sequence[str]) -> Path:
+    """Return the file, or folder, of an item, or what those of several are named after."""
     from ..pipeline.modality import endings_of
 
     endings = endings_of(modality)
@@ -120,6 +124,11 @@ def _targets(
         raise ConfigError(
             f"{doing}: {printable(place)}: unknown {modality.name} format; end the name in {', '.join(endings)}"
         )
+    return place
+
+
+def _targets(place: Path, count: int) -> list[Path]:
+    """Return the file, or folder, of each item."""
     if count == 1:
         return [place]
     return [place.with_name(f"{place.stem}-{number:04d}{place.suffix}") for number in range(count)]

@@ -54,7 +54,13 @@ def writing(command: Command) -> Command:
         click.Option(["-o", "--output"], metavar="OUT", help="File or folder. Several get numbers: OUT-0000.wav, …"),
         click.Option(["--overwrite"], is_flag=True, help="Replace files that exist."),
         click.Option(["--previews"], metavar="DIR", help="Also write pictures of the steps into this folder."),
-        click.Option(["--sheet"], metavar="FILE", help="Also write one picture (PNG) of all items."),
+        click.Option(
+            ["--sheet"],
+            is_flag=False,
+            flag_value="",
+            metavar="[FILE]",
+            help="Also write one picture (PNG) of all items, under the output's own name if none is given.",
+        ),
         click.Option(["--no-record"], is_flag=True, help="Leave how it was made out of the file."),
         click.Option(
             ["--strict"], is_flag=True, help="End with an error where an item looks wrong (silent, clipped, …)."

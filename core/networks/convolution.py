@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,6 +39,12 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
+        if torch.is_grad_enabled() and min(x.shape[1:-1]) < self.weight.shape[-1] and _learns_halves(x):
+            with torch.autocast("cpu", enabled=False):
+                return self._convolved(x.float()).to(torch.bfloat16)
+        return self._convolved(x)
+
+    def _convolved(self, x: Tensor) -> Tensor:
         weight: Tensor = self.weight
         outputs = x.numel() // (x.shape[-1] * self._stride ** (x.ndim - 2))
         packed = packable(x, weight, outputs * weight.numel())
@@ -50,6 +57,17 @@ class Convolution(nn.Module):
             convolve = functional.conv2d if first.ndim == 4 else functional.conv3d
             y = convolve(first, weight, self.bias, strides, paddings)
         return (y.squeeze(2) if x.ndim == 3 else y).movedim(1, -1)
+
+
+def _learns_halves(x: Tensor) -> bool:
+    """Return whether torch would learn from x in bfloat16 on a CPU.
+
+    There its gradients are wrong, or of memory that is not theirs, where an item is smaller than the kernel (2.13).
+    """
+    if x.device.type != "cpu":
+        return False
+    cast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return cast and x.dtype in (torch.float32, torch.bfloat16)
 
 
 class Pointwise(nn.Module):

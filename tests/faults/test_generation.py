@@ -158,7 +158,7 @@ BREAKS = [
         for kind, message in {
             "network": "sampling: step 1 of 4",
             "guidance": "sampling: step 1 of 4",
-            "sampler": "sampling: step 1 of 4 (t = 1) of sampler Sampler gave values that are not finite",
+            "sampler": "step 1 of 4 (t = 1) of sampler Sampler of plugin hostile-kit (hostile-kit 1.0) gave values",
             "codec": "codec 'hostile' gave values that are not finite",
             "conditioner": "sampling: step 1 of 4",
         }.items()

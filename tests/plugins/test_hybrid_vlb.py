@@ -399,7 +399,7 @@ NARROW = """
             2,
             "cannot give two outputs for each value, as objective 'hybrid-vlb' asks: it takes no channels_out;",
         ),
-        ("deaf", 5, "network Deaf gave a tensor of shape (4, 1, 64) and torch.float32, expected"),
+        ("deaf", 5, "network Deaf gave a tensor of shape (4, 1, 64) and torch."),
     ],
 )
 def test_a_network_that_cannot_say_it_is_refused(network, code, told, site, places, tmp_path, capsys):

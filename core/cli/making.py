@@ -48,8 +48,8 @@ class Delivery:
         folders: Sequence[str] = getattr(modality, "folders", ())
         place = _place(doing, modality, out["output"], default, folders)
         self.targets = _targets(place, count)
-        self._sheet = None if out["sheet"] is None else Path(out["sheet"] or place.with_suffix(".png"))
-        if (sheet := self._sheet) is not None:
+        self._sheet = sheet = _sheet(out["sheet"], place, count)
+        if sheet is not None:
             if sheet in self.targets:
                 raise ConfigError(
                     f"{doing}: --sheet {printable(sheet)} is also the output; give the picture its own name"
@@ -125,6 +125,16 @@ def _place(doing: str, modality: Modality, output: str | None, default: str, fol
             f"{doing}: {printable(place)}: unknown {modality.name} format; end the name in {', '.join(endings)}"
         )
     return place
+
+
+def _sheet(named: str | None, place: Path, count: int) -> Path | None:
+    """Return where the picture of all items goes, if one is wanted; "-" stands for a name after that of the output."""
+    if not named:
+        return None
+    if named != "-":
+        return Path(named)
+    free = count > 1 and place.suffix.lower() == ".png"  # the items have numbers: nobody else goes by the name as it is
+    return place if free else place.with_name(f"{place.stem}-sheet.png")
 
 
 def _targets(place: Path, count: int) -> list[Path]:

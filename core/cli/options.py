@@ -57,9 +57,9 @@ def writing(command: Command) -> Command:
         click.Option(
             ["--sheet"],
             is_flag=False,
-            flag_value="",
+            flag_value="-",
             metavar="[FILE]",
-            help="Also write one picture (PNG) of all items, under the output's own name if none is given.",
+            help="Also write one picture (PNG) of all items, named after the output if no name is given.",
         ),
         click.Option(["--no-record"], is_flag=True, help="Leave how it was made out of the file."),
         click.Option(

@@ -77,4 +77,4 @@ def euler_step(x: Tensor, x0: Tensor, here: Level[float], there: Level[float]) -
 
 def eps_at(x: Tensor, x0: Tensor, level: Level[float]) -> Tensor:
     """Return ``eps = (x - alpha x0) / sigma``, the noise in x by what x0 is seen to be."""
-    return combined(x, 1 / level.sigma, x0, -level.alpha / level.sigma)
+    return plus(x, x0, -level.alpha).div_(level.sigma)  # the difference first: near the data both parts are large

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["levels_from"]
 
+_KEPT = 1000
+"""Steps of which levels are kept at most: those of more take megabytes, and little beside what is done with them."""
+
 
 def levels_from(process: Process, grid: Grid, steps: int, start: float = 1.0) -> tuple[Level[float], ...]:
     """Return the levels that a run visits: those of the grid's times, from ``start`` on.
@@ -29,7 +32,7 @@ def levels_from(process: Process, grid: Grid, steps: int, start: float = 1.0) ->
         raise ConfigError(f"start: expected a time above 0, up to 1, got {start!r}")
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"steps: expected a whole number from 1 to {MAX_STEPS}, got {steps!r}")
-    if never_changes(process) and never_changes(grid):
+    if steps <= _KEPT and never_changes(process) and never_changes(grid):
         return _kept_levels(process, grid, steps, start)
     return _levels(process, grid, steps, start)
 

@@ -178,11 +178,13 @@ _kept_at_log_snr = lru_cache(maxsize=4096)(_at_log_snr)
 def never_changes(part: object) -> TypeGuard[Hashable]:
     """Return whether a part is nothing but some numbers and texts that cannot be set anew, as most built-in ones are.
 
-    That is a frozen dataclass of its own, whose fields are all there is of it and all count where two are compared.
-    What it answers once, equal ones always answer, so that it may be kept.
+    That is a frozen dataclass of noiseform's own, whose fields are all there is of it and all count where two are
+    compared. What it answers once, equal ones always answer, so that it may be kept. Of others nobody knows: one may
+    read a file.
     """
     kind = vars(type(part)).get("__dataclass_params__")  # not that of a class that it is derived from
-    if kind is None or not (kind.frozen and kind.eq and isinstance(part, Hashable)):
+    own = type(part).__module__.startswith(__name__.partition(".")[0] + ".")
+    if not own or kind is None or not (kind.frozen and kind.eq and isinstance(part, Hashable)):
         return False
     those = fields(part)  # type: ignore[arg-type]
     return (

@@ -70,7 +70,7 @@ class History(NamedTuple):
         if len(self.x0) < _JUDGED_FROM or not x0.shape[0]:
             return self
         factors, rows = _missing(self.angles, angle, x0.dtype, x0.device), x0.shape[0]
-        values = torch.cat((*self.x0, x0)).view(len(self.x0) + 1, -1).to(factors.dtype)
+        values = torch.cat((*self.x0, x0)).reshape(len(self.x0) + 1, -1).to(factors.dtype)
         missed = torch.linalg.vector_norm(torch.mm(factors, values).view(len(factors), rows, -1), dim=2)
         items = tuple(map(Reckoned.judged, self.items, missed.T.tolist()))
         return History(self.start, items, self.angles, self.x0)
@@ -144,4 +144,5 @@ def _missing(angles: tuple[float, ...], angle: float, dtype: torch.dtype, device
     In the dtype of x0, or in float32 where that is a lesser one.
     """
     curves = [(*(-share for share in foretelling(angles, angle, each)), 1.0) for each in INTEGRATIONS]
-    return torch.tensor(curves, dtype=torch.promote_types(dtype, torch.float32), device=device)
+    with torch.inference_mode(False):  # whoever comes next may want gradients
+        return torch.tensor(curves, dtype=torch.promote_types(dtype, torch.float32), device=device)

@@ -128,7 +128,7 @@ def test_picture_may_not_take_the_output(generate, capsys):
     assert generate("-o", "x.wav", "--sheet", "no/x.png") == 2
     capsys.readouterr()
     assert generate("--label", "low", "-n", "2", "--steps", "1", "--sheet", "-o", "two.wav") == 0  # under its name
-    assert Path("two.png").read_bytes().startswith(b"\x89PNG")
+    assert Path("two-sheet.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(Path().glob("two-*.wav"))) == 2
     assert generate("-o", "x.wav", "--previews", "/proc/x") == 2
     assert not Path("x.wav").exists()

@@ -343,3 +343,20 @@ def test_large_numbers_are_finite():
         dtype=torch.float64,
     )
     assert torch.isfinite(made).all()
+
+
+@pytest.mark.parametrize("name", ["spline", "dpmpp-2m", "unipc", "adaptive", "predictor-corrector"])
+def test_items_may_lie_channels_last(name):
+    """As networks of convolutions leave them: the numbers are the same."""
+
+    def denoise(x, level):
+        return torch.tanh(1.3 * x) * level.alpha
+
+    def last(x, level):
+        return denoise(x, level).to(memory_format=torch.channels_last)
+
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    given = {"process": "vp-linear", "sampler": name, "grid": "angle", "steps": 8}
+    plain = sample(denoise, x=x, **given)
+    assert_close(sample(last, x=x, **given), plain)
+    assert_close(sample(last, x=x.to(memory_format=torch.channels_last), **given), plain)

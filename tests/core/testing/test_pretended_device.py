@@ -115,3 +115,12 @@ def test_nothing_stays_behind():
     with pretended_device():
         pass
     assert (torch.Generator, torch.autocast.__init__) == (generator, begin)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, at the first derivative of the kind
+def test_forward_mode_derivatives_are_left_out():
+    """Torch would end the process: a part that takes them is not tried."""
+    with pretended_device() as device:
+        x = torch.randn(2, 3).to(device)
+        with pytest.raises(NotImplementedError, match="forward-mode"):
+            torch.func.jvp(lambda a: a * 2, (x,), (x,))

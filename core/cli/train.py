@@ -56,7 +56,6 @@ def train(
     noiseform generate audio ./runs/digits --label seven
     """
     from ..errors import ConfigError
-    from ..machine.devices import checked_device
     from ..machine.interrupts import Interrupted
     from ..machine.memory import keep_large_blocks
     from ..naming import printable
@@ -68,7 +67,6 @@ def train(
     from ..training.trainer import train as run
 
     keep_large_blocks()
-    checked_device(device)
     if threads is not None:
         import torch
 

@@ -57,9 +57,9 @@ def _product(y: Tensor, of_y: float) -> Tensor:
 
 
 def weighted_sum(x: Tensor, of_x: float, factors: Iterable[float], values: Iterable[Tensor]) -> Tensor:
-    """Return ``of_x * x + sum factors * values`` as a new tensor, of as many values as there are factors."""
+    """Return ``of_x * x + sum factors * values`` as a new tensor."""
     made = scaled(x, of_x)
-    for factor, value in zip(factors, values, strict=False):
+    for factor, value in zip(factors, values, strict=True):
         added_to(made, value, factor)
     return made
 

@@ -76,7 +76,7 @@ def places(here: Level[float], next: Level[float], nodes: Sequence[Level[float]]
 
 def weighted(x: Tensor, factor: float, factors: Sequence[float], past: Sequence[Seen]) -> Tensor:
     """Return ``factor * x + sum factors * values``, of as many evaluations as there are factors."""
-    return weighted_sum(x, factor, factors, [seen.value for seen in past])
+    return weighted_sum(x, factor, factors, [seen.value for seen in past[: len(factors)]])
 
 
 @lru_cache(maxsize=4096)  # runs on the same grid ask for the same

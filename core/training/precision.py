@@ -8,12 +8,13 @@ import torch
 
 from ..networks.products import multiplies_halves
 
-__all__ = ["Precision", "autocast", "chosen"]
+__all__ = ["Precision", "Wanted", "autocast", "chosen"]
 
 Precision = Literal["fp32", "bf16"]
+Wanted = Literal["auto", "fp32", "bf16"]
 
 
-def chosen(precision: Literal["auto", "fp32", "bf16"], device: str, begun: object = None) -> Precision:
+def chosen(precision: Wanted, device: str, begun: object = None) -> Precision:
     """Return what ``auto`` means: what a run began with, or else what suits the device best.
 
     That is ``bf16`` where it multiplies bfloat16 itself, and ``fp32`` elsewhere.
@@ -40,6 +41,6 @@ def _halves(device: torch.device) -> bool:
     return device.type == "cpu" and multiplies_halves()
 
 
-def autocast(precision: str, device: str) -> torch.autocast:
+def autocast(precision: Wanted, device: str) -> torch.autocast:
     """Return the context in which a loss is reckoned; weights and what they are updated by stay in float32."""
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=chosen(precision, device) == "bf16")

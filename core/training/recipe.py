@@ -17,6 +17,7 @@ from ..registration.defaults import with_defaults_named
 from ..registration.registry_layer import value_at
 from ..registration.settings import apply_settings
 from ..registration.toml_file import KeyPath, read_toml
+from .precision import Wanted
 
 __all__ = ["AnyRecipe", "ClassifierRecipe", "CodecRecipe", "Recipe", "TrainingConfig", "read_recipe"]
 
@@ -79,7 +80,7 @@ class TrainingConfig(BaseModel):
     clip: Positive = 1.0
     ema: Decay = 0.999
     dropout: Share = 0.1
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Wanted = "auto"
     weights: Literal["fp32", "fp16", "bf16"] = "fp16"
     checkpoint_every: Count = 500
     keep: Annotated[int, Field(ge=1, le=1000)] = 2

@@ -122,7 +122,7 @@ def _made_of(function: Any, given: Sequence[Any], named: dict[str, Any]) -> Tens
 def _run(function: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
     """Run a kernel on what is held; what it makes lies where a GPU would have it, and what a GPU refuses fails."""
     if torch.autograd.forward_ad._current_level >= 0:  # torch ends the process there
-        raise NotImplementedError("forward-mode derivatives cannot be tried on a device that is none")
+        raise RuntimeError("forward-mode derivatives cannot be tried on a device that is none")
     name = function._schema.name.removesuffix("_")
     _refuse_two_devices(function, name, given, named)
     there = [one for one in tree_leaves((given, named)) if isinstance(one, _Pretended)]

@@ -11,6 +11,8 @@ from noiseform.core.training.precision import autocast, chosen
 @pytest.mark.parametrize(("halves", "expected"), [(True, "bf16"), (False, "fp32")])
 def test_auto_asks_the_processor(monkeypatch, halves, expected):
     monkeypatch.setattr(precision, "multiplies_halves", lambda: halves)
+    with autocast("auto", "cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if halves else torch.float32)
     assert chosen("auto", "cpu") == expected
     assert chosen("auto", "mps") == "fp32"
     assert chosen("fp32", "cpu") == "fp32"

@@ -12,9 +12,12 @@ import pytest
 import torch
 from noiseform.core.cli.main import main
 from noiseform.core.registration import installed, plugin_warnings
+from noiseform.core.registration.build import build
 from noiseform.core.registration.registry import use_registry
 from noiseform.core.registration.settings import apply_settings
 from noiseform.core.storage.model_folder import load_model_folder, write_model_folder
+from noiseform.core.training.recipe import read_recipe
+from noiseform.core.training.trainer import train
 from noiseform.modalities.audio.clip import Audio
 from noiseform.modalities.image.picture import Image
 from noiseform.modalities.video.film import Video
@@ -172,6 +175,55 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tones: Path) -> Path:
     run = folder / "three-tones"
     assert main(["train", str(folder / "recipe.toml"), "--data", str(tones), "-o", str(run), "--quiet"]) == 0
     return run
+
+
+@pytest.fixture(scope="session")
+def losses_of() -> Callable[..., list[float]]:
+    """Return a function that trains a recipe as the command line does, and gives the loss of each step."""
+
+    def trained(recipe: Path, data: Path, folder: Path, *settings: str, **wishes: object) -> list[float]:
+        wanted = read_recipe(recipe, settings=settings)
+        modality = build("modality", wanted.modality)
+        items = modality.dataset(data, modality.spec(wanted.media), wanted.data)
+        losses: list[float] = []
+        train(wanted, items, modality, folder, observers=(lambda step: losses.append(step.loss),), **wishes)
+        return losses
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def tiny_codec() -> str:
+    """Give a recipe of a codec of the tones, to which a test adds how it is trained."""
+    return """\
+modality = "audio"
+[media]
+sample_rate = 1000
+seconds = 0.064
+[codec]
+use = "kl-vae"
+channels = [16, 24]
+latent_channels = 4
+[loss]
+adversarial = 0.1
+discriminator = 8
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier() -> str:
+    """Give a recipe of a classifier of the tones, to which a test adds how it is trained."""
+    return """\
+modality = "audio"
+[media]
+sample_rate = 1000
+seconds = 0.064
+[classifier]
+process = { use = "flow" }
+network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
+codec = { use = "identity", scale = 4.0 }
+names = ["low", "middle", "high"]
+"""
 
 
 TINY_PICTURES = """\

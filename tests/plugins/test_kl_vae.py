@@ -14,8 +14,6 @@ from noiseform.core.registration.build import build_part
 from noiseform.core.registration.config import PartConfig
 from noiseform.core.registration.toml_file import read_toml
 from noiseform.core.storage.model_folder import load_model_folder
-from noiseform.core.training.recipe import read_recipe
-from noiseform.core.training.trainer import train
 from noiseform.plugins.codecs.reconstruction import Reconstruction
 
 SMALL = {"channels": [8, 16], "latent_channels": 3, "patch": 2}
@@ -97,19 +95,8 @@ def test_discriminator_counts_as_much_as_it_is_told_to():
     assert [name for name, _ in loss.updates(made, media, eps, 3)] == ["model", "discriminator"]
 
 
-CODEC = """
-modality = "audio"
-[media]
-sample_rate = 1000
-seconds = 0.064
-[codec]
-use = "kl-vae"
-channels = [16, 24]
-latent_channels = 4
-[loss]
-adversarial = 0.1
+TRAINING = """\
 adversarial_from = 20
-discriminator = 8
 [training]
 steps = 60
 batch_size = 8
@@ -122,22 +109,12 @@ samples = 2
 """
 
 
-def run(recipe: Path, data: Path, folder: Path, *settings: str, **wishes: object) -> list[float]:
-    """Train as the command line does; return the losses."""
-    wanted = read_recipe(recipe, settings=settings)
-    modality = build("modality", wanted.modality)
-    items = modality.dataset(data, modality.spec(wanted.media), wanted.data)
-    losses: list[float] = []
-    train(wanted, items, modality, folder, observers=(lambda step: losses.append(step.loss),), **wishes)
-    return losses
-
-
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, tones) -> Path:
+def trained(tmp_path_factory, losses_of, tiny_codec, tones) -> Path:
     """Give the run folder of a small codec."""
     folder = tmp_path_factory.mktemp("codec")
-    (folder / "recipe.toml").write_text(CODEC)
-    losses = run(folder / "recipe.toml", tones, folder / "codec")
+    (folder / "recipe.toml").write_text(tiny_codec + TRAINING)
+    losses = losses_of(folder / "recipe.toml", tones, folder / "codec")
     assert sum(losses[15:20]) < 0.7 * sum(losses[:5])
     return folder / "codec"
 
@@ -153,18 +130,18 @@ def test_trained_codec_gives_back_what_it_is_given(trained, tones):
     assert error < 0.5 * clip.abs().mean()
 
 
-def test_interrupted_training_of_a_codec_goes_on_to_the_last_bit(trained, tones, tmp_path):
+def test_interrupted_training_of_a_codec_goes_on_to_the_last_bit(losses_of, trained, tones, tmp_path):
     recipe = trained.parent / "recipe.toml"
     torn: list[float] = []
     for until in (13, 31, None):
-        torn += run(recipe, tones, tmp_path / "torn", resume=True, until=until)
+        torn += losses_of(recipe, tones, tmp_path / "torn", resume=True, until=until)
     assert (tmp_path / "torn" / "log.jsonl").read_bytes() == (trained / "log.jsonl").read_bytes()
     assert (tmp_path / "torn" / "manifest.json").read_bytes() == (trained / "manifest.json").read_bytes()
 
 
-def test_pipeline_in_its_latents(trained, tones, tiny_recipe, tmp_path):
+def test_pipeline_in_its_latents(losses_of, trained, tones, tiny_recipe, tmp_path):
     setting = f"stages.0.codec={{use='kl-vae', weights='{trained}'}}"
-    run(tiny_recipe, tones, tmp_path / "run", setting, "stages.0.network.patch=1", "training.steps=4")
+    losses_of(tiny_recipe, tones, tmp_path / "run", setting, "stages.0.network.patch=1", "training.steps=4")
     table = read_toml(tmp_path / "run" / "pipeline.toml").table
     assert table["stages"][0]["codec"] == read_toml(trained / "pipeline.toml").table["codec"]
     _, weights = load_model_folder(tmp_path / "run")
@@ -178,12 +155,12 @@ def test_pipeline_in_its_latents(trained, tones, tiny_recipe, tmp_path):
 
     setting = f"stages.0.codec={{use='kl-vae', weights='{tmp_path / 'run'}'}}"  # the whole model gives its codec too
     start = f"training.start='{tmp_path / 'run'}'"
-    run(tiny_recipe, tones, tmp_path / "next", setting, start, "stages.0.network.patch=1", "training.steps=1")
+    losses_of(tiny_recipe, tones, tmp_path / "next", setting, start, "stages.0.network.patch=1", "training.steps=1")
     _, after = load_model_folder(tmp_path / "next")
     assert all(torch.equal(after["base.codec"][name], value) for name, value in weights["base.codec"].items())
 
 
-def test_what_a_recipe_may_not_say_of_a_codec(trained, tones, tiny_recipe, tiny_model, tmp_path):
+def test_what_a_recipe_may_not_say_of_a_codec(losses_of, trained, tones, tiny_recipe, tiny_model, tmp_path):
     wrong = {
         "{use='kl-vae'}": (ConfigError, "has to be trained first"),
         f"{{use='kl-vae', weights='{trained}', latent_channels=5}}": (ConfigError, "was trained with 4; leave it out"),
@@ -193,13 +170,13 @@ def test_what_a_recipe_may_not_say_of_a_codec(trained, tones, tiny_recipe, tiny_
     }
     for table, (error, why) in wrong.items():
         with pytest.raises(error, match=why):
-            run(tiny_recipe, tones, tmp_path / "run", f"stages.0.codec={table}")
+            losses_of(tiny_recipe, tones, tmp_path / "run", f"stages.0.codec={table}")
     with pytest.raises(ConfigError, match="a codec, which makes nothing by itself"):
         audio.generate(trained)
     with pytest.raises(ConfigError, match="only a recipe's codec names them"):
-        run(tiny_recipe, tones, tmp_path / "run", "stages.0.sampler={use='ddim', weights='x'}")
+        losses_of(tiny_recipe, tones, tmp_path / "run", "stages.0.sampler={use='ddim', weights='x'}")
     recipe = trained.parent / "recipe.toml"
     with pytest.raises(ConfigError, match="codec 'identity' has nothing to learn"):
-        run(recipe, tones, tmp_path / "run", "codec={use='identity'}")
+        losses_of(recipe, tones, tmp_path / "run", "codec={use='identity'}")
     with pytest.raises(ConfigError, match="unknown parameter 'k1'"):
-        run(recipe, tones, tmp_path / "run", "loss={k1=2}")
+        losses_of(recipe, tones, tmp_path / "run", "loss={k1=2}")

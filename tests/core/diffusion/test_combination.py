@@ -51,8 +51,11 @@ def test_a_product_is_that_of_torch(dtype):
 def test_a_sum_of_many_is_written_out(dtype):
     x, *values = (torch.randn(2, 3, dtype=torch.float64).to(dtype) for _ in range(4))
     before = [one.clone() for one in (x, *values)]
-    found = weighted_sum(x, 0.3, (0.2, -0.7), values)  # the value without a factor is left out
+    found = weighted_sum(x, 0.3, (0.2, -0.7), values[:2])
     assert torch.equal(found, (x * 0.3).add_(values[0], alpha=0.2).add_(values[1], alpha=-0.7))
+    for factors in ((0.2, -0.7), (0.2, -0.7, 0.1, 0.4)):  # none without the other
+        with pytest.raises(ValueError, match="zip"):
+            weighted_sum(x, 0.3, factors, values)
     assert all(torch.equal(*pair) for pair in zip((x, *values), before, strict=True))
 
 

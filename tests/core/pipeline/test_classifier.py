@@ -15,16 +15,7 @@ from noiseform.core.training.classifier import ClassifierTask
 from noiseform.core.training.recipe import read_recipe
 from torch.testing import assert_close
 
-RECIPE = """
-modality = "audio"
-[media]
-sample_rate = 1000
-seconds = 0.064
-[classifier]
-process = { use = "flow" }
-network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
-codec = { use = "identity", scale = 4.0 }
-names = ["low", "middle", "high"]
+TRAINING = """\
 [training]
 steps = 120
 batch_size = 12
@@ -38,9 +29,9 @@ samples = 3
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recipe(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: str) -> Path:
     path = tmp_path_factory.mktemp("classifier") / "recipe.toml"
-    path.write_text(RECIPE)
+    path.write_text(tiny_classifier + TRAINING)
     return path
 
 

@@ -14,14 +14,7 @@ from noiseform.core.pipeline.guide import ClassifierGuide
 from torch.testing import assert_close
 
 LEVEL = Level(0.5, 0.5, 0.5, -1.0, 1.0, 0.0)
-CLASSIFIER = """
-modality = "audio"
-media = { sample_rate = 1000, seconds = 0.064 }
-[classifier]
-process = { use = "flow" }
-network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
-codec = { use = "identity", scale = 4.0 }
-names = ["low", "middle", "high"]
+TRAINING = """\
 [training]
 steps = 20
 batch_size = 6
@@ -36,10 +29,10 @@ def run(recipe: Path, data: Path, folder: Path, *settings: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tones: Path, tiny_model: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, tones: Path, tiny_model: Path, tiny_classifier: str) -> Path:
     """Give a folder with a classifier, a weak model and a model that knows no labels."""
     made = tmp_path_factory.mktemp("guides")
-    (made / "classifier.toml").write_text(CLASSIFIER)
+    (made / "classifier.toml").write_text(tiny_classifier + TRAINING)
     assert run(made / "classifier.toml", tones, made / "classifier") == 0
     recipe = tiny_model.parent / "recipe.toml"
     assert run(recipe, tones, made / "weak", "training.steps=5", "stages.base.objective.use=v") == 0

@@ -10,44 +10,9 @@ import torch
 from noiseform import audio
 from noiseform.core.pipeline.loading import load_pipeline
 from noiseform.core.pipeline.overrides import Overrides
-from noiseform.core.registration.build import build
 from noiseform.core.testing.tried_on.pretended_device import pretended_device
-from noiseform.core.training.recipe import read_recipe
-from noiseform.core.training.trainer import train
 
-CODEC = """
-modality = "audio"
-[media]
-sample_rate = 1000
-seconds = 0.064
-[codec]
-use = "kl-vae"
-channels = [8, 8]
-latent_channels = 4
-[loss]
-adversarial = 0.1
-adversarial_from = 1
-discriminator = 8
-[training]
-batch_size = 4
-samples = 2
-"""
-
-CLASSIFIER = """
-modality = "audio"
-[media]
-sample_rate = 1000
-seconds = 0.064
-[classifier]
-process = { use = "flow" }
-network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
-codec = { use = "identity", scale = 4.0 }
-names = ["low", "middle", "high"]
-[training]
-batch_size = 4
-samples = 2
-"""
-
+FEW = "[training]\nbatch_size = 4\nsamples = 2\n"
 SHORT = ("training.steps=3", "training.sample_every=3", "training.checkpoint_every=2", "training.precision='fp32'")
 
 RECIPES: dict[str, tuple[str, ...]] = {
@@ -59,25 +24,15 @@ RECIPES: dict[str, tuple[str, ...]] = {
 }
 
 
-def run(recipe: Path, data: Path, folder: Path, *settings: str, **wishes: object) -> list[float]:
-    """Train as the command line does; return the losses."""
-    wanted = read_recipe(recipe, settings=settings)
-    modality = build("modality", wanted.modality)
-    items = modality.dataset(data, modality.spec(wanted.media), wanted.data)
-    losses: list[float] = []
-    train(wanted, items, modality, folder, observers=(lambda step: losses.append(step.loss),), **wishes)
-    return losses
-
-
 @pytest.fixture
-def both(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+def both(tmp_path: Path, losses_of: Callable[..., list[float]]) -> Callable[..., tuple[Path, Path]]:
     """Return a function that trains a recipe here and elsewhere, and compares the losses."""
 
     def trained(recipe: Path, data: Path, *settings: str) -> tuple[Path, Path]:
         folders = tmp_path / "here", tmp_path / "elsewhere"
-        here = run(recipe, data, folders[0], *SHORT, *settings)
+        here = losses_of(recipe, data, folders[0], *SHORT, *settings)
         with pretended_device() as device:
-            there = run(recipe, data, folders[1], *SHORT, *settings, device=device)
+            there = losses_of(recipe, data, folders[1], *SHORT, *settings, device=device)
         assert there[0] == pytest.approx(here[0], rel=1e-6)
         assert there == pytest.approx(here, rel=1e-2)  # the steps of AdamW make much of the last digit
         assert sorted(one.name for one in (folders[1] / "samples").iterdir()) == ["step-00000003.png"]
@@ -95,25 +50,25 @@ def test_model(both, tiny_recipe, tones, settings):
     assert (clip.samples - here.samples).abs().max() < 1e-4
 
 
-def test_codec_and_what_lives_in_it(both, tiny_recipe, tones, tmp_path):
+def test_codec_and_what_lives_in_it(both, losses_of, tiny_recipe, tiny_codec, tones, tmp_path):
     recipe = tmp_path / "codec.toml"
-    recipe.write_text(CODEC)
-    _, there = both(recipe, tones)
+    recipe.write_text(tiny_codec + FEW)
+    _, there = both(recipe, tones, "loss.adversarial_from=1")
     folder = tmp_path / "latent"
     settings = (*SHORT, f"stages.0.codec={{ use = 'kl-vae', weights = '{there}' }}")
     with pretended_device() as device:
-        losses = run(tiny_recipe, tones, folder, *settings, device=device)
+        losses = losses_of(tiny_recipe, tones, folder, *settings, device=device)
         (clip,) = audio.generate(load_pipeline(str(folder), "audio", device=device), label="low", seed=3)
     assert len(losses) == 3
     assert (clip.samples - audio.generate(folder, label="low", seed=3)[0].samples).abs().max() < 1e-4
 
 
-def test_what_is_made_larger_in_latents(both, tiny_recipe, tones, tmp_path):
+def test_what_is_made_larger_in_latents(both, losses_of, tiny_recipe, tiny_codec, tones, tmp_path):
     """Its conditioner shows what the codec, which lies on the device, makes of the source."""
     recipe = tmp_path / "codec.toml"
-    recipe.write_text(CODEC)
+    recipe.write_text(tiny_codec + FEW)
     folder = tmp_path / "codec"
-    run(recipe, tones, folder, *SHORT)
+    losses_of(recipe, tones, folder, *SHORT, "loss.adversarial_from=1")
     conditioner = "[{ use = 'low-res', factor = 2, residual = 0.5 }]"
     both(
         tiny_recipe,
@@ -125,9 +80,9 @@ def test_what_is_made_larger_in_latents(both, tiny_recipe, tones, tmp_path):
     )
 
 
-def test_classifier_and_what_it_guides(both, tiny_recipe, tones, tmp_path, tiny_model):
+def test_classifier_and_what_it_guides(both, tiny_classifier, tones, tmp_path, tiny_model):
     recipe = tmp_path / "classifier.toml"
-    recipe.write_text(CLASSIFIER)
+    recipe.write_text(tiny_classifier + FEW)
     _, there = both(recipe, tones)
     wishes = {"overrides": Overrides(settings=(f"stages.0.guidance={{ use = 'classifier', weights = '{there}' }}",))}
     (here,) = audio.generate(load_pipeline(str(tiny_model), "audio", **wishes), label="low", seed=3)
@@ -136,12 +91,12 @@ def test_classifier_and_what_it_guides(both, tiny_recipe, tones, tmp_path, tiny_
     assert (clip.samples - here.samples).abs().max() < 1e-4
 
 
-def test_resumed_run_goes_on(tiny_recipe, tones, tmp_path):
+def test_resumed_run_goes_on(losses_of, tiny_recipe, tones, tmp_path):
     with pretended_device() as device:
-        whole = run(tiny_recipe, tones, tmp_path / "whole", *SHORT, device=device)
+        whole = losses_of(tiny_recipe, tones, tmp_path / "whole", *SHORT, device=device)
         torn = []
         for until in (2, None):
-            torn += run(tiny_recipe, tones, tmp_path / "torn", *SHORT, resume=True, until=until, device=device)
+            torn += losses_of(tiny_recipe, tones, tmp_path / "torn", *SHORT, resume=True, until=until, device=device)
     assert whole == torn
 
 

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ...machine.devices import seeded
 from ...registration.parameters import describe
 from ...registration.plugin_loading import reason_of
 from ..finding import Finding, holds, same, skip
 from ..suite import Suite
 from ..tried_on.numbers import normal
 
-__all__ = ["LearningSuite", "seeded", "stirred"]
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Have torch's global generator begin at a seed in the block, as training does; it is put back afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed queues calls for devices that may never come
-        yield
+__all__ = ["LearningSuite", "stirred"]
 
 
 def stirred(part: Any) -> Any:

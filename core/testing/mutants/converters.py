@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ...errors import CheckpointError
+from ...machine.devices import seeded
 from ...pipeline.conversion import Converted
 from ...pipeline.stage import build_stage
 from ...registration.build import build
@@ -36,8 +37,7 @@ TABLE = {
 def example(folder: Path) -> None:
     """Write a tiny model into a folder: its table in squares.json, its weights in squares.safetensors."""
     config = checked(PipelineConfig, TABLE, what="example")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         stage = build_stage(config.stages[0], build("modality", "image").spec(config.media))
     (folder / "squares.json").write_text(json.dumps(TABLE), encoding="utf-8")
     save_tensors(folder / "squares.safetensors", stage.model.network.state_dict())

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError, PluginError
+from ...machine.devices import seeded
 from ...media import MediaSpec
 from ...registration.build import made_of
 from ...registration.parameters import host_parameters
 from ..answers import called, numbered, tensor_of
 from ..finding import Finding, holds, no_global_draws, refused, same, skip, unchanged
-from ..inherited.learning import LearningSuite, seeded, stirred
+from ..inherited.learning import LearningSuite, stirred
 from ..tried_on.another_device import another_device, learns_on, lies_on, moved
 from ..tried_on.media_samples import FILM, PICTURE, SOUND, drawn_media, odd, taken
 from ..tried_on.numbers import normal, scattered

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError
+from ...machine.devices import seeded
 from ...pipeline.conditioning import KINDS
 from ...pipeline.context import CONTEXT, Context
 from ...pipeline.source import SOURCE, Items
@@ -19,7 +20,6 @@ from ...registration.build import build
 from ..answers import called, tensor_of
 from ..finding import Finding, holds, no_global_draws, same, skip, unchanged
 from ..inherited.conditioner_trial import ConditionerTrial, Conditions, item_of
-from ..inherited.learning import seeded
 from ..tried_on.another_device import another_device, lies_on, moved
 from ..tried_on.another_process import encoded_elsewhere
 from ..tried_on.media_samples import drawn_media

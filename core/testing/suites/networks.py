@@ -7,11 +7,11 @@ from typing import ClassVar
 import torch
 
 from ...errors import ConfigError
+from ...machine.devices import seeded
 from ...pipeline.conditioning import KINDS
 from ...registration.parameters import host_parameters
 from ..answers import called, numbered
 from ..finding import Finding, holds, no_global_draws, same, skip, unchanged
-from ..inherited.learning import seeded
 from ..inherited.network_trial import NetworkTrial
 from ..tried_on.another_device import another_device, learns_on, lies_on, moved
 from ..tried_on.network_inputs import SIZES, Inputs, changed

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .level import Level
 
-__all__ = ["added_to", "combined", "eps_at", "euler_step", "plus", "scaled", "weighted_sum"]
+__all__ = ["added_to", "combined", "euler_step", "plus", "scaled", "weighted_sum"]
 
 _NOTHING = {dtype: torch.zeros((), dtype=dtype, device="cpu") for dtype in (torch.float32, torch.float64)}
 
@@ -59,8 +59,12 @@ def _product(y: Tensor, of_y: float) -> Tensor:
 def weighted_sum(x: Tensor, of_x: float, factors: Iterable[float], values: Iterable[Tensor]) -> Tensor:
     """Return ``of_x * x + sum factors * values`` as a new tensor."""
     made = scaled(x, of_x)
-    for factor, value in zip(factors, values, strict=True):
-        added_to(made, value, factor)
+    if made.dtype in _NOTHING:
+        for factor, value in zip(factors, values, strict=True):
+            made.add_(value, alpha=factor)
+    else:
+        for factor, value in zip(factors, values, strict=True):
+            made.add_(_product(value, factor))
     return made
 
 
@@ -73,8 +77,3 @@ def euler_step(x: Tensor, x0: Tensor, here: Level[float], there: Level[float]) -
     """
     ratio = there.sigma / here.sigma
     return combined(x, ratio, x0, there.alpha - ratio * here.alpha)
-
-
-def eps_at(x: Tensor, x0: Tensor, level: Level[float]) -> Tensor:
-    """Return ``eps = (x - alpha x0) / sigma``, the noise in x by what x0 is seen to be."""
-    return plus(x, x0, -level.alpha).div_(level.sigma)  # the difference first: near the data both parts are large

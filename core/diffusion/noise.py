@@ -65,28 +65,32 @@ class _Generator(threading.local):
     """The one generator of a thread: to make one takes longer than some steps of a sampler."""
 
     def __init__(self) -> None:
-        self._bits = np.random.Philox(key=0)
-        self._numbers = np.random.Generator(self._bits)
+        bits = np.random.Philox(key=0)
         # The state before the first number of a key. Tuples, since numpy reads them twice as fast as arrays; the block
         # of four buffered numbers counts as used up.
-        self._words: dict[str, tuple[int, ...]] = {"counter": (0, 0, 0, 0)}
-        self._state: Any = {  # a type of numpy's own that it does not export
+        words: dict[str, tuple[int, ...]] = {"counter": (0, 0, 0, 0)}
+        state: Any = {  # a type of numpy's own that it does not export
             "bit_generator": "Philox",
-            "state": self._words,
+            "state": words,
             "buffer": (0, 0, 0, 0),
             "buffer_pos": 4,
             "has_uint32": 0,
             "uinteger": 0,
         }
+        self._kept = words, bits, state, np.random.Generator(bits)  # one look into what belongs to the thread
 
     def at(self, words: tuple[int, ...]) -> np.random.Generator:
         """Return it, set to the first number of the 128-bit key of these words."""
-        self._words["key"] = words
-        self._bits.state = self._state
-        return self._numbers
+        of_key, bits, state, numbers = self._kept
+        of_key["key"] = words
+        bits.state = state
+        return numbers
 
 
 _GENERATOR = _Generator()
+
+_HASH = blake2b(digest_size=16, person=b"noiseform")
+"""Of nothing yet; a copy of it costs half of making one."""
 
 
 class Draws:
@@ -96,7 +100,9 @@ class Draws:
         name = struct.pack("<QQQQ", key.seed, key.item, key.stage, step) + purpose.encode()
         if key.window:
             name += b"\0" + struct.pack("<Q", key.window)
-        return _GENERATOR.at(struct.unpack("<QQ", blake2b(name, digest_size=16, person=b"noiseform").digest()))
+        named = _HASH.copy()
+        named.update(name)
+        return _GENERATOR.at(struct.unpack("<QQ", named.digest()))
 
     def normal(
         self,

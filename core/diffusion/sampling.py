@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ import torch
 from torch import Tensor
 
 from ..contract import check_tensor
-from ..errors import ConfigError, NumericError, PluginError
+from ..errors import ConfigError
 from ..registration.kinds import kind_of
 from .brownian import BrownianPath
+from .combination import scaled
+from .inspection import Inspection
 from .level import Level
 from .levels import levels_from
 from .noise import Draws, Key, keys_of
@@ -177,7 +178,7 @@ def sample(
             raise ConfigError("sample: give x, or shape and seeds")
         shape, keys = _shape(shape), keys_of(seeds)
         noise_at_start = draws.normal(keys, shape, purpose="prior", dtype=dtype, device=device)
-        x = noise_at_start * levels[0].sigma
+        x = scaled(noise_at_start, levels[0].sigma)
     elif not isinstance(x, Tensor):
         raise ConfigError(f"sample: x: expected a tensor with one row for each item, got {x!r:.80}")
     else:
@@ -188,35 +189,27 @@ def sample(
     checked = _Checked(denoise)
     watched = _Watched(checked) if any(getattr(one, "needs_x0", False) for one in observers) else None
     seen = checked if watched is None else watched
-    shape_of_x, dtype, device = like = (x.shape, x.dtype, x.device)
-    wide = torch.promote_types(dtype, torch.float32)  # in which sums of half precision do not overflow
     with torch.no_grad():
         seconds, since = 0.0, time.perf_counter()
+        inspection = Inspection(method, levels, x)
         state = method.init(x)
         for index, (here, next) in enumerate(pairwise(levels)):
             noise.step = index
             try:
                 made = method.step(x, here, next, seen, noise, state)
-            except RuntimeError as error:  # half precision cannot hold a factor of the step
-                if "without overflow" not in str(error):
-                    raise
-                raise NumericError(_not_finite(method, index, steps, here)) from error
+            except Exception as error:
+                inspection.failed(error)
+                raise
             if type(made) is not tuple or len(made) != 2 or not isinstance(made[0], Tensor):
-                raise PluginError(_broken(method, index, f"a {type(made).__name__}", "(x, state); fix the sampler"))
+                raise inspection.broken(f"a {type(made).__name__}", "(x, state); fix the sampler")
             x, state = made
-            if x.shape != shape_of_x or x.dtype is not dtype or x.device != device:  # 0.15 microseconds
-                got, wanted = (
-                    f"{tuple(sizes)} {kind} on {on}" for sizes, kind, on in ((x.shape, x.dtype, x.device), like)
-                )
-                raise PluginError(_broken(method, index, got, f"{wanted}; fix the sampler or the denoiser"))
-            # One reduction tells: a sum holds every NaN and infinity.
-            if not math.isfinite(x.sum(dtype=wide).item()):
-                raise NumericError(_not_finite(method, index, steps, here))
+            last = index + 1 == steps
+            inspection.take(x, at_once=last or bool(observers))
             if not observers:
                 continue
             seconds += time.perf_counter() - since
             for observer in observers:
-                if (index + 1) % getattr(observer, "every", 1) == 0 or index + 1 == len(levels) - 1:
+                if (index + 1) % getattr(observer, "every", 1) == 0 or last:
                     # Copies: an observer watches, and what it does to its tensors changes nothing.
                     x0 = None if watched is None or watched.x0 is None else watched.x0.clone()
                     observer(SamplingStep(index, steps, here, next, x.clone(), x0, checked.calls, seconds))
@@ -244,22 +237,6 @@ def part_of(kind: str, given: Any, **params: object) -> Any:
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
     return given
-
-
-def _broken(sampler: Sampler, index: int, got: str, expected: str) -> str:
-    from ..registration.attribution import owner_named  # the loop itself needs no registry
-
-    return f"sampler {type(sampler).__name__}{owner_named(sampler)}: step {index + 1} gave {got}, expected {expected}"
-
-
-def _not_finite(sampler: Sampler, index: int, steps: int, here: Level[float]) -> str:
-    from ..registration.attribution import owner_named  # the loop itself needs no registry
-
-    name = f"{type(sampler).__name__}{owner_named(sampler)}"
-    return (
-        f"sampling: step {index + 1} of {steps} (t = {here.t:.4g}) of sampler {name} gave values "
-        "that are not finite; try more steps, less guidance or float32, or another sampler"
-    )
 
 
 class StepNoise:

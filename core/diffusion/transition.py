@@ -6,6 +6,7 @@ For Gaussian transitions between any two levels of any process; a step of a tabl
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Generic, NamedTuple
 
 import torch
@@ -49,6 +50,7 @@ def transition(here: Level[Scalar], next: Level[Scalar]) -> Transition[Scalar]:
     return Transition(kept * share, next.alpha * added / here.sigma**2, added * share, added * of_unit)
 
 
+@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
 def fresh_deviation(here: Level[float], next: Level[float], eta: float) -> float:
     """Return the deviation of the fresh noise in a step back: eta times the posterior's, at most all that ``next`` has.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from annotated_types import Ge
@@ -53,19 +54,24 @@ class DDPM:
     def step(
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: None
     ) -> tuple[Tensor, None]:
-        step = transition(here, next)
         x0 = denoise(x, here)
         if self.clip:
             x0 = x0.clamp(-self.clip, self.clip)
-        mean = combined(x, step.of_x, x0, step.of_x0)
+        of_x, of_x0, deviation = _shares(self.variance == "large", here, next)
+        mean = combined(x, of_x, x0, of_x0)
         if next.sigma == 0:
             return mean, None
         fresh = step_noise(noise, here, next, self.brownian)
         if self.variance == "learned":
-            deviation = _learnt(denoise)(here, next).sqrt().to(x.dtype)
-            return mean.addcmul_(fresh, deviation), None
-        variance = step.large if self.variance == "large" else step.small
-        return added_to(mean, fresh, max(variance, 0.0) ** 0.5), None
+            return mean.addcmul_(fresh, _learnt(denoise)(here, next).sqrt().to(x.dtype)), None
+        return added_to(mean, fresh, deviation), None
+
+
+@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
+def _shares(large: bool, here: Level[float], next: Level[float]) -> tuple[float, float, float]:
+    """Return the factors of x and x0 in the mean of a step, and its deviation."""
+    step = transition(here, next)
+    return step.of_x, step.of_x0, max(step.large if large else step.small, 0.0) ** 0.5
 
 
 def _learnt(denoise: Denoise) -> Variance:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from ...core.diffusion.combination import eps_at, euler_step
+from ...core.diffusion.combination import euler_step, plus
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, eps_factors, weighted
 from ...core.diffusion.sampling import Denoise, Noise
@@ -22,11 +24,11 @@ Past = tuple[Seen, ...]
 class DEIS:
     """AB-DEIS: the polynomial through the last eps's, in log(nsr), nsr = sigma / alpha, integrated exactly over nsr.
 
-    In log(nsr), not in t as in the paper: so it is the same for processes of equal SNR, and the integrals have closed
-    forms. 1 NFE per step, deterministic; its state is the last steps' eps's and levels. A step to sigma = 0 or from
-    alpha = 0 takes one eps, and no later one takes that of alpha = 0. Order 1 with one point, else 2: with p points a
-    step is wrong by h**(p + 1), but the first one, which has a single point, by h**2. Beyond two points its share is
-    all that is left, and the error is often many times smaller.
+    In log(nsr), not in t as in the paper: so it is the same for processes of equal SNR, and the integrals have
+    closed forms. 1 NFE per step, deterministic; its state is the last steps' sigma * eps and levels. A step to
+    sigma = 0 or from alpha = 0 takes one eps, and no later one takes that of alpha = 0. Order 1 with one point,
+    else 2: with p points a step is wrong by h**(p + 1), but the first one, which has a single point, by h**2.
+    Beyond two points its share is all that is left, and the error is often many times smaller.
 
     Args:
         points: how many eps's the polynomial goes through at most.
@@ -50,8 +52,14 @@ class DEIS:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Past
     ) -> tuple[Tensor, Past]:
         x0 = denoise(x, here)
-        past = (Seen(here, eps_at(x, x0, here)), *state)[: self.points]
+        past = (Seen(here, plus(x, x0, -here.alpha)), *state)[: self.points]
         if here.alpha == 0 or next.sigma == 0:
             return euler_step(x, x0, here, next), past
-        factors = eps_factors(here, next, [seen.level for seen in past])
-        return weighted(x, next.alpha / here.alpha, factors, past), past
+        return weighted(x, next.alpha / here.alpha, _shares(tuple([seen.level for seen in past]), next), past), past
+
+
+@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
+def _shares(levels: tuple[Level[float], ...], next: Level[float]) -> Sequence[float]:
+    """Return the factors of sigma * eps of ``levels``, the newest first, in x at ``next``."""
+    factors = eps_factors(levels[0], next, levels)
+    return tuple([factor / level.sigma for factor, level in zip(factors, levels[: len(factors)], strict=True)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from functools import lru_cache
+from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge
 from torch import Tensor
@@ -15,6 +16,9 @@ from ...core.diffusion.level import Level
 from ...core.diffusion.sampling import Denoise, Noise
 
 __all__ = ["DPMpp2MSDE"]
+
+
+Solver = Literal["midpoint", "heun"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class DPMpp2MSDE:
     """
 
     eta: Annotated[float, Ge(0)] = 1.0
-    solver: Literal["midpoint", "heun"] = "midpoint"
+    solver: Solver = "midpoint"
     brownian: bool = False
 
     order = 2
@@ -62,24 +66,41 @@ class DPMpp2MSDE:
         state: tuple[Tensor, Level[float]] | None,
     ) -> tuple[Tensor, tuple[Tensor, Level[float]]]:
         x0 = denoise(x, here)
-        ratio = next.sigma / here.sigma
-        decay = (here.alpha / next.alpha * ratio) ** self.eta  # exp(-eta h)
-        gain = next.alpha - ratio * decay * here.alpha  # alpha_next (1 - exp(-(1 + eta) h)), finite at both ends
-        bend = 0.0 if state is None else self._bend(state[1], here, next, gain)
-        there = combined(x, ratio * decay, x0, gain * (1 + bend))
-        if state is not None and bend:
-            added_to(there, state[0], -gain * bend)
-        fresh = next.sigma * (1 - decay**2) ** 0.5
-        if fresh:
-            added_to(there, step_noise(noise, here, next, self.brownian), fresh)
+        shares = _shares(self.eta, self.solver, None if state is None else state[1], here, next)
+        there = combined(x, shares.of_x, x0, shares.of_x0)
+        if state is not None and shares.of_before:
+            added_to(there, state[0], shares.of_before)
+        if shares.fresh:
+            added_to(there, step_noise(noise, here, next, self.brownian), shares.fresh)
         return there, (x0, here)
 
-    def _bend(self, before: Level[float], here: Level[float], next: Level[float], gain: float) -> float:
-        """Return how much of the last change of x0 is added to it; none from alpha = 0 or to sigma = 0."""
-        step = next.log_snr - here.log_snr  # 2 h
-        half_inverse_r = step / (here.log_snr - before.log_snr) / 2
-        if next.sigma == 0 or not math.isfinite(half_inverse_r):
-            return 0.0
-        if self.solver == "midpoint":
-            return half_inverse_r
-        return 2 * half_inverse_r * (next.alpha / gain - 2 / ((1 + self.eta) * step))
+
+class _Shares(NamedTuple):
+    """Factors in a step: of x, of x0, of the x0 of the step before, and of fresh noise."""
+
+    of_x: float
+    of_x0: float
+    of_before: float
+    fresh: float
+
+
+@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
+def _shares(eta: float, solver: Solver, before: Level[float] | None, here: Level[float], next: Level[float]) -> _Shares:
+    ratio = next.sigma / here.sigma
+    decay = (here.alpha / next.alpha * ratio) ** eta  # exp(-eta h)
+    gain = next.alpha - ratio * decay * here.alpha  # alpha_next (1 - exp(-(1 + eta) h)), finite at both ends
+    bend = 0.0 if before is None else _bend(eta, solver, before, here, next, gain)
+    return _Shares(ratio * decay, gain * (1 + bend), -gain * bend, next.sigma * (1 - decay**2) ** 0.5)
+
+
+def _bend(
+    eta: float, solver: Solver, before: Level[float], here: Level[float], next: Level[float], gain: float
+) -> float:
+    """Return how much of the last change of x0 is added to it; none from alpha = 0 or to sigma = 0."""
+    step = next.log_snr - here.log_snr  # 2 h
+    half_inverse_r = step / (here.log_snr - before.log_snr) / 2
+    if next.sigma == 0 or not math.isfinite(half_inverse_r):
+        return 0.0
+    if solver == "midpoint":
+        return half_inverse_r
+    return 2 * half_inverse_r * (next.alpha / gain - 2 / ((1 + eta) * step))

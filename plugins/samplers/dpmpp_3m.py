@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from ...core.diffusion.sampling import Denoise, Noise
 __all__ = ["DPMpp3M"]
 
 Past = tuple[Seen, ...]
+Variant = Literal["exact", "released"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class DPMpp3M:
     2302.04867, algorithm 1 (the first step's correction).
     """
 
-    variant: Literal["exact", "released"] = "exact"
+    variant: Variant = "exact"
 
     stochastic = False
     nfe_per_step = 1
@@ -57,11 +59,17 @@ class DPMpp3M:
             (gain,) = x0_factors(first.level, here, [first.level])
             x = plus(x, x0 - first.value, gain / 2)
         past = (Seen(here, x0), *state)[:3]
-        levels = [seen.level for seen in past]
-        factors = x0_factors(here, next, levels)
-        if self.variant == "released" and len(factors) == 3:
-            factors = _flatter(factors, places(here, next, levels))
-        return weighted(x, next.sigma / here.sigma, factors, past), past
+        shares = _shares(self.variant, tuple([seen.level for seen in past]), next)
+        return weighted(x, next.sigma / here.sigma, shares, past), past
+
+
+@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
+def _shares(variant: Variant, levels: tuple[Level[float], ...], next: Level[float]) -> Sequence[float]:
+    """Return the factors of the x0's of ``levels``, the newest first, in x at ``next``."""
+    factors = x0_factors(levels[0], next, levels)
+    if variant == "released" and len(factors) == 3:
+        factors = _flatter(factors, places(levels[0], next, levels))
+    return tuple(factors)
 
 
 def _flatter(factors: Sequence[float], places: Sequence[float]) -> list[float]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ...core.diffusion.combination import eps_at, euler_step
+from ...core.diffusion.combination import euler_step, plus
 from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, weighted
 from ...core.diffusion.sampling import Denoise, Noise
@@ -30,12 +30,12 @@ ADAMS_BASHFORTH = (
 class IPNDM:
     """DDIM's step with the eps of Adams and Bashforth in the place of eps: the weighted last four.
 
-    Order 2, 1 NFE per step, deterministic; its state is the last three steps' eps's. The weights are those of equal
-    steps, so that what counts is the number of the step: order 2 holds on grids that are smooth functions of it, as
-    those of equal steps of t, of log-SNR or of a root of nsr are, but not on a mixture of long and short steps. More
-    than 2 it is not, for eps is averaged over the step and then multiplied by the step of nsr = sigma / alpha; only
-    where steps of nsr are equal are the later steps those of order 4. The second and third step take two and three
-    eps's, the first step and one from alpha = 0 a single one.
+    Order 2, 1 NFE per step, deterministic; its state is the last three steps' sigma * eps and levels. The weights
+    are those of equal steps, so that what counts is the number of the step: order 2 holds on grids that are smooth
+    functions of it, as those of equal steps of t, of log-SNR or of a root of nsr are, but not on a mixture of long
+    and short steps. More than 2 it is not, for eps is averaged over the step and then multiplied by the step of nsr
+    = sigma / alpha; only where steps of nsr are equal are the later steps those of order 4. The second and third
+    step take two and three eps's, the first step and one from alpha = 0 a single one.
 
     Args:
         start: "adams" starts so; "heun" makes the first step with the mean of the eps's at both its ends, for 1 NFE
@@ -63,14 +63,14 @@ class IPNDM:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Past
     ) -> tuple[Tensor, Past]:
         x0 = denoise(x, here)
-        past = (Seen(here, eps_at(x, x0, here)), *state)[:4]
+        past = (Seen(here, plus(x, x0, -here.alpha)), *state)[:4]
         if here.alpha != 0 and state:
             weights = ADAMS_BASHFORTH[len(past) - 1]
             return _transferred(x, here, next, weights, past), past
         ahead = euler_step(x, x0, here, next)
         if self.start == "adams" or here.alpha == 0 or next.sigma == 0:
             return ahead, past
-        there = Seen(next, eps_at(ahead, denoise(ahead, next), next))
+        there = Seen(next, plus(ahead, denoise(ahead, next), -next.alpha))
         return _transferred(x, here, next, (1 / 2, 1 / 2), (*past, there)), past
 
 
@@ -78,4 +78,5 @@ def _transferred(x: Tensor, here: Level[float], next: Level[float], weights: tup
     """Return DDIM's step with the weighted eps's."""
     kept = next.alpha / here.alpha
     change = next.sigma - kept * here.sigma
-    return weighted(x, kept, [change * weight for weight in weights], past)
+    shares = [change * weight / seen.level.sigma for weight, seen in zip(weights, past, strict=True)]
+    return weighted(x, kept, shares, past)

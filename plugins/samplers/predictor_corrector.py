@@ -85,13 +85,16 @@ class PredictorCorrector:
         e is at most alpha**2 + sigma**2, the variance of x where that of the data is 1: the score of an item of few
         numbers may be next to nothing by chance.
         """
-        wide = torch.promote_types(x.dtype, torch.float32)
-        push, z = plus(x, x0, -level.alpha).to(wide), z.to(wide)
+        push, kind = plus(x, x0, -level.alpha), x.dtype
+        wide = torch.promote_types(kind, torch.float32)
+        if kind is not wide:
+            x, push, z = x.to(wide), push.to(wide), z.to(wide)
         unit = 2 * (self.snr * level.sigma) ** 2  # gain where both norms are one
         most = (level.alpha / level.sigma) ** 2 + 1
         ratio = (_norms(z) / _norms(push)).clamp_(max=(most / unit) ** 0.5)
-        moved = torch.addcmul(x.to(wide), ratio.square(), push, value=-unit)
-        return moved.addcmul_(ratio, z, value=(2 * unit) ** 0.5 * level.sigma).to(x.dtype)
+        moved = torch.addcmul(x, ratio.square(), push, value=-unit)
+        moved.addcmul_(ratio, z, value=(2 * unit) ** 0.5 * level.sigma)
+        return moved if kind is wide else moved.to(kind)
 
 
 def _norms(x: Tensor) -> Tensor:

@@ -70,9 +70,11 @@ class History(NamedTuple):
         if len(self.x0) < _JUDGED_FROM or not x0.shape[0]:
             return self
         factors, rows = _missing(self.angles, angle, x0.dtype, x0.device), x0.shape[0]
-        values = torch.cat((*self.x0, x0)).reshape(len(self.x0) + 1, -1).to(factors.dtype)
-        missed = torch.linalg.vector_norm(torch.mm(factors, values).view(len(factors), rows, -1), dim=2)
-        items = tuple(map(Reckoned.judged, self.items, missed.T.tolist()))
+        values = torch.cat((*self.x0, x0)).reshape(len(self.x0) + 1, -1)
+        if values.dtype is not factors.dtype:
+            values = values.to(factors.dtype)
+        missed = torch.linalg.vector_norm(torch.mm(factors, values).view(len(factors), rows, -1), dim=2).tolist()
+        items = tuple(map(Reckoned.judged, self.items, zip(*missed, strict=True)))
         return History(self.start, items, self.angles, self.x0)
 
     def joined_by(self, angle: float, x0: Tensor) -> History:

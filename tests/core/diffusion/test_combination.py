@@ -6,8 +6,7 @@ import math
 
 import pytest
 import torch
-from noiseform.core.diffusion.combination import added_to, combined, eps_at, plus, scaled, weighted_sum
-from noiseform.core.diffusion.level import Level
+from noiseform.core.diffusion.combination import added_to, combined, plus, scaled, weighted_sum
 
 HALF = [torch.bfloat16, torch.float16]
 
@@ -84,9 +83,3 @@ def test_no_bit_of_a_sum_depends_on_the_batch(made, size, dtype):
     together = made(*given)
     for row in range(5):
         assert torch.equal(made(*(one[row : row + 1] for one in given)), together[row : row + 1])
-
-
-def test_eps_is_what_makes_x():
-    x0, eps = torch.randn(2, 5, dtype=torch.float64)
-    level = Level(0.5, 0.8, 0.6, 0.0, 0.0, 0.0)
-    assert eps_at(0.8 * x0 + 0.6 * eps, x0, level) == pytest.approx(eps, rel=1e-12)

@@ -83,7 +83,7 @@ def test_a_polynomial_of_eps_is_followed_exactly(under):
         return (x - level.sigma * cubic(level.log_snr / 2)) / level.alpha
 
     x = torch.tensor([[1.3]], dtype=torch.float64)
-    past = tuple(Seen(level, torch.full_like(x, cubic(level.log_snr / 2))) for level in reversed(seen))
+    past = tuple(Seen(level, torch.full_like(x, level.sigma * cubic(level.log_snr / 2))) for level in reversed(seen))
     made, _ = build("sampler", "deis", points=4).step(x, here, there, denoise, None, past)
     start, end = here.log_snr / 2, there.log_snr / 2
     change, _ = quad(lambda lam: math.exp(-lam) * cubic(lam), start, end, epsrel=1e-13)

@@ -110,7 +110,7 @@ def bare(rounds: int, *, steps: int = 20) -> Iterator[Row]:
         taken = rounds_of({"call": lambda: network(x, time, {})}, rounds=20)
     network = _Stack(max(1, round(4 * 3e-3 / statistics.median(taken["call"])))).eval()
     denoise = Denoiser(network, build("objective", "v").prediction)
-    process, grid, sampler = build("process", "vp-cosine"), build("grid", "uniform"), build("sampler", "default")
+    process, grid = build("process", "vp-cosine"), build("grid", "uniform")
 
     def alone() -> None:
         for _ in range(steps):
@@ -121,14 +121,16 @@ def bare(rounds: int, *, steps: int = 20) -> Iterator[Row]:
         for _ in range(steps):
             y = torch.add(y * 0.9, network(y, time, {}), alpha=0.1)
 
-    def looped() -> None:
-        sample(denoise, process=process, sampler=sampler, grid=grid, steps=steps, shape=shape, seeds=[0])
+    def looped(name: str) -> Callable[[], object]:
+        sampler = build("sampler", name)
+        return lambda: sample(denoise, process=process, sampler=sampler, grid=grid, steps=steps, shape=shape, seeds=[0])
 
+    ours = {f"noiseform {name}": looped(name) for name in ("ddim", "dpmpp-2m", "default")}
     with torch.no_grad():
-        taken = rounds_of({"bare network": alone, "by hand": by_hand, "noiseform loop": looped}, rounds=rounds)
+        taken = rounds_of({"bare network": alone, "by hand": by_hand, **ours}, rounds=rounds)
     group, unit, each = "loop, 3 ms network", "ms/step", 1e3 / steps
     yield row(group, "bare network", taken["bare network"], unit, each=each)
-    for name in ("by hand", "noiseform loop"):
+    for name in ("by hand", *ours):
         share = ratio(taken, name, "bare network")
         told = {"ratio": share, "reference": "bare network", "goal": f"<= {goal}", "met": share <= goal}
         yield row(group, name, taken[name], unit, each=each, **told)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import ConfigError, NoiseformError
 from ..registration.documentation import documentation, plain
-from ..registration.kinds import kind_of
+from ..registration.kinds import KINDS, kind_of
 from ..registration.plugin_loading import Part
 from ..registration.registry import current
 from .rows import print_facts, print_json, print_rows
+from .show_model import model_entry, print_model
 from .show_pipeline import pipeline_entry, print_pipeline
 
 if TYPE_CHECKING:
@@ -33,17 +36,23 @@ _COMMANDS = {
 
 
 @click.command()
-@click.argument("part", metavar="KIND/NAME")
+@click.argument("part", metavar="KIND/NAME|FOLDER")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: of a part, the JSON Schema of its table.")
 def show(part: str, as_json: bool) -> None:
     """Show a part: its parameters and what they mean, its source, the plugin that it comes from, an example.
 
     KIND/NAME is such as sampler/ddim, or sampler/noiseform/ddim. pipeline/NAME shows the stages of a pipeline and the
-    paths that --set takes.
+    paths that --set takes; so does the folder of a trained model, and how it was trained.
     """
     kind, slash, name = part.partition("/")
+    if kind not in KINDS and (os.path.isdir(part) or part.startswith(("/", ".", "~"))):
+        folder = Path(os.path.expanduser(part))
+        print_json(model_entry(folder)) if as_json else print_model(folder)
+        return
     if not slash or not name:
-        raise ConfigError(f"{part!r}: expected KIND/NAME, such as sampler/ddim; noiseform list shows all")
+        raise ConfigError(
+            f"{part!r}: expected KIND/NAME, such as sampler/ddim, or the folder of a model; noiseform list shows all"
+        )
     if kind == "pipeline":
         print_json(pipeline_entry(name)) if as_json else print_pipeline(name)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +14,7 @@ from .rows import print_facts, print_rows
 if TYPE_CHECKING:
     from ..registration.config import PartConfig, PipelineConfig, StageConfig
 
-__all__ = ["pipeline_entry", "print_pipeline"]
+__all__ = ["pipeline_entry", "print_configuration", "print_pipeline"]
 
 _KINDS = ("process", "objective", "network", "codec", "guidance", "sampler", "grid")
 _LONGEST = 4000
@@ -33,17 +33,22 @@ def pipeline_entry(name: str) -> dict[str, object]:
 
 
 def print_pipeline(name: str) -> None:
-    """Print a pipeline's facts, a table of its stages, and its settings."""
-    from ..registration.example import inline
-
+    """Print a pipeline of the registry: its facts, a table of its stages, and its settings."""
     pipeline = current().pipeline(name)
-    conditions = [_condition(one) for stage in pipeline.stages for one in stage.conditioners]
-    facts = [("part", f"pipeline/{name}"), ("summary", pipeline.summary)]
-    facts += [("modality", pipeline.modality), ("media", _settings(pipeline.media))]
-    facts += [("conditions", "; ".join(dict.fromkeys(conditions))), ("weights", pipeline.weights or "")]
+    facts = [("weights", pipeline.weights or "")]
     facts += [(key, str(value)) for key, value in _owner(name).items()]
     facts += [("example", _example(name, pipeline))]
-    print_facts(facts, longest=_LONGEST)
+    print_configuration(("part", f"pipeline/{name}"), pipeline, facts)
+
+
+def print_configuration(named: tuple[str, str], pipeline: PipelineConfig, facts: Iterable[tuple[str, str]]) -> None:
+    """Print what a pipeline is called and makes, further facts, a table of its stages, and its settings."""
+    from ..registration.example import inline
+
+    conditions = [_condition(one) for stage in pipeline.stages for one in stage.conditioners]
+    makes = [("summary", pipeline.summary), ("modality", pipeline.modality), ("media", _settings(pipeline.media))]
+    makes += [("conditions", "; ".join(dict.fromkeys(conditions)))]
+    print_facts([named, *makes, *facts], longest=_LONGEST)
     click.echo()
     rows = [row for stage in pipeline.stages for row in _rows(stage)]
     print_rows(("STAGE", "KIND", "USE", "PARAMETERS"), rows, longest=_LONGEST)

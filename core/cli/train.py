@@ -60,10 +60,11 @@ def train(
     from ..machine.memory import keep_large_blocks
     from ..naming import printable
     from ..pipeline.modality import spec_of
-    from ..pipeline.overrides import takes_source
+    from ..pipeline.usage import usage
     from ..registration.build import build
     from ..registration.registry import current
-    from ..training.recipe import ClassifierRecipe, CodecRecipe, read_recipe
+    from ..storage.model_folder import read_model_folder
+    from ..training.recipe import read_recipe
     from ..training.trainer import train as run
 
     keep_large_blocks()
@@ -113,14 +114,7 @@ def train(
         click.echo("nothing was left to do: the run has as many steps already", err=True)
     if not quiet:
         shown = printable(folder if folder.is_absolute() else os.path.join(os.curdir, folder))
-        use = f"noiseform generate {wanted.modality} {shown}"
-        if isinstance(wanted, CodecRecipe):
-            use = f'in a recipe: codec = {{ use = "{wanted.codec.use}", weights = "{shown}" }}'
-        elif isinstance(wanted, ClassifierRecipe):
-            use = f'in a pipeline: guidance = {{ use = "classifier", weights = "{shown}" }}'
-        elif takes_source(wanted.stage):
-            use = f"noiseform upscale {wanted.modality} INPUT --pipeline {shown}"
-        click.echo(f"model folder: {shown}  ({use})")
+        click.echo(f"model folder: {shown}  ({usage(read_model_folder(folder).pipeline, shown)})")
 
 
 def _reporter() -> Callable[[TrainingStep], None]:

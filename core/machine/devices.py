@@ -13,6 +13,8 @@ from ..errors import ConfigError, nearest
 __all__ = ["checked_device", "checked_dtype", "seeded"]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""As recipes call them."""
 
 
 def checked_device(name: str) -> str:
@@ -32,11 +34,12 @@ def checked_device(name: str) -> str:
 
 
 def checked_dtype(name: str) -> torch.dtype:
-    """Return the dtype of a name.
+    """Return the dtype of a name, ``bfloat16`` or ``bf16``.
 
     Raises:
         ConfigError: there is no such dtype.
     """
+    name = _SHORT.get(name, name)
     if name not in _DTYPES:
         raise ConfigError(f"dtype: unknown dtype {name!r}; {nearest(name, _DTYPES)}")
     return _DTYPES[name]

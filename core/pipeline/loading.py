@@ -24,16 +24,16 @@ from ..storage.manifest import MANIFEST
 from ..storage.model_folder import ModelFolder, load_model_folder, read_model_folder
 from ..storage.model_parts import RequiredPart
 from ..storage.weights import assign_frozen
-from .classifier import CLASSIFIER
 from .compiled import Compiler
 from .guide_loading import guide_entry, load_guide
 from .modality import spec_of
 from .overrides import Overrides
 from .pipeline import Pipeline
-from .pretrained import CODEC, codec_entry, has_weights, refuse_other_encoder
+from .pretrained import codec_entry, has_weights, refuse_other_encoder
 from .required import check_installed, modality_of
 from .stage import Stage, build_stage
 from .trained import of_owners, refuse_untrained
+from .usage import helper_of, usage
 
 __all__ = ["described", "load_pipeline"]
 
@@ -212,15 +212,11 @@ def _found(
     path = Path(os.path.expanduser(name))
     if ("/" in name or name.startswith(".")) and os.path.isfile(path / MANIFEST):
         table = apply_settings(read_model_folder(path).pipeline, overrides.settings)
-        if CODEC in table and "stages" not in table:
+        helper = helper_of(table)
+        if helper is not None:
             raise ConfigError(
-                f"model {printable(path)}: a codec, which makes nothing by itself; "
-                f'name it in a recipe: codec = {{ use = "...", weights = "{printable(path)}" }}'
-            )
-        if CLASSIFIER in table and "stages" not in table:
-            raise ConfigError(
-                f"model {printable(path)}: a classifier, which makes nothing by itself; it guides a pipeline: "
-                f'guidance = {{ use = "classifier", weights = "{printable(path)}" }}'
+                f"model {printable(path)}: a {helper}, which makes nothing by itself; "
+                f"name it in a pipeline: {usage(table, printable(path))}"
             )
         config = checked(PipelineConfig, table, what=f"model {printable(path)}")
         return path.resolve().name, config, {stage.name: path for stage in config.stages}, ()

@@ -37,7 +37,7 @@ COMMAND_LINE = {
     ],
     "replay": None,
     "list": ["KIND", "--json"],
-    "show": ["KIND/NAME", "--json"],
+    "show": ["KIND/NAME|FOLDER", "--json"],
     "compat": None,
     "plugins list": ["--json"],
     "plugins new": ["NAME", "--kind", "-o"],

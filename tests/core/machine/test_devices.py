@@ -16,7 +16,8 @@ def test_a_device_that_computes_nothing_is_refused(name):
 
 
 def test_names_of_dtypes():
-    assert checked_dtype("bfloat16") is torch.bfloat16
+    assert checked_dtype("bfloat16") is checked_dtype("bf16") is torch.bfloat16
+    assert (checked_dtype("fp32"), checked_dtype("fp16")) == (torch.float32, torch.float16)
     with pytest.raises(ConfigError, match="unknown dtype 'float8'"):
         checked_dtype("float8")
 

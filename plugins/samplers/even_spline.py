@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from functools import lru_cache
 from itertools import pairwise
 
@@ -19,6 +20,12 @@ _NODES, _SHARES = np.polynomial.legendre.leggauss(12)
 _NEAR = 0.1
 """Spans from 0 below which x0's derivatives at the lowest angle are known so well that their inverse would lose digits,
 and they are added to the motion's part."""
+
+_ALIKE = 1e-9
+"""Shares of the span that angles lie apart at least, for their weights to be told apart."""
+
+_ORDERS = np.arange(1.0, len(INTEGRATIONS) + 1)
+_FACTORIALS = np.array([math.factorial(j) for j in range(len(INTEGRATIONS) + 1)], dtype=float)
 
 _AMPLIFIED = 4.0
 """By how much errors of x0 may grow: where a step reaches far beyond nodes that lie close together, the older of them
@@ -58,48 +65,70 @@ def weights(nodes: tuple[float, ...], first: float, last: float, integrations: i
 @lru_cache(maxsize=4096)
 def foretelling(nodes: tuple[float, ...], angle: float, integrations: int) -> tuple[float, ...]:
     """Return w such that ``sum_k w_k x0(nodes_k)`` is the same curve's x0 at an angle below the nodes."""
-    return tuple(_predicting(np.array(nodes), np.array([angle]), np.ones(1), 1.0, integrations).tolist())
+    return tuple(_value_at(np.array(nodes), angle, integrations).tolist())
 
 
 def _solved(nodes: Numbers, first: float, last: float, integrations: int) -> Numbers:
     if last == 0:
-        return _predicting(nodes, np.zeros(1), np.ones(1), 1.0, integrations)
+        return _value_at(nodes, 0.0, integrations)
     whole = 1 / math.tan(last) - 1 / math.tan(first)
-    return _predicting(nodes, *_quadrature(nodes, first, last), whole, integrations)
+    return _predicting(nodes, *_quadrature(nodes, first, last), whole, integrations, (first, last))
 
 
-def _predicting(nodes: Numbers, places: Numbers, shares: Numbers, whole: float, integrations: int) -> Numbers:
+def _value_at(nodes: Numbers, angle: float, integrations: int) -> Numbers:
+    return _predicting(nodes, np.array([angle]), np.ones(1), 1.0, integrations, (angle, angle))
+
+
+def _predicting(
+    nodes: Numbers, places: Numbers, shares: Numbers, whole: float, integrations: int, within: tuple[float, float]
+) -> Numbers:
     """Return the weights of x0 at the nodes in the best prediction of ``sum shares * x0(places)``; their sum is whole.
 
     From the lowest of all angles on, x0 is its derivatives there, of which is known what they are of a Brownian motion
     so many times integrated up to there, and such a motion that begins anew. What the two say of values that lie close
     together differs by so many orders of magnitude that their sum would lose it; so they stand side by side in one
     system of equations, in units of the span between all angles.
+
+    Args:
+        nodes: angles at which x0 is known, falling.
+        places: other angles.
+        shares: of x0 at each of them.
+        whole: sum of the shares.
+        integrations: of the Brownian motion.
+        within: two angles that the places lie between, the higher first.
     """
-    base = min(nodes[-1], places.min())
-    span = max(nodes[0], places.max()) - base
-    known, asked = (nodes - base) / span, (places - base) / span
-    among = _covariance(known[:, None], known[None, :], integrations)
-    wanted = shares @ _covariance(asked[:, None], known[None, :], integrations)
-    slopes, slopes_wanted = _powers(known, integrations), shares @ _powers(asked, integrations)
-    spread, count = _derivatives(base, span, integrations), len(nodes)
+    base, count = min(float(nodes[-1]), within[1]), len(nodes)
+    span = max(float(nodes[0]), within[0]) - base
+    angles = (np.concatenate([nodes, places]) - base) / span
+    covariance, powers = _covariance(angles[:count, None], angles, integrations), _powers(angles, integrations)
+    among, wanted = covariance[:, :count], covariance[:, count:] @ shares
+    slopes, slopes_wanted = powers[:count], shares @ powers[count:]
+    spread = _derivatives(base / span, span, integrations)
     beside = 0 if base < _NEAR * span else integrations
     bordered, right = np.zeros((count + beside + 1,) * 2), np.zeros(count + beside + 1)
     bordered[:count, -1] = bordered[-1, :count] = 1
-    if beside:
-        size = np.sqrt(np.diag(spread))
-        bordered[count:-1, count:-1] = -np.linalg.inv(spread / np.outer(size, size)) / np.outer(size, size)
-        bordered[:count, count:-1], bordered[count:-1, :count] = slopes, slopes.T
-        right[count:-1] = slopes_wanted
+    if beside:  # the derivatives' rows are multiplied by their covariance, which needs no inverse of it
+        variances = spread.diagonal()
+        relative = spread / variances[:, None]
+        bordered[count:-1, :count], right[count:-1] = relative @ slopes.T, relative @ slopes_wanted
+        bordered[:count, count:-1] = slopes * variances
+        bordered[count:-1, count:-1].flat[:: beside + 1] = -1
     else:
-        among += slopes @ spread @ slopes.T
-        wanted += slopes_wanted @ spread @ slopes.T
+        among = among + slopes @ spread @ slopes.T
+        wanted += slopes @ (spread @ slopes_wanted)
     bordered[:count, :count], right[:count], right[-1] = among, wanted, whole
-    # Of the constant nothing is known before: whatever it is, the weights must reproduce it. Angles that float64 cannot
-    # tell apart share a weight.
-    solved, *_ = np.linalg.lstsq(bordered, right, rcond=None)
-    weights: Numbers = solved[:count]
+    # Of the constant nothing is known before: whatever it is, the weights must reproduce it.
+    weights: Numbers = _solution(bordered, right, angles[:count])[:count]
     return weights * (whole / weights.sum())
+
+
+def _solution(system: Numbers, right: Numbers, angles: Numbers) -> Numbers:
+    """Return what solves the equations; angles that float64 cannot tell apart share a weight."""
+    if len(angles) == 1 or (angles[:-1] - angles[1:]).min() > _ALIKE:
+        with suppress(np.linalg.LinAlgError):
+            return np.linalg.solve(system, right)
+    solved: Numbers = np.linalg.lstsq(system, right, rcond=None)[0]
+    return solved
 
 
 def _covariance(one: Numbers, other: Numbers, integrations: int) -> Numbers:
@@ -115,9 +144,9 @@ def _covariance(one: Numbers, other: Numbers, integrations: int) -> Numbers:
     return made
 
 
-def _powers(places: Numbers, integrations: int) -> Numbers:
-    """Return ``p**j / j!`` for each place, j from 1 to ``integrations``."""
-    made: Numbers = np.stack([places**j / math.factorial(j) for j in range(1, integrations + 1)], 1)
+def _powers(angles: Numbers, integrations: int) -> Numbers:
+    """Return ``a**j / j!`` for each angle, j from 1 to ``integrations``."""
+    made: Numbers = angles[:, None] ** _ORDERS[:integrations] / _FACTORIALS[1 : integrations + 1]
     return made
 
 
@@ -125,15 +154,18 @@ def _derivatives(base: float, span: float, integrations: int) -> Numbers:
     """Return the covariance of x0's derivatives at an angle, from the first on: of theta**2 / 2 and the motion so far.
 
     In units of the span, and of the standard deviation that the motion gains in it.
+
+    Args:
+        base: the angle, in units of the span.
+        span: the unit.
+        integrations: of the motion.
     """
-    made, orders = np.empty((integrations, integrations)), range(1, integrations + 1)
-    for j in orders:
-        for k in orders:
-            power, left = 2 * integrations + 1 - j - k, [math.factorial(integrations - each) for each in (j, k)]
-            made[j - 1, k - 1] = (base / span) ** power / (power * math.prod(left))
+    left = integrations - _ORDERS[:integrations]
+    powers, gains = left[:, None] + left + 1, _FACTORIALS[integrations - 1 :: -1]
+    made: Numbers = base**powers / (powers * gains[:, None] * gains)
     if integrations > 1:
-        parabola = np.array([base * span, span**2, 0.0])[:integrations] / span ** (integrations + 0.5)
-        made += np.outer(parabola, parabola)
+        parabola = np.array([base, 1.0, 0.0])[:integrations] * span ** (1.5 - integrations)
+        made += parabola[:, None] * parabola
     return made
 
 

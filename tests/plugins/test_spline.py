@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -101,6 +102,40 @@ def test_no_digits_are_lost_where_nodes_lie_close(gap, integrations):
     more = tuple(1.0 + gap * k for k in range(5, -1, -1))
     told = sum(w * math.cos(2 * node) for w, node in zip(foretelling(more, 1 - gap, integrations), more, strict=True))
     assert abs(told - math.cos(2 * (1 - gap))) < 4 * gap ** (integrations + 1)
+
+
+@pytest.mark.parametrize("integrations", [1, 2, 3])
+def test_weights_are_those_of_many_digits(integrations):
+    """Of unequal nodes too, some of them close together: the same equations, dense, in 60 digits."""
+    generator = np.random.default_rng(integrations)
+    for count in (1, 2, 4, 7):
+        nodes = tuple(sorted(generator.uniform(0.2, 1.57, count).tolist(), reverse=True))
+        for angle in (0.0, 0.3 * nodes[-1], 0.95 * nodes[-1]):
+            made, exact = foretelling(nodes, angle, integrations), exactly(nodes, angle, integrations)
+            assert made == pytest.approx(exact, rel=0, abs=1e-4 * max(map(abs, exact)))
+    for count in (3, 5, 7):
+        nodes = tuple(np.linspace(1.56, 0.4, count).tolist())
+        exact = exactly(nodes, 0.4 - 1.16 / (count - 1) / 2, integrations)
+        assert foretelling(nodes, 0.4 - 1.16 / (count - 1) / 2, integrations) == pytest.approx(exact, rel=1e-8)
+
+
+def exactly(nodes, angle, integrations):
+    """Return what `foretelling` does, solved without any care but for digits."""
+    with mpmath.workdps(60):
+        places, at = [mpmath.mpf(node) for node in nodes], mpmath.mpf(angle)
+
+        def covariance(a, b):
+            low, gap = min(a, b), abs(a - b)
+            path = mpmath.quad(lambda u: ((low - u) * (low + gap - u)) ** integrations, [0, low])
+            return path / math.factorial(integrations) ** 2 + (a * b) ** 2 / 4 * (integrations > 1)
+
+        system, right = mpmath.ones(len(nodes) + 1), mpmath.ones(len(nodes) + 1, 1)
+        system[len(nodes), len(nodes)] = 0
+        for i, one in enumerate(places):
+            right[i] = covariance(one, at)
+            for j, other in enumerate(places):
+                system[i, j] = covariance(one, other)
+        return [float(weight) for weight in mpmath.lu_solve(system, right)[: len(nodes)]]
 
 
 def known_of(curve, angles, rows=1):

@@ -33,17 +33,18 @@ LOADS = "loads"
 
 
 @click.command(short_help="Hold parts to the contracts of their kinds.")
-@click.argument("about", metavar="DIST|KIND/NAME...", nargs=-1, required=True)
+@click.argument("about", metavar="[DIST|KIND/NAME]...", nargs=-1)
 @click.option("-x", "--exitfirst", is_flag=True, help="End with the first check that fails.")
 @click.option("--verbose", is_flag=True, help="List every check, and why one was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(about: tuple[str, ...], exitfirst: bool, verbose: bool, as_json: bool) -> None:
     """Hold the parts of distributions, or single parts, to the contracts of their kinds.
 
-    DIST is a distribution or a plugin, such as acme-noise, or noiseform for all built-in parts; KIND/NAME is one part,
-    such as sampler/ddim. What a part claims of itself stands in its attribute `claims`; the checks are those of
-    noiseform.testing. Exceptions are listed before findings, the basic ones first, and what is the same once, with the
-    line of the part that raised it; --debug shows the tracebacks.
+    DIST is a distribution or a plugin, such as acme-noise, or noiseform for all built-in parts; KIND/NAME is one
+    part, such as sampler/ddim. If none is named, all plugins from outside are meant. What a part claims of itself
+    stands in its attribute `claims`; the checks are those of noiseform.testing. Exceptions are listed before
+    findings, the basic ones first, and what is the same once, with the line of the part that raised it; --debug
+    shows the tracebacks.
 
     The code of the parts runs in this process and without a time limit: one that hangs is ended by Ctrl-C, and the
     progress on a terminal says which. Ends with 5 where a check failed. Needs pip install 'noiseform[testing]'.
@@ -68,11 +69,30 @@ def check(about: tuple[str, ...], exitfirst: bool, verbose: bool, as_json: bool)
 
 
 def _all_asked(about: Sequence[str]) -> tuple[list[Part], list[Plugin]]:
-    """Return what all the arguments mean, each part and plugin once."""
-    asked = [_asked(one) for one in about]
+    """Return what all the arguments mean, each part and plugin once; without any, all that comes from outside.
+
+    Raises:
+        ConfigError: nothing does.
+    """
+    asked = [_asked(one) for one in about] if about else [_from_outside()]
     parts = {(part.kind, part.full_name): part for parts, _ in asked for part in parts}
     unusable = {id(plugin): plugin for _, plugins in asked for plugin in plugins}
     return list(parts.values()), list(unusable.values())
+
+
+def _from_outside() -> tuple[list[Part], list[Plugin]]:
+    plugins = [one for one in current().plugins.plugins if not one.candidate.builtin and one.state != "disabled"]
+    if not plugins:
+        raise ConfigError(
+            "plugins check: no plugin from outside is installed; name what to check, such as noiseform or sampler/ddim"
+        )
+    return _of(plugins)
+
+
+def _of(plugins: Sequence[Plugin]) -> tuple[list[Part], list[Plugin]]:
+    """Return the parts of plugins, and those plugins that are set aside."""
+    parts = [part for part in current().plugins.parts() if any(part.plugin is plugin for plugin in plugins)]
+    return parts, [plugin for plugin in plugins if plugin.state == "set aside"]
 
 
 def _asked(about: str) -> tuple[list[Part], list[Plugin]]:
@@ -95,8 +115,7 @@ def _asked(about: str) -> tuple[list[Part], list[Plugin]]:
     disabled = [plugin for plugin in plugins if plugin.state == "disabled"]
     if len(disabled) == len(plugins):
         raise PluginError(f"plugins check: plugin {disabled[0].label} is disabled: {disabled[0].reason}; enable it")
-    parts = [part for part in found.parts() if any(part.plugin is plugin for plugin in plugins)]
-    return parts, [plugin for plugin in plugins if plugin.state == "set aside"]
+    return _of(plugins)
 
 
 def _names(plugin: Plugin) -> set[str]:

@@ -124,6 +124,18 @@ def test_a_distribution(acme, capsys, about):
     assert "comparing" not in printed.err
 
 
+def test_without_a_name_all_that_comes_from_outside(acme, site, capsys):
+    site.add("broken", {"broken": "raise ValueError('no')"})
+    assert main(["plugins", "check", "--json"]) == 5
+    owners = [one["owner"] for one in json.loads(capsys.readouterr().out)]
+    assert sorted(owners) == [*["acme-noise 1.0"] * 6, "broken 1.0"]
+
+
+def test_without_a_name_something_must_come_from_outside(site, capsys):
+    assert main(["plugins", "check"]) == 2
+    assert "no plugin from outside is installed; name what to check" in capsys.readouterr().err
+
+
 def told_of(capsys, name: str, *options: str) -> tuple[list[str], str, str]:
     """Return the lines of what failed or was left out of a sampler, what stands last, and the errors."""
     assert main(["plugins", "check", f"sampler/{name}", *options]) == 5

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .errors import PluginError
 
-__all__ = ["check_rows", "check_tensor"]
+__all__ = ["check_rows", "check_tensor", "writes_to"]
 
 
 def check_tensor(value: object, shape: Sequence[int], *, of: str, device: torch.device | None = None) -> Tensor:
@@ -45,6 +45,11 @@ def check_rows(given: object, rows: int, *, of: str) -> Mapping[str, Tensor]:
         if not isinstance(value, Tensor) or value.ndim < 1 or len(value) != rows:
             raise PluginError(f"{of} gave {_told(value)} as {name!r}, expected a tensor of {rows} rows; fix the part")
     return given
+
+
+def writes_to(x: Tensor) -> int:
+    """Return how often a tensor was written to, which torch counts except in its inference mode."""
+    return 0 if x.is_inference() else x._version
 
 
 def _told(value: object) -> str:

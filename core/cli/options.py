@@ -41,7 +41,9 @@ def sampling(command: Command) -> Command:
         click.Option(["--guidance"], type=float, metavar="W", help="Scale of guidance; 1 is none."),
         click.Option(["--set", "settings"], multiple=True, metavar="PATH=VALUE", help="Anything in the pipeline."),
         click.Option(["--device"], default="cpu", show_default=True, help="Where the network runs."),
-        click.Option(["--dtype"], default="float32", show_default=True, help="float32, bfloat16 or float16."),
+        click.Option(
+            ["--dtype"], default="float32", show_default=True, help="float32, bfloat16 or float16; or fp32, bf16, fp16."
+        ),
         click.Option(["--compile"], is_flag=True, help="Compile the network; the first time takes minutes."),
     )
 

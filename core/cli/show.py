@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import ConfigError, NoiseformError
+from ..errors import ConfigError, NoiseformError, nearest
 from ..registration.documentation import documentation, plain
 from ..registration.kinds import KINDS, kind_of
 from ..registration.plugin_loading import Part
@@ -49,6 +49,10 @@ def show(part: str, as_json: bool) -> None:
         folder = Path(os.path.expanduser(part))
         print_json(model_entry(folder)) if as_json else print_model(folder)
         return
+    if "/" in part and kind not in KINDS:
+        raise ConfigError(
+            f"{part!r}: neither KIND/NAME, for there is no such kind of part, nor a folder; {nearest(kind, KINDS)}"
+        )
     if not slash or not name:
         raise ConfigError(
             f"{part!r}: expected KIND/NAME, such as sampler/ddim, or the folder of a model; noiseform list shows all"

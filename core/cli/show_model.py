@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from ..naming import printable
 from .registry import flattened
 from .rows import print_facts
-from .show_pipeline import print_configuration
+from .show_pipeline import print_configuration, print_settings
 
 if TYPE_CHECKING:
+    from ..registration.config import PipelineConfig
     from ..storage.model_folder import ModelFolder
 
 __all__ = ["model_entry", "print_model"]
@@ -27,18 +26,20 @@ def model_entry(folder: Path) -> dict[str, object]:
     Raises:
         CheckpointError: it is damaged, or from a newer noiseform.
     """
+    from ..pipeline.usage import usage
     from ..storage.model_folder import read_model_folder
 
     model = read_model_folder(folder)
+    pipeline = _pipeline(model)
     return {
         "model": str(folder),
         "summary": model.pipeline.get("summary", ""),
         "noiseform": model.version,
-        "example": _example(model),
+        "example": usage(model.pipeline, folder),
         "trained": model.facts,
         "files": {name: {"size": file.size, "sha256": file.sha256} for name, file in model.files.items()},
         "parts": [asdict(part) for part in model.parts],
-        "settings": flattened(model.pipeline),
+        "settings": flattened(model.pipeline if pipeline is None else pipeline.model_dump(exclude_none=True)),
     }
 
 
@@ -48,33 +49,45 @@ def print_model(folder: Path) -> None:
     Raises:
         CheckpointError: as :func:`model_entry`.
     """
-    from ..pipeline.usage import helper_of
-    from ..registration.config import PipelineConfig, checked
-    from ..registration.example import inline
+    from ..pipeline.usage import usage
     from ..storage.model_folder import read_model_folder
 
     model = read_model_folder(folder)
-    named = ("model", printable(folder))
-    facts = [*_trained(model), ("parts", _needed(model)), ("example", _example(model))]
-    if helper_of(model.pipeline) is None:
-        print_configuration(named, checked(PipelineConfig, model.pipeline, what=f"model {printable(folder)}"), facts)
-        return
-    print_facts([named, *facts], longest=_LONGEST)
-    click.echo()
-    for path, value in flattened(model.pipeline).items():
-        click.echo(f"{path} = {inline(value)}")
+    named, pipeline = ("model", printable(folder)), _pipeline(model)
+    facts = [*_trained(model), ("parts", _needed(model)), ("example", usage(model.pipeline, folder))]
+    if pipeline is None:
+        print_facts([named, *facts], longest=_LONGEST)
+        print_settings(model.pipeline)
+    else:
+        print_configuration(named, pipeline, facts)
+
+
+def _pipeline(model: ModelFolder) -> PipelineConfig | None:
+    """Return the pipeline that a model is; None for one that makes nothing by itself."""
+    from ..pipeline.usage import helper_of
+    from ..registration.config import PipelineConfig, checked
+
+    if helper_of(model.pipeline) is not None:
+        return None
+    return checked(PipelineConfig, model.pipeline, what=f"model {printable(model.folder)}")
 
 
 def _trained(model: ModelFolder) -> list[tuple[str, str]]:
     """Return how a model was trained, in words; what its manifest does not tell is left out."""
-    facts: dict[str, Any] = dict(model.facts)
-    training = facts.get("training")
-    steps = training.get("steps") if isinstance(training, dict) else None
-    told = [("trained", f"{facts['step']}" + (f" of {steps}" if steps else "") + " steps")] if "step" in facts else []
-    told += [(name, f"{facts[name]:.4g}") for name in ("items", "loss") if isinstance(facts.get(name), int | float)]
+    facts, training = model.facts, model.facts.get("training")
+    step, steps = _number(facts.get("step")), _number(training.get("steps") if isinstance(training, dict) else None)
+    told = [("trained", f"{step} of {steps} steps" if step and steps else f"{step} steps" if step else "")]
+    told += [(name, _number(facts.get(name))) for name in ("items", "loss")]
     weights = [(name, model.files[name].size) for name in dict.fromkeys(model.stages.values())]
     told += [("weights", ", ".join(f"{name} ({size / 1e6:.2f} MB)" for name, size in weights))]
     return [*told, ("noiseform", model.version)]
+
+
+def _number(fact: object) -> str:
+    """Return a number that a manifest tells; nothing where it is none, whoever wrote it."""
+    if isinstance(fact, float):
+        return f"{fact:.4g}"
+    return str(fact) if type(fact) is int and abs(fact) < 10**18 else ""
 
 
 def _needed(model: ModelFolder) -> str:
@@ -83,10 +96,3 @@ def _needed(model: ModelFolder) -> str:
     for part in model.parts:
         named.setdefault(f"{part.distribution} {part.version}", {})[f"{part.kind}/{part.name}"] = None
     return "; ".join(f"{distribution}: {', '.join(names)}" for distribution, names in named.items())
-
-
-def _example(model: ModelFolder) -> str:
-    from ..pipeline.usage import usage
-
-    path = printable(model.folder)
-    return usage(model.pipeline, path if "/" in path else f"./{path}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
+from ..naming import printable
 from ..registration.registry import current
 from .registry import flattened
 from .rows import print_facts, print_rows
@@ -14,7 +15,7 @@ from .rows import print_facts, print_rows
 if TYPE_CHECKING:
     from ..registration.config import PartConfig, PipelineConfig, StageConfig
 
-__all__ = ["pipeline_entry", "print_configuration", "print_pipeline"]
+__all__ = ["pipeline_entry", "print_configuration", "print_pipeline", "print_settings"]
 
 _KINDS = ("process", "objective", "network", "codec", "guidance", "sampler", "grid")
 _LONGEST = 4000
@@ -43,8 +44,6 @@ def print_pipeline(name: str) -> None:
 
 def print_configuration(named: tuple[str, str], pipeline: PipelineConfig, facts: Iterable[tuple[str, str]]) -> None:
     """Print what a pipeline is called and makes, further facts, a table of its stages, and its settings."""
-    from ..registration.example import inline
-
     conditions = [_condition(one) for stage in pipeline.stages for one in stage.conditioners]
     makes = [("summary", pipeline.summary), ("modality", pipeline.modality), ("media", _settings(pipeline.media))]
     makes += [("conditions", "; ".join(dict.fromkeys(conditions)))]
@@ -52,9 +51,17 @@ def print_configuration(named: tuple[str, str], pipeline: PipelineConfig, facts:
     click.echo()
     rows = [row for stage in pipeline.stages for row in _rows(stage)]
     print_rows(("STAGE", "KIND", "USE", "PARAMETERS"), rows, longest=_LONGEST)
-    click.echo("\nWhat --set PATH=VALUE changes for one run; what the weights were trained with has to stay:\n")
-    for path, value in flattened(pipeline.model_dump(exclude_none=True)).items():
-        click.echo(f"{path} = {inline(value)}")
+    click.echo("\nWhat --set PATH=VALUE changes for one run; what the weights were trained with has to stay:")
+    print_settings(pipeline.model_dump(exclude_none=True))
+
+
+def print_settings(table: Mapping[str, object]) -> None:
+    """Print the leaves of a table, each in a line with its path."""
+    from ..registration.example import inline
+
+    click.echo()
+    for path, value in flattened(table).items():
+        click.echo(printable(f"{path} = {inline(value)}", _LONGEST))
 
 
 def _rows(stage: StageConfig) -> Iterator[tuple[str, str, str, str]]:

@@ -114,7 +114,7 @@ def train(
         click.echo("nothing was left to do: the run has as many steps already", err=True)
     if not quiet:
         shown = printable(folder if folder.is_absolute() else os.path.join(os.curdir, folder))
-        click.echo(f"model folder: {shown}  ({usage(read_model_folder(folder).pipeline, shown)})")
+        click.echo(f"model folder: {shown}  ({usage(read_model_folder(folder).pipeline, folder)})")
 
 
 def _reporter() -> Callable[[TrainingStep], None]:

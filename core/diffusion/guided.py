@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..contract import check_tensor
+from ..contract import check_tensor, writes_to
 from ..errors import PluginError
 from .denoiser import Cond, Denoiser, Guidance
 from .level import Level
@@ -52,12 +52,12 @@ class Guided:
             )
 
     def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
-        writes, self._spread, self._sure, self._rows = _writes(x), None, False, len(x)
+        writes, self._spread, self._sure, self._rows = writes_to(x), None, False, len(x)
         x0: Tensor = self._guided(x, level)
         if not self._checked:  # what holds for the first call holds for all
             check_tensor(x0, x.shape, of=self._of, device=x.device)
             self._checked = True
-        if _writes(x) != writes:
+        if writes_to(x) != writes:
             raise PluginError(
                 f"{self._of}, or the network under it, changed the items it was given; fix it to work on copies"
             )
@@ -88,8 +88,3 @@ class Guided:
         batch = min((len(value) for value in cond.values()), default=rows)
         places = range(0, batch - rows + 1, rows)
         return next((at for at in places if all(torch.equal(cond[k][at : at + rows], asked[k]) for k in asked)), None)
-
-
-def _writes(x: Tensor) -> int:
-    """Return how often a tensor was written to, which torch counts except in its inference mode."""
-    return 0 if x.is_inference() else x._version

@@ -9,27 +9,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..contract import writes_to
 from ..errors import NumericError, PluginError
 from .level import Level
 
 __all__ = ["Inspection"]
 
 _SECONDS = 0.1
-"""How long a step waits to be looked at while others are made; one that takes as long is looked at by itself."""
+"""How long a step waits at most to be looked at, but for what the next one takes."""
 
 _STEPS = 64
 """Looked at in one go at most."""
 
-_BYTES = 1 << 22
-"""Of items that are kept for it, beyond the newest."""
+_BYTES = 1 << 18
+"""Of items that are kept for it. Of more than fit into a cache, each is looked at while it is there."""
 
 
 class Inspection:
     """Refuses what is not finite, or has not the shape, dtype and device of the items.
 
-    To look for NaN costs as much as one of a sampler's sums, ten times that next to a network, and on an accelerator a
-    wait for it. So several steps are looked at once, where these are quick and items small; nobody is shown, or given,
-    items that were not looked at.
+    To look for NaN costs as much as one of a sampler's sums, several times that next to a network, and on an
+    accelerator a wait for it. So several steps are looked at once, where these are quick and items small. Whoever
+    observes a run, or gets what it made, is given nothing that was not looked at.
+
+    What was written into meanwhile can no longer be looked at. The first step is looked at by itself; where its items
+    are written into later, as a denoiser or a sampler does that works in place, so are all others.
 
     Args:
         sampler: makes the steps.
@@ -40,15 +44,28 @@ class Inspection:
     def __init__(self, sampler: object, levels: Sequence[Level[float]], x: Tensor) -> None:
         self._sampler, self._levels = sampler, levels
         self._like = x.shape, x.dtype, x.device
-        self._most = min(max(_BYTES // max(x.nbytes, 1), 1), _STEPS)
         self._wide = torch.promote_types(x.dtype, torch.float32)  # in which sums of half precision do not overflow
+        self._most = min(_BYTES // max(x.nbytes, 1), _STEPS)
+        self._first: Tensor | None = None
+        self._first_writes = 0
         self._made: list[Tensor] = []
+        self._writes: list[int] = []
         self._passed = 0
         self._due = time.perf_counter() + _SECONDS
 
     def take(self, x: Tensor, *, at_once: bool) -> None:
         """Take the items after a further step, and :meth:`look`, at once or where it is time to."""
         self._made.append(x)
+        try:
+            self._writes.append(x._version)
+        except RuntimeError:  # made in inference mode, where nobody counts
+            self._writes.append(writes_to(x))
+            self._most = 0
+        if self._most:
+            if self._first is None:
+                self._first, self._first_writes, at_once = x, x._version, True
+            elif self._first._version != self._first_writes:
+                self._most = 0
         if at_once or len(self._made) >= self._most or time.perf_counter() > self._due:
             self.look()
 
@@ -56,16 +73,18 @@ class Inspection:
         """Look at all that was taken and not looked at yet.
 
         Raises:
-            PluginError: a step gave another shape, dtype or device than it got; the message names the first one.
+            PluginError: a step gave another shape, dtype or device than it got, or what it gave was written into before
+                it was looked at; the message names the first such step.
             NumericError: a step gave NaN or infinite values; likewise.
         """
         made = self._made
         # One reduction tells: a sum holds every NaN and infinity. (That of large numbers may be one itself.)
-        if made and not (self._alike() and math.isfinite(torch.cat(made).sum(dtype=self._wide).item())):
-            for index, x in enumerate(made, self._passed):
-                self._look_at(index, x)
+        if made and not (self._alike() and self._finite(made[0] if len(made) == 1 else torch.cat(made))):
+            for number, x in enumerate(made):
+                self._look_at(number, x)
         self._passed += len(made)
         made.clear()
+        self._writes.clear()
         self._due = time.perf_counter() + _SECONDS
 
     def failed(self, error: Exception) -> None:
@@ -79,23 +98,40 @@ class Inspection:
         if isinstance(error, RuntimeError) and "without overflow" in str(error):
             raise self._not_finite(self._passed) from error
 
-    def broken(self, got: str, expected: str, index: int | None = None) -> PluginError:
-        """Return the error of a step that gave something else than was expected; if not told, of the next one."""
-        index = self._passed + len(self._made) if index is None else index
-        return PluginError(f"sampler {self._name()}: step {index + 1} gave {got}, expected {expected}")
+    def refuse(self, made: object) -> None:
+        """Say that the next step gave something that is no pair of items and a state.
+
+        Raises:
+            PluginError: that.
+            NumericError: what came before it is not finite, as :meth:`look`.
+        """
+        self.look()
+        raise self._broken(self._passed, f"a {type(made).__name__}, expected (x, state); fix the sampler")
 
     def _alike(self) -> bool:
-        return all((x.shape, x.dtype, x.device) == self._like for x in self._made)
+        """Return whether all is as it was before the first step, and as it was made."""
+        made = self._made
+        return self._writes == [*map(writes_to, made)] and all((x.shape, x.dtype, x.device) == self._like for x in made)
 
-    def _look_at(self, index: int, x: Tensor) -> None:
+    def _finite(self, x: Tensor) -> bool:
+        return math.isfinite(x.sum(dtype=self._wide).item())
+
+    def _look_at(self, number: int, x: Tensor) -> None:
+        """Look at one of what was made, thoroughly."""
+        index = self._passed + number
         if (x.shape, x.dtype, x.device) != self._like:
             got, expected = (
                 f"{tuple(shape)} {dtype} on {device}"
                 for shape, dtype, device in ((x.shape, x.dtype, x.device), self._like)
             )
-            raise self.broken(got, f"{expected}; fix the sampler or the denoiser", index)
+            raise self._broken(index, f"{got}, expected {expected}; fix the sampler or the denoiser")
+        if writes_to(x) != self._writes[number]:
+            raise self._broken(index, "items that were written into later; fix the denoiser, or the sampler, to copy")
         if not bool(torch.isfinite(x).all()):
             raise self._not_finite(index)
+
+    def _broken(self, index: int, what: str) -> PluginError:
+        return PluginError(f"sampler {self._name()}: step {index + 1} gave {what}")
 
     def _not_finite(self, index: int) -> NumericError:
         steps, t = len(self._levels) - 1, self._levels[index].t

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FIELDS", "Level", "Moments", "expand"]
+__all__ = ["FIELDS", "Level", "Moments", "Numbers", "expand"]
 
 Scalar = TypeVar("Scalar", float, "Tensor")
+
+Numbers: TypeAlias = tuple[Scalar, Scalar, Scalar, Scalar, Scalar, Scalar]
 
 FIELDS = ("t", "alpha", "sigma", "d_alpha", "d_sigma", "log_snr")
 """What a level tells of its moment."""
@@ -39,6 +41,7 @@ class Level(Generic[Scalar]):
         d_sigma: derivative of sigma by t; infinite at t = 0 where sigma starts like a square root.
         log_snr: ``log(alpha**2 / sigma**2)``; infinite at the ends where sigma or alpha is 0.
         moments: the other moments of the process, where one is known; see :meth:`at`.
+        numbers: all of these but the last, a key for what is kept of a level: it holds on to no process.
     """
 
     t: Scalar
@@ -48,6 +51,11 @@ class Level(Generic[Scalar]):
     d_sigma: Scalar
     log_snr: Scalar
     moments: Moments | None = field(default=None, repr=False, compare=False, kw_only=True)
+    numbers: Numbers[Scalar] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numbers = (self.t, self.alpha, self.sigma, self.d_alpha, self.d_sigma, self.log_snr)
+        object.__setattr__(self, "numbers", numbers)
 
     def at(self, t: float) -> Level[float]:
         """Return the moment ``t`` in [0, 1] of the same process, for samplers that stop between two times of a grid."""

@@ -201,7 +201,7 @@ def sample(
                 inspection.failed(error)
                 raise
             if type(made) is not tuple or len(made) != 2 or not isinstance(made[0], Tensor):
-                raise inspection.broken(f"a {type(made).__name__}", "(x, state); fix the sampler")
+                inspection.refuse(made)
             x, state = made
             last = index + 1 == steps
             inspection.take(x, at_once=last or bool(observers))

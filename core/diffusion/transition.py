@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple
 import torch
 from torch import Tensor
 
-from .level import Level, Scalar
+from .level import Level, Numbers, Scalar
 from .sde import forward
 
 __all__ = ["Transition", "Variance", "fresh_deviation", "learnt_variance", "share_of", "transition"]
@@ -50,13 +50,18 @@ def transition(here: Level[Scalar], next: Level[Scalar]) -> Transition[Scalar]:
     return Transition(kept * share, next.alpha * added / here.sigma**2, added * share, added * of_unit)
 
 
-@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
 def fresh_deviation(here: Level[float], next: Level[float], eta: float) -> float:
     """Return the deviation of the fresh noise in a step back: eta times the posterior's, at most all that ``next`` has.
 
     Source: Song et al. 2021, arXiv 2010.02502, equation 16.
     """
-    return next.sigma * min(eta / here.sigma * forward(next, here).deviation, 1.0)
+    return _fresh_deviation(here.numbers, next.numbers, eta)
+
+
+@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
+def _fresh_deviation(here: Numbers[float], next: Numbers[float], eta: float) -> float:
+    before, after = Level(*here), Level(*next)
+    return after.sigma * min(eta / before.sigma * forward(after, before).deviation, 1.0)
 
 
 def share_of(output: Tensor) -> Tensor:

@@ -215,8 +215,7 @@ def _found(
         helper = helper_of(table)
         if helper is not None:
             raise ConfigError(
-                f"model {printable(path)}: a {helper}, which makes nothing by itself; "
-                f"name it in a pipeline: {usage(table, printable(path))}"
+                f"model {printable(path)}: a {helper}, which makes nothing by itself; name it {usage(table, path)}"
             )
         config = checked(PipelineConfig, table, what=f"model {printable(path)}")
         return path.resolve().name, config, {stage.name: path for stage in config.stages}, ()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
 from ...core.diffusion.combination import added_to, combined
-from ...core.diffusion.level import Level
+from ...core.diffusion.level import Level, Numbers
 from ...core.diffusion.sampling import Denoise, Noise
 from ...core.diffusion.transition import Variance, transition
 from ...core.errors import ConfigError
@@ -57,7 +57,7 @@ class DDPM:
         x0 = denoise(x, here)
         if self.clip:
             x0 = x0.clamp(-self.clip, self.clip)
-        of_x, of_x0, deviation = _shares(self.variance == "large", here, next)
+        of_x, of_x0, deviation = _shares(self.variance == "large", here.numbers, next.numbers)
         mean = combined(x, of_x, x0, of_x0)
         if next.sigma == 0:
             return mean, None
@@ -68,9 +68,9 @@ class DDPM:
 
 
 @lru_cache(maxsize=4096)  # runs on the same grid ask for the same
-def _shares(large: bool, here: Level[float], next: Level[float]) -> tuple[float, float, float]:
+def _shares(large: bool, here: Numbers[float], next: Numbers[float]) -> tuple[float, float, float]:
     """Return the factors of x and x0 in the mean of a step, and its deviation."""
-    step = transition(here, next)
+    step = transition(Level(*here), Level(*next))
     return step.of_x, step.of_x0, max(step.large if large else step.small, 0.0) ** 0.5
 
 

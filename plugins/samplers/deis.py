@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from ...core.diffusion.combination import euler_step, plus
-from ...core.diffusion.level import Level
+from ...core.diffusion.level import Level, Numbers
 from ...core.diffusion.multistep import Seen, eps_factors, weighted
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -55,11 +55,14 @@ class DEIS:
         past = (Seen(here, plus(x, x0, -here.alpha)), *state)[: self.points]
         if here.alpha == 0 or next.sigma == 0:
             return euler_step(x, x0, here, next), past
-        return weighted(x, next.alpha / here.alpha, _shares(tuple([seen.level for seen in past]), next), past), past
+        return weighted(
+            x, next.alpha / here.alpha, _shares(tuple([seen.level.numbers for seen in past]), next.numbers), past
+        ), past
 
 
 @lru_cache(maxsize=4096)  # runs on the same grid ask for the same
-def _shares(levels: tuple[Level[float], ...], next: Level[float]) -> Sequence[float]:
-    """Return the factors of sigma * eps of ``levels``, the newest first, in x at ``next``."""
-    factors = eps_factors(levels[0], next, levels)
+def _shares(past: tuple[Numbers[float], ...], next: Numbers[float]) -> Sequence[float]:
+    """Return the factors of sigma * eps at the levels ``past``, the newest first, in x at ``next``."""
+    levels = [Level(*numbers) for numbers in past]
+    factors = eps_factors(levels[0], Level(*next), levels)
     return tuple([factor / level.sigma for factor, level in zip(factors, levels[: len(factors)], strict=True)])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...core.diffusion.brownian import step_noise
 from ...core.diffusion.combination import added_to, combined
-from ...core.diffusion.level import Level
+from ...core.diffusion.level import Level, Numbers
 from ...core.diffusion.sampling import Denoise, Noise
 
 __all__ = ["DPMpp2MSDE"]
@@ -66,7 +66,8 @@ class DPMpp2MSDE:
         state: tuple[Tensor, Level[float]] | None,
     ) -> tuple[Tensor, tuple[Tensor, Level[float]]]:
         x0 = denoise(x, here)
-        shares = _shares(self.eta, self.solver, None if state is None else state[1], here, next)
+        before = None if state is None else state[1].numbers
+        shares = _shares(self.eta, self.solver, before, here.numbers, next.numbers)
         there = combined(x, shares.of_x, x0, shares.of_x0)
         if state is not None and shares.of_before:
             added_to(there, state[0], shares.of_before)
@@ -85,11 +86,15 @@ class _Shares(NamedTuple):
 
 
 @lru_cache(maxsize=4096)  # runs on the same grid ask for the same
-def _shares(eta: float, solver: Solver, before: Level[float] | None, here: Level[float], next: Level[float]) -> _Shares:
+def _shares(
+    eta: float, solver: Solver, before: Numbers[float] | None, begin: Numbers[float], end: Numbers[float]
+) -> _Shares:
+    """Return those of a step from ``begin`` to ``end``, the one before which began at ``before``."""
+    here, next = Level(*begin), Level(*end)
     ratio = next.sigma / here.sigma
     decay = (here.alpha / next.alpha * ratio) ** eta  # exp(-eta h)
     gain = next.alpha - ratio * decay * here.alpha  # alpha_next (1 - exp(-(1 + eta) h)), finite at both ends
-    bend = 0.0 if before is None else _bend(eta, solver, before, here, next, gain)
+    bend = 0.0 if before is None else _bend(eta, solver, Level(*before), here, next, gain)
     return _Shares(ratio * decay, gain * (1 + bend), -gain * bend, next.sigma * (1 - decay**2) ** 0.5)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from ...core.diffusion.combination import plus
-from ...core.diffusion.level import Level
+from ...core.diffusion.level import Level, Numbers
 from ...core.diffusion.multistep import Seen, places, weighted, x0_factors
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -59,16 +59,17 @@ class DPMpp3M:
             (gain,) = x0_factors(first.level, here, [first.level])
             x = plus(x, x0 - first.value, gain / 2)
         past = (Seen(here, x0), *state)[:3]
-        shares = _shares(self.variant, tuple([seen.level for seen in past]), next)
+        shares = _shares(self.variant, tuple([seen.level.numbers for seen in past]), next.numbers)
         return weighted(x, next.sigma / here.sigma, shares, past), past
 
 
 @lru_cache(maxsize=4096)  # runs on the same grid ask for the same
-def _shares(variant: Variant, levels: tuple[Level[float], ...], next: Level[float]) -> Sequence[float]:
-    """Return the factors of the x0's of ``levels``, the newest first, in x at ``next``."""
-    factors = x0_factors(levels[0], next, levels)
+def _shares(variant: Variant, past: tuple[Numbers[float], ...], next: Numbers[float]) -> Sequence[float]:
+    """Return the factors of the x0's at the levels ``past``, the newest first, in x at ``next``."""
+    levels, there = [Level(*numbers) for numbers in past], Level(*next)
+    factors = x0_factors(levels[0], there, levels)
     if variant == "released" and len(factors) == 3:
-        factors = _flatter(factors, places(levels[0], next, levels))
+        factors = _flatter(factors, places(levels[0], there, levels))
     return tuple(factors)
 
 

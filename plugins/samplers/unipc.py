@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from ...core.diffusion.level import Level
+from ...core.diffusion.level import Level, Numbers
 from ...core.diffusion.multistep import Seen, weighted, x0_factors
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -58,24 +58,25 @@ class UniPC:
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Past
     ) -> tuple[Tensor, Past]:
         past = (Seen(here, denoise(x, here)), *state)
-        shares = _shares(self.points, self.variant, tuple([seen.level for seen in past]), next)
+        shares = _shares(self.points, self.variant, tuple([seen.level.numbers for seen in past]), next.numbers)
         return weighted(x, next.sigma / here.sigma, shares, past), past[: self.points]
 
 
 @lru_cache(maxsize=4096)  # runs on the same grid ask for the same
-def _shares(points: int, variant: Variant, levels: tuple[Level[float], ...], next: Level[float]) -> Sequence[float]:
-    """Return the factors of the x0's of ``levels``, the newest first, in x at ``next``.
+def _shares(points: int, variant: Variant, past: tuple[Numbers[float], ...], next: Numbers[float]) -> Sequence[float]:
+    """Return the factors of the x0's at the levels ``past``, the newest first, in x at ``next``.
 
     One sum does for both: x is corrected by what the factors that it was predicted with change, then brought on.
     """
+    levels, there = [Level(*numbers) for numbers in past], Level(*next)
     here, *before = levels
-    factors = _predictor(levels[:points], next, variant)
+    factors = _predictor(levels[:points], there, variant)
     if not before:
         return tuple(factors)
     predicted = _predictor(before, here, variant)
     now, *others = _corrector(before[: len(predicted)], here, variant)
     changes = [now, *(new - old for new, old in zip(others, predicted, strict=True))]
-    ratio = next.sigma / here.sigma
+    ratio = there.sigma / here.sigma
     return tuple([ratio * change + factor for change, factor in zip_longest(changes, factors, fillvalue=0.0)])
 
 

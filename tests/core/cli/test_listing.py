@@ -41,7 +41,7 @@ COMMAND_LINE = {
     "compat": None,
     "plugins list": ["--json"],
     "plugins new": ["NAME", "--kind", "-o"],
-    "plugins check": ["[DIST|KIND/NAME]...", "-x", "--verbose", "--json"],
+    "plugins check": ["DIST|KIND/NAME]...", "-x", "--verbose", "--json"],
     "plugins doctor": ["--verbose", "--json"],
     "registry show": ["--origin"],
     "registry schema": ["--recipe", "-o", "--overwrite"],

@@ -1,9 +1,15 @@
 """`noiseform show FOLDER`: what a trained model is, how it was trained, and what it is for."""
 
+import hashlib
 import json
+import shlex
+import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
+from noiseform import ConfigError, audio
 from noiseform.core.cli.main import main
 from noiseform.plugins import spoken_digits
 
@@ -52,11 +58,13 @@ def test_what_a_codec_and_a_classifier_are_for(tiny_codec, tiny_classifier, tone
     )
     capsys.readouterr()
     told = facts(whole := shown(capsys, codec))
-    assert told["example"] == f'codec = {{ use = "kl-vae", weights = "{codec}" }}'
+    assert told["example"] == f'in a recipe: codec = {{ use = "kl-vae", weights = "{codec}" }}'
     assert "codec.latent_channels = 4" in whole
-    assert (
-        facts(shown(capsys, classifier))["example"] == f'guidance = {{ use = "classifier", weights = "{classifier}" }}'
-    )
+    line = f'in a pipeline: guidance = {{ use = "classifier", weights = "{classifier}" }}'
+    assert facts(shown(capsys, classifier))["example"] == line
+    for folder, line in ((codec, "in a recipe: codec = "), (classifier, "in a pipeline: guidance = ")):
+        with pytest.raises(ConfigError, match=f"which makes nothing by itself; name it {line}"):
+            audio.generate(folder)
 
 
 def test_a_name_is_a_part_before_it_is_a_folder(capsys, monkeypatch, tmp_path):
@@ -77,6 +85,8 @@ def test_a_relative_folder_is_shown_as_generate_takes_it(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "code", "why"),
     [
+        ("runs/typo", 2, "neither KIND/NAME, for there is no such kind of part, nor a folder"),
+        ("samplr/ddim", 2, "did you mean 'sampler'?"),
         ("./nothing", 4, "no model folder (manifest.json is missing)"),
         ("nothing", 2, "expected KIND/NAME, such as sampler/ddim, or the folder of a model"),
         ("", 2, "expected KIND/NAME"),
@@ -85,6 +95,65 @@ def test_a_relative_folder_is_shown_as_generate_takes_it(capsys, monkeypatch):
 def test_what_is_neither_is_told(name, code, why, capsys):
     assert main(["show", name]) == code
     assert why in capsys.readouterr().err
+
+
+@pytest.fixture
+def foreign(tiny_model, tmp_path):
+    """Give what writes a copy of a model into a folder of that name, with other words in its manifest."""
+
+    def written(change, name="foreign"):
+        folder = tmp_path / name
+        shutil.copytree(tiny_model, folder)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        pipeline = tomllib.loads(manifest["pipeline"])
+        change(manifest, pipeline)
+        manifest["pipeline"] = text = tomli_w.dumps(pipeline)
+        (folder / "pipeline.toml").write_text(text)
+        entry = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "size": len(text.encode())}
+        manifest["files"]["pipeline.toml"] = entry
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        return folder
+
+    return written
+
+
+def test_a_model_whose_plugin_is_missing_says_what_it_needs(foreign, capsys):
+    def change(manifest, pipeline):
+        pipeline["stages"][0]["conditioners"][0]["use"] = "acme"
+        manifest["parts"].append({"kind": "conditioner", "name": "acme", "distribution": "nf-acme", "version": "1.2"})
+
+    folder = foreign(change)
+    told = facts(shown(capsys, folder))
+    assert "nf-acme 1.2: conditioner/acme" in told["parts"]
+    assert told["example"] == f"noiseform generate audio {folder}"
+    assert json.loads(shown(capsys, folder, "--json"))["parts"][-1]["distribution"] == "nf-acme"
+
+
+def test_what_a_stranger_wrote_disturbs_no_terminal(foreign, capsys):
+    def change(manifest, pipeline):
+        pipeline["summary"] = "\x1b[31mred"
+        pipeline["stages"][0]["network"]["more"] = "\u202e\x9b31m"
+
+    told = shown(capsys, foreign(change))
+    assert "red" in told
+    assert not [c for c in told if not c.isprintable() and c != "\n"]
+
+
+@pytest.mark.parametrize("fact", [True, "many", None, {"a": 1}, 10**400, [1]])
+def test_facts_that_are_no_numbers_are_left_out(foreign, capsys, fact):
+    def change(manifest, pipeline):
+        manifest["facts"] |= {"loss": fact, "items": fact, "step": fact, "training": fact}
+
+    told = facts(shown(capsys, foreign(change)))
+    assert not {"loss", "items", "trained"} & told.keys()
+
+
+@pytest.mark.parametrize("name", ["-d", "my model", "it's", 'a "b"', "x" * 230])
+def test_what_is_to_be_copied_can_be_copied(foreign, capsys, monkeypatch, name):
+    folder = foreign(lambda manifest, pipeline: None, name)
+    monkeypatch.chdir(folder.parent)
+    example = facts(shown(capsys, f"./{name}"))["example"]
+    assert shlex.split(example) == ["noiseform", "generate", "audio", f"./{name}"]
 
 
 def test_a_damaged_model_is_told_in_a_line(tiny_model, tmp_path, capsys):

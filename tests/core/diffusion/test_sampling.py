@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import time
+import weakref
 
 import pytest
 import torch
@@ -328,6 +330,22 @@ def test_a_grid_that_may_change_is_asked_each_time(run):
 def test_what_is_no_item_or_no_sampler_is_told(run, wishes, told):
     with pytest.raises(ConfigError, match=f"^sample: {told}"):
         sample(MIXTURE, **{**run, **wishes})
+
+
+def test_nothing_that_is_kept_between_runs_holds_on_to_a_process(sampler):
+    class Bare:
+        def alpha(self, t):
+            return 1 - t
+
+        def sigma(self, t):
+            return t
+
+    process = Bare()
+    alive = weakref.ref(process)
+    sample(MIXTURE, process=process, sampler=sampler, grid="uniform", steps=6, shape=(2,), seeds=[0])
+    del process
+    gc.collect()
+    assert alive() is None
 
 
 def test_large_numbers_are_finite():

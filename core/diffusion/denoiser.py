@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..contract import check_tensor
-from .combination import combined
+from .combination import combined, scaled
 from .level import Level
 from .prediction import Prediction
 from .transition import Variance, learnt_variance
@@ -64,6 +64,7 @@ class Denoiser:
         self._network = network
         self._prediction = prediction
         self._dtype = dtype
+        self._ones = torch.empty(0)
         self.rows = 0
         self.learns_variance = prediction.learns_variance
         self.spread: Tensor | None = None
@@ -71,12 +72,15 @@ class Denoiser:
     def __call__(self, x: Tensor, level: Level[float], cond: Cond | None = None) -> Tensor:
         prediction, rows = self._prediction, x.shape[0]
         scale = prediction.scale(level)
-        scaled = x if abs(scale - 1) < 1e-7 else x * scale  # variance-preserving processes skip a pass over x
-        time = torch.full((rows,), prediction.time(level), dtype=torch.float32, device=x.device)
-        # After some milliseconds of network every call of torch starts cold, ten times as dear: none is made in vain.
-        if scaled.dtype != self._dtype:
-            scaled = scaled.to(self._dtype)
-        output = self._network(scaled, time, cond or {})
+        shown = x if abs(scale - 1) < 1e-7 else scaled(x, scale)  # variance-preserving processes skip a pass over x
+        # After some milliseconds of network the first call of its kind is cold, ten times as dear: times are made as
+        # sums are, and nothing in vain.
+        if self._ones.shape[0] != rows or self._ones.device != x.device:
+            self._ones = torch.ones(rows, dtype=torch.float32, device=x.device)
+        time = scaled(self._ones, prediction.time(level))
+        if shown.dtype != self._dtype:
+            shown = shown.to(self._dtype)
+        output = self._network(shown, time, cond or {})
         if not self.rows:  # what holds for the first call holds for all
             expected = prediction.output_shape(x.shape)
             check_tensor(output, expected, of=f"network {type(self._network).__name__}", device=x.device)

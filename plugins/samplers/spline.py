@@ -89,11 +89,11 @@ class Spline:
 
 def _sum(x: Tensor, of_x: float, scale: float, factors: Sequence[Sequence[float]], values: Sequence[Tensor]) -> Tensor:
     """Return ``of_x * x + scale * sum factors * values``: of each value one factor for all, or one for each item."""
+    if factors.count(factors[0]) == len(factors):
+        return weighted_sum(x, of_x, [scale * factor for factor in factors[0]], values)
     alike: dict[tuple[float, ...], list[int]] = {}
     for row, one in enumerate(factors):
         alike.setdefault(tuple(one), []).append(row)
-    if len(alike) == 1:
-        return weighted_sum(x, of_x, [scale * factor for factor in factors[0]], values)
     made = torch.empty_like(x)
     for one, numbers in alike.items():  # not by a tensor of factors, which rounds otherwise
         rows = torch.tensor(numbers, device=x.device)

@@ -41,13 +41,12 @@ class Reckoned(NamedTuple):
 
     def judged(self, missed: Sequence[float]) -> Reckoned:
         """Return this as smooth as what has foretold x0 best, given how far from the newest each curve was."""
-        misses, found, least = [], INTEGRATIONS[0], math.inf
-        for integrations, favour, before, now in zip(INTEGRATIONS, _FAVOUR, self.misses, missed, strict=True):
-            miss = _FADING * before + now * now
-            misses.append(miss)
+        misses = tuple([_FADING * before + now * now for before, now in zip(self.misses, missed, strict=True)])
+        found, least = INTEGRATIONS[0], math.inf
+        for integrations, favour, miss in zip(INTEGRATIONS, _FAVOUR, misses, strict=True):
             if favour * miss < least:
                 found, least = integrations, favour * miss
-        return Reckoned(found, self.settled, self.applied, tuple(misses))
+        return Reckoned(found, self.settled, self.applied, misses)
 
 
 class History(NamedTuple):
@@ -69,12 +68,13 @@ class History(NamedTuple):
         """Return this with each item as smooth as ``x0``, of a new angle, shows it to be."""
         if len(self.x0) < _JUDGED_FROM or not x0.shape[0]:
             return self
-        factors, rows = _missing(self.angles, angle, x0.dtype, x0.device), x0.shape[0]
+        factors = _missing(self.angles, angle, x0.dtype, x0.device)
         values = torch.cat((*self.x0, x0)).reshape(len(self.x0) + 1, -1)
         if values.dtype is not factors.dtype:
             values = values.to(factors.dtype)
-        missed = torch.linalg.vector_norm(torch.mm(factors, values).view(len(factors), rows, -1), dim=2).tolist()
-        items = tuple(map(Reckoned.judged, self.items, zip(*missed, strict=True)))
+        apart = torch.mm(factors, values).view(len(INTEGRATIONS), x0.shape[0], -1)
+        missed = zip(*torch.linalg.vector_norm(apart, dim=2).tolist(), strict=True)  # by item
+        items = tuple([one.judged(now) for one, now in zip(self.items, missed, strict=True)])
         return History(self.start, items, self.angles, self.x0)
 
     def joined_by(self, angle: float, x0: Tensor) -> History:

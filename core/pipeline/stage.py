@@ -153,9 +153,9 @@ def _check_process(process: CompleteProcess, config: StageConfig) -> None:
     (alpha, _, last_alpha), (sigma, _, last_sigma) = (each.tolist() for each in moments.values())
     if sigma * last_alpha >= last_sigma * alpha:
         raise PluginError(
-            f"process {config.process.use!r}: alpha is {alpha:.3g} and sigma {sigma:.3g} at t = 0, {last_alpha:.3g} and "
-            f"{last_sigma:.3g} at t = 1; expected alpha(0) = 1 and sigma(0) = 0, since t = 0 is clean data and t = 1 "
-            "noise; fix the part, by 1 - t for t where it runs the other way"
+            f"process {config.process.use!r}: alpha is {alpha:.3g} and sigma {sigma:.3g} at t = 0, {last_alpha:.3g} "
+            f"and {last_sigma:.3g} at t = 1; expected alpha(0) = 1 and sigma(0) = 0, since t = 0 is clean data and "
+            "t = 1 noise; fix the part, by 1 - t for t where it runs the other way"
         )
 
 

@@ -77,7 +77,7 @@ def doctor(verbose: bool, as_json: bool) -> None:
     costs = _costs(registry)
     with _torch_once() as broken:
         found = sorted(registry.plugins.plugins, key=lambda plugin: plugin.candidate.builtin)  # outsiders first
-        problems = [*broken, *_aside(registry), *_clashes(registry)]
+        problems = [*broken, *_aside(registry), *_clashes(registry), *_unmatched(registry)]
         problems += [] if broken else [*_broken_parts(registry), *_broken_pipelines(registry)]
         problems += [*_odd_plugins(registry, costs), *([] if broken else _odd_libraries()), *_odd_folders()]
     facts = _facts(registry)
@@ -210,6 +210,12 @@ def _clashes(registry: Registry) -> Iterator[Problem]:
         if len(set(names)) < len(names):
             cure = "disable one: [plugins] disable = [...] in registry.toml"
         yield Problem(f"{kind} {name!r}", f"claimed by {owners}", cure, unusable=True)
+
+
+def _unmatched(registry: Registry) -> Iterator[Problem]:
+    """Give the names in registry files and in the environment that nothing has."""
+    for name in registry.unmatched:
+        yield Problem(name.where, name.why, name.cure, name.unusable)
 
 
 def _broken_parts(registry: Registry) -> Iterator[Problem]:

@@ -44,6 +44,11 @@ class Candidate:
     requires: str = ""
     also: str = ""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What it is called where it is disabled."""
+        return frozenset({self.name, self.distribution, f"{self.distribution}/{self.name}"})
+
 
 def normalized(distribution: str) -> str:
     """Return the one spelling of a distribution's name (PEP 503)."""

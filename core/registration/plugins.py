@@ -93,10 +93,10 @@ class Plugins:
             return usable[0]
         raise self._aside(kind, name, rivals) or self._unknown(kind, name, also)
 
-    def why_unknown(self, kind: str, name: str) -> str:
-        """Return why no plugin has a part of that name, usable or not; nothing where one has, or may have."""
+    def why_unknown(self, kind: str, name: str, *, also: Iterable[str] = ()) -> str:
+        """Return why no plugin has a part of that name, usable or not; nothing where one has, or may have; see find."""
         rivals = self._claiming(kind, name)
-        return "" if rivals or self._aside(kind, name, rivals) else str(self._unknown(kind, name))
+        return "" if rivals or self._aside(kind, name, rivals) else str(self._unknown(kind, name, also))
 
     def _claiming(self, kind: str, name: str) -> list[Part]:
         """Return the parts, usable or not, that a short name or ``distribution/name`` may mean."""
@@ -120,7 +120,7 @@ class Plugins:
             return absent
         return None
 
-    def _unknown(self, kind: str, wanted: str, also: Iterable[str] = ()) -> NoiseformError:
+    def _unknown(self, kind: str, wanted: str, also: Iterable[str]) -> NoiseformError:
         """Return the error for a name that no part has, whether the distribution that it names is there or not."""
         owner, _, short = wanted.rpartition("/")
         what, listing = f"unknown {kind} {wanted!r:.200}", f"noiseform list {kind}"

@@ -22,7 +22,7 @@ from ..registration.api import DEPENDENCY
 from ..registration.build import parameters_of
 from ..registration.import_cost import ImportCost, import_costs
 from ..registration.installed import REGISTRY, came_by
-from ..registration.plugin_loading import Plugin, reason_of
+from ..registration.plugin_loading import Part, Plugin, reason_of
 from ..registration.registry import Registry, current, user_folder
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY
@@ -219,7 +219,11 @@ def _unmatched(registry: Registry) -> Iterator[Problem]:
 
 
 def _broken_parts(registry: Registry) -> Iterator[Problem]:
-    """Give the parts that nobody can make: they do not load, or their parameters cannot be read."""
+    """Give the parts that nobody can make: they do not load, or their parameters cannot be read.
+
+    Several whose module fails are told once.
+    """
+    broken: dict[tuple[str, str, str], list[tuple[Part, NoiseformError]]] = {}
     for part in registry.plugins.parts():
         try:
             if part.kind == "command":
@@ -227,10 +231,17 @@ def _broken_parts(registry: Registry) -> Iterator[Problem]:
             elif part.kind != "pipeline":
                 parameters_of(part)
         except NoiseformError as error:
-            lacks = isinstance(error.__cause__, ImportError)
-            cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
-            why = str(error).removesuffix("; see noiseform plugins doctor")
-            yield Problem(f"{part.kind}/{part.name}", why, cure, unusable=True)
+            target = part.target if isinstance(part.target, str) else ""
+            why = str(error).removeprefix(f"{part.label}: {target} cannot be imported: ")
+            broken.setdefault((part.plugin.label, target.partition(":")[0], why), []).append((part, error))
+    for (label, module, reason), found in broken.items():
+        part, error = found[0]
+        lacks = isinstance(error.__cause__, ImportError)
+        cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
+        names = ", ".join(f"{each.kind}/{each.name}" for each, _ in found)
+        why = str(error) if len(found) == 1 else f"plugin {label}: it cannot be imported: {reason}"
+        what = names if len(found) == 1 else f"module {module}: {names}"
+        yield Problem(what, why.removesuffix("; see noiseform plugins doctor"), cure, unusable=True)
 
 
 def _broken_pipelines(registry: Registry) -> Iterator[Problem]:

@@ -183,7 +183,8 @@ def test_part_without_the_methods_of_its_kind_is_named(site, kind, missing):
         ("good_impl:Midpint", "module 'good_impl' has no attribute 'Midpint'; did you mean 'Midpoint'?"),
         ("good_impl:Midpoint.made", "type object 'Midpoint' has no attribute 'made'; known: init, "),
         ("good_lazy:Lazy", "AttributeError: no such thing; none is known"),
-        ("good_lazy:deep", "AttributeError: 'int' object has no attribute 'up'; see"),
+        ("good_lazy:deep", "AttributeError: 'int' object has no attribute 'up' ("),
+        ("good_lazy:deep", "good_lazy.py:2); see"),
     ],
 )
 def test_attribute_that_a_target_lacks_is_told_with_the_nearest(site, capsys, target, hint):

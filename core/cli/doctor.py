@@ -235,11 +235,11 @@ def _broken_parts(registry: Registry) -> Iterator[Problem]:
             why = str(error).removeprefix(f"{part.label}: {target} cannot be imported: ")
             broken.setdefault((part.plugin.label, target.partition(":")[0], why), []).append((part, error))
     for (label, module, reason), found in broken.items():
-        part, error = found[0]
-        lacks = isinstance(error.__cause__, ImportError)
+        part, first = found[0]
+        lacks = isinstance(first.__cause__, ImportError)
         cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
         names = ", ".join(f"{each.kind}/{each.name}" for each, _ in found)
-        why = str(error) if len(found) == 1 else f"plugin {label}: it cannot be imported: {reason}"
+        why = str(first) if len(found) == 1 else f"plugin {label}: it cannot be imported: {reason}"
         what = names if len(found) == 1 else f"module {module}: {names}"
         yield Problem(what, why.removesuffix("; see noiseform plugins doctor"), cure, unusable=True)
 

@@ -17,6 +17,7 @@ __all__ = [
     "NumericError",
     "PluginError",
     "ResourceError",
+    "closest",
     "nearest",
 ]
 
@@ -69,13 +70,19 @@ def nearest(name: str, known: Iterable[str], *, listing: str = "") -> str:
     ``nearest("dimm", ["ddim", "ddpm"])`` gives ``"did you mean 'ddim'?"``.
     """
     names = sorted(known)
-    lower = {each.lower(): each for each in reversed(names)}
-    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-    if close:
-        hint = f"did you mean {lower[close[0]]!r}?"
+    close = closest(name, names)
+    if close is not None:
+        hint = f"did you mean {close!r}?"
     elif names:
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         hint = f"known: {shown}"
     else:
         hint = "none is known"
     return f"{hint} ({listing} shows all)" if listing else hint
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the nearest known name, whatever its case; None where none is near."""
+    lower = {each.lower(): each for each in sorted(known, reverse=True)}
+    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
+    return lower[close[0]] if close else None

@@ -22,7 +22,7 @@ from ..registration.api import DEPENDENCY
 from ..registration.build import parameters_of
 from ..registration.import_cost import ImportCost, import_costs
 from ..registration.installed import REGISTRY, came_by
-from ..registration.plugin_loading import Plugin, reason_of
+from ..registration.plugin_loading import Part, Plugin, reason_of
 from ..registration.registry import Registry, current, user_folder
 from ..registration.targets import PACKAGE
 from .lazy_group import DEBUG_KEY
@@ -77,7 +77,7 @@ def doctor(verbose: bool, as_json: bool) -> None:
     costs = _costs(registry)
     with _torch_once() as broken:
         found = sorted(registry.plugins.plugins, key=lambda plugin: plugin.candidate.builtin)  # outsiders first
-        problems = [*broken, *_aside(registry), *_clashes(registry)]
+        problems = [*broken, *_aside(registry), *_clashes(registry), *_unmatched(registry)]
         problems += [] if broken else [*_broken_parts(registry), *_broken_pipelines(registry)]
         problems += [*_odd_plugins(registry, costs), *([] if broken else _odd_libraries()), *_odd_folders()]
     facts = _facts(registry)
@@ -212,8 +212,18 @@ def _clashes(registry: Registry) -> Iterator[Problem]:
         yield Problem(f"{kind} {name!r}", f"claimed by {owners}", cure, unusable=True)
 
 
+def _unmatched(registry: Registry) -> Iterator[Problem]:
+    """Give the names in registry files and in the environment that nothing has."""
+    for name in registry.unmatched:
+        yield Problem(name.where, name.why, name.cure, name.unusable)
+
+
 def _broken_parts(registry: Registry) -> Iterator[Problem]:
-    """Give the parts that nobody can make: they do not load, or their parameters cannot be read."""
+    """Give the parts that nobody can make: they do not load, or their parameters cannot be read.
+
+    Several whose module fails are told once.
+    """
+    broken: dict[tuple[str, str, str], list[tuple[Part, NoiseformError]]] = {}
     for part in registry.plugins.parts():
         try:
             if part.kind == "command":
@@ -221,10 +231,17 @@ def _broken_parts(registry: Registry) -> Iterator[Problem]:
             elif part.kind != "pipeline":
                 parameters_of(part)
         except NoiseformError as error:
-            lacks = isinstance(error.__cause__, ImportError)
-            cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
-            why = str(error).removesuffix("; see noiseform plugins doctor")
-            yield Problem(f"{part.kind}/{part.name}", why, cure, unusable=True)
+            target = part.target if isinstance(part.target, str) else ""
+            why = str(error).removeprefix(f"{part.label}: {target} cannot be imported: ")
+            broken.setdefault((part.plugin.label, target.partition(":")[0], why), []).append((part, error))
+    for (label, module, reason), found in broken.items():
+        part, first = found[0]
+        lacks = isinstance(first.__cause__, ImportError)
+        cure = "install what it lacks" if lacks else f"update {part.plugin.distribution}, or tell its author"
+        names = ", ".join(f"{each.kind}/{each.name}" for each, _ in found)
+        why = str(first) if len(found) == 1 else f"plugin {label}: it cannot be imported: {reason}"
+        what = names if len(found) == 1 else f"module {module}: {names}"
+        yield Problem(what, why.removesuffix("; see noiseform plugins doctor"), cure, unusable=True)
 
 
 def _broken_pipelines(registry: Registry) -> Iterator[Problem]:

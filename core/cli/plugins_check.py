@@ -107,19 +107,15 @@ def _asked(about: str) -> tuple[list[Part], list[Plugin]]:
     if slash and kind in KINDS:
         return [found.find(kind, name)], []
     names = {about, normalized(about)}
-    plugins = [plugin for plugin in found.plugins if names & _names(plugin)]
+    plugins = [plugin for plugin in found.plugins if names & plugin.candidate.names]
     if not plugins:
-        known = {name for plugin in found.plugins for name in _names(plugin)}
+        known = {name for plugin in found.plugins for name in plugin.candidate.names}
         hint = nearest(about, known, listing="noiseform plugins list")
         raise ConfigError(f"plugins check: no distribution, plugin or KIND/NAME {about!r:.200}; {hint}")
     disabled = [plugin for plugin in plugins if plugin.state == "disabled"]
     if len(disabled) == len(plugins):
         raise PluginError(f"plugins check: plugin {disabled[0].label} is disabled: {disabled[0].reason}; enable it")
     return _of(plugins)
-
-
-def _names(plugin: Plugin) -> set[str]:
-    return {plugin.candidate.name, plugin.distribution, f"{plugin.distribution}/{plugin.candidate.name}"}
 
 
 def _label(part: Part) -> str:

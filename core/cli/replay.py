@@ -42,9 +42,9 @@ __all__ = ["replay"]
 def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: Path | None, overwrite: bool) -> None:
     """Make FILE again from the record inside it, and compare byte by byte.
 
-    Ends with 0 where both are the same, with 7 where they differ (another version of torch, another processor, or
-    items that were made several at a time), with 4 where the model is no longer the same, and with 5 where a plugin is
-    missing that it was made with.
+    Ends with 0 where both are the same, with 7 where they differ (another version of torch, another processor, a plugin
+    that has changed, or items that were made several at a time), with 4 where the model is no longer the same, and with
+    5 where a plugin is missing that it was made with.
     """
     from ..machine.memory import keep_large_blocks
     from ..pipeline.record import read
@@ -69,8 +69,22 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
             return
     raise NumericError(
         f"replay: {shown}: what was made again differs; made by noiseform {record.version}, "
-        f"torch {table.get('torch', '?')}"
+        f"torch {table.get('torch', '?')}{_outsiders(record)}"
     )
+
+
+def _outsiders(record: Record) -> str:
+    """Return whose parts from outside took part, with the version then and now; nothing where noiseform's own did."""
+    from ..registration.build import find
+    from ..registration.installed import came_by
+
+    told: dict[str, str] = {}
+    for part in record.parts:
+        now = find(part.kind, f"{part.distribution}/{part.name}").plugin.candidate
+        versions = f" {part.version} then, {now.version} now" if now.version else ""
+        if not now.builtin:
+            told[part.distribution] = f"{part.distribution}{versions} ({came_by(now)})"
+    return f"; parts from outside took part: {printable(', '.join(told.values()))}" if told else ""
 
 
 def _made_again(pipeline: Pipeline, record: Record, sources: Sequence[Path], shown: str) -> Made:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, NoiseformError
+from ..errors import ConfigError, NoiseformError, PluginError
 from ..naming import printable
 from ..registration.build import build, find
 from ..registration.registry import current
@@ -51,12 +51,12 @@ def modality_of(name: str, pipeline: str | None) -> Any:
         pipeline: the pipeline or model folder that is to make it, which may know whose an unknown modality is.
 
     Raises:
-        PluginError: no installed plugin has the modality of that model, which says whose it was.
+        PluginError: no installed plugin has the modality of that model, which says whose it was; or it cannot be had.
         ConfigError: there is no such modality.
     """
     try:
         return build(MODALITY, name)
-    except ConfigError:
+    except (ConfigError, PluginError):
         refuse_missing_modality(pipeline)
         raise
 

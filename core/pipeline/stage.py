@@ -142,12 +142,21 @@ def build_stage(config: StageConfig, media: MediaSpec, *, where: str = "", folde
 
 
 def _check_process(process: CompleteProcess, config: StageConfig) -> None:
-    """Ask a process for a few moments before anything is built on it."""
+    """Ask a process for a few moments before anything is built on it, and whether its noise grows from end to end."""
     t = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    moments = {}
     for name in ("alpha", "sigma"):
         of = f"process {config.process.use!r}: {name}(t)"
-        if not bool(torch.isfinite(check_tensor(getattr(process, name)(t), t.shape, of=of)).all()):
+        moments[name] = check_tensor(getattr(process, name)(t), t.shape, of=of)
+        if not bool(torch.isfinite(moments[name]).all()):
             raise PluginError(f"{of} is not finite at t = 0, 0.5 or 1; fix the part")
+    (alpha, _, last_alpha), (sigma, _, last_sigma) = (each.tolist() for each in moments.values())
+    if sigma * last_alpha >= last_sigma * alpha:
+        raise PluginError(
+            f"process {config.process.use!r}: alpha is {alpha:.3g} and sigma {sigma:.3g} at t = 0, {last_alpha:.3g} "
+            f"and {last_sigma:.3g} at t = 1; expected alpha(0) = 1 and sigma(0) = 0, since t = 0 is clean data and "
+            "t = 1 noise; fix the part, by 1 - t for t where it runs the other way"
+        )
 
 
 def _check_prediction(objective: Objective, config: StageConfig, at: str) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-__all__ = ["REGISTRY", "Candidate", "allowed", "came_by", "installed", "named_once", "normalized"]
+__all__ = ["REGISTRY", "Candidate", "allowed", "came_by", "installed", "named_once", "normalized", "why_missing"]
 
 GROUP = "noiseform"
 
@@ -43,6 +43,11 @@ class Candidate:
     fault: str = ""
     requires: str = ""
     also: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What it is called where it is disabled."""
+        return frozenset({self.name, self.distribution, f"{self.distribution}/{self.name}"})
 
 
 def normalized(distribution: str) -> str:
@@ -92,6 +97,17 @@ def allowed(value: str, distribution: str) -> bool:
     """Read ``NOISEFORM_PLUGINS``: 0 allows no outsiders, names of distributions allow those, empty or 1 all."""
     allowed = {normalized(name.strip()) for name in value.split(",")} - {""}
     return allowed <= {"1"} or distribution in allowed - {"0"}
+
+
+def why_missing(distribution: str) -> str:
+    """Return why a distribution has no plugin here, and what to do about it."""
+    if normalized(distribution) == REGISTRY:
+        return 'no line of registry.toml names a plugin that works; add one: [plugins] NAME = "module"'
+    try:
+        version = importlib.metadata.version(distribution)
+    except Exception:  # it is not there, or too damaged to be told of
+        return f"no distribution {distribution} is installed; install it if you trust it"
+    return f"{distribution} {version} is installed but has no plugin of noiseform; another version may have one"
 
 
 def came_by(candidate: Candidate) -> str:

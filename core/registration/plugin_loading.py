@@ -111,7 +111,7 @@ class Part:
         except (NoiseformError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a plugin may raise SystemExit, or worse
-            why = reason_of(error)
+            why = _with_place(reason_of(error), error)
             raise PluginError(
                 f"{self.label}: {self.target} cannot be imported: {why}; see noiseform plugins doctor"
             ) from error
@@ -147,10 +147,7 @@ def load_plugin(candidate: Candidate) -> tuple[Plugin, list[Part]]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit and its like must not end the program either
-        plugin.state, plugin.reason, plugin.error = "set aside", reason_of(error), error
-        place = _place(error)
-        if place and place not in plugin.reason:
-            plugin.reason += f" ({place})"
+        plugin.state, plugin.reason, plugin.error = "set aside", _with_place(reason_of(error), error), error
     return plugin, parts
 
 
@@ -165,6 +162,12 @@ def reason_of(error: BaseException) -> str:
     kind = type(error).__name__
     text = text if isinstance(error, NoiseformError) else f"{kind}: {text}" if text else kind
     return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _with_place(reason: str, error: BaseException) -> str:
+    """Return a reason with the place where the exception was raised, unless it says that itself."""
+    place = _place(error)
+    return f"{reason} ({place})" if place and place not in reason else reason
 
 
 def _place(error: BaseException) -> str:

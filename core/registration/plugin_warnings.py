@@ -1,15 +1,14 @@
-"""What authors of plugins should know of them though they work: told to whoever uses them, once a process."""
+"""What should be known of plugins though they work, and of the names by which they are settled: told once a process."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
 
-from ..errors import nearest
-from .installed import REGISTRY, Candidate, normalized
 from .plugin_loading import Plugin
+from .unmatched_names import Unmatched
 
-__all__ = ["tell_unknown", "tell_warnings"]
+__all__ = ["tell_unmatched", "tell_warnings"]
 
 _told: set[str] = set()
 
@@ -21,13 +20,10 @@ def tell_warnings(plugins: Iterable[Plugin]) -> None:
             _tell(f"plugin {plugin.label}: {'; '.join(plugin.warnings)}")
 
 
-def tell_unknown(value: str, candidates: Iterable[Candidate]) -> None:
-    """Warn of each name in ``NOISEFORM_PLUGINS`` that allows nothing, since no distribution with a plugin has it."""
-    known = {candidate.distribution for candidate in candidates if not candidate.builtin}
-    for name in value.split(","):
-        if normalized(name.strip()) not in known | {"", "0", "1", REGISTRY}:
-            hint = nearest(normalized(name.strip()), known, listing="noiseform plugins list")
-            _tell(f"NOISEFORM_PLUGINS: no installed plugin is of the distribution {name.strip()!r:.80}; {hint}")
+def tell_unmatched(names: Iterable[Unmatched]) -> None:
+    """Warn of each name in the configuration that nothing has, in one line and once."""
+    for name in names:
+        _tell(str(name))
 
 
 def _tell(line: str) -> None:

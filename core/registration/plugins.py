@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import ConfigError, NoiseformError, PluginError, nearest
-from .installed import REGISTRY, normalized
-from .kinds import KINDS, kind_of
+from ..errors import ConfigError, NoiseformError, PluginError, closest, nearest
+from .installed import REGISTRY, normalized, why_missing
+from .kinds import KINDS, NAME, kind_of
 from .plugin_loading import Part, Plugin, reason_of
 
 __all__ = ["Part", "Plugin", "Plugins"]
@@ -76,17 +76,14 @@ class Plugins:
             also: more names that the message for an unknown one may offer.
 
         Raises:
-            PluginError: two distributions claim the short name, or the plugin that has the part was set aside.
+            PluginError: two distributions claim the short name, or the plugin that has the part was set aside or is
+                not installed.
             ConfigError: there is no such part.
         """
         kind_of(kind)
         if name == "default":
             name, owners = self._defaults.get(kind, name), ()
-        wanted = name
-        owner, slash, short = wanted.rpartition("/")
-        rivals = list(self._parts[kind].get(short, ()))
-        if slash:
-            rivals = [part for part in rivals if _of(part.plugin, owner)]
+        rivals = self._claiming(kind, name)
         usable = [part for part in rivals if part.plugin.usable]
         own = [[part for part in usable if _of(part.plugin, each)] for each in owners]
         usable = next((parts for parts in own if parts), []) or self._preferred(usable)
@@ -94,10 +91,20 @@ class Plugins:
             raise PluginError(_clash(usable))
         if usable:
             return usable[0]
-        raise self._absent(kind, wanted, [part.plugin for part in rivals], also)
+        raise self._aside(kind, name, rivals) or self._unknown(kind, name, also)
 
-    def _absent(self, kind: str, wanted: str, having: list[Plugin], also: Iterable[str]) -> NoiseformError:
-        """Return the error for a part that cannot be had; ``having`` are unusable plugins that would give it."""
+    def why_unknown(self, kind: str, name: str, *, also: Iterable[str] = ()) -> str:
+        """Return why no plugin has a part of that name, usable or not; nothing where one has, or may have; see find."""
+        rivals = self._claiming(kind, name)
+        return "" if rivals or self._aside(kind, name, rivals) else str(self._unknown(kind, name, also))
+
+    def _claiming(self, kind: str, name: str) -> list[Part]:
+        """Return the parts, usable or not, that a short name or ``distribution/name`` may mean."""
+        owner, slash, short = name.rpartition("/")
+        return [part for part in self._parts[kind].get(short, ()) if not slash or _of(part.plugin, owner)]
+
+    def _aside(self, kind: str, wanted: str, having: Iterable[Part]) -> PluginError | None:
+        """Return the error for a part of an unusable plugin, None where it is of none; ``having`` would be it."""
         owner, _, short = wanted.rpartition("/")
         # Of a plugin that failed at import the parts are not known, so its own name has to do.
         namesakes = [
@@ -106,20 +113,45 @@ class Plugins:
             if not plugin.usable
             and (normalized(owner) if owner else short) in {plugin.distribution, plugin.candidate.name}
         ]
-        for plugin in (*having, *namesakes):
+        for plugin in (*(part.plugin for part in having), *namesakes):
             why = f"plugin {plugin.label} is {plugin.state}: {plugin.reason}"
             absent = PluginError(f"{kind} {wanted!r}: {why}; see noiseform plugins list")
             absent.__cause__ = plugin.error  # whose traceback --debug shows
             return absent
+        return None
+
+    def _unknown(self, kind: str, wanted: str, also: Iterable[str]) -> NoiseformError:
+        """Return the error for a name that no part has, whether the distribution that it names is there or not."""
+        owner, _, short = wanted.rpartition("/")
+        what, listing = f"unknown {kind} {wanted!r:.200}", f"noiseform list {kind}"
         if any(plugin.usable and _of(plugin, owner) for plugin in self.plugins):
-            own = list(dict.fromkeys(part.name for part in self.parts(kind) if _of(part.plugin, owner)))
-            has = f"{owner} has: {', '.join(own)}" if own else f"{owner} has no {kind}"
-            hint = has if len(own) <= _MOST else nearest(short, own, listing=f"noiseform list {kind}")
-            return ConfigError(f"unknown {kind} {wanted!r:.200}; {hint}")
-        hint = nearest(wanted, {*(part.name for part in self.parts(kind)), *also}, listing=f"noiseform list {kind}")
+            return ConfigError(f"{what}; {self._had_by(owner, kind, short)}")
         aside = [plugin.label for plugin in self.plugins if plugin.state == "set aside"]
         note = f"; set aside: {', '.join(aside)} (noiseform plugins list says why)" if aside else ""
-        return ConfigError(f"unknown {kind} {wanted!r:.200}; {hint}{note}")
+        near = closest(wanted, {part.full_name for part in self.parts(kind)}) if owner else None
+        # A pipeline's name may as well be the path of a folder, for which nobody should install anything.
+        if kind != "pipeline" and NAME.fullmatch(normalized(owner)):
+            hint = f"or did you mean {near!r}?" if near else "or choose another"
+            return PluginError(f"{what}: {why_missing(owner)}, {hint} ({listing} shows all){note}")
+        known = {near} if near else {*(part.name for part in self.parts(kind)), *also}
+        return ConfigError(f"{what}; {nearest(wanted, known, listing=listing)}{note}")
+
+    def _had_by(self, owner: str, kind: str, short: str) -> str:
+        """Return what a distribution has where it lacks a part: those of the kind, the nearest of many, or others."""
+        own = [part for part in self.parts() if _of(part.plugin, owner)]
+        names = list(dict.fromkeys(part.name for part in own if part.kind == kind))
+        if not names:
+            others = [f"{part.kind}/{part.name}" for part in own]
+            has = ", ".join(others[:_MOST]) + (", …" if len(others) > _MOST else "")
+            return f"{owner} has no {kind}" + (f", but {has}" if has else "")
+        if len(names) <= _MOST:
+            return f"{owner} has: {', '.join(names)}"
+        near, listing = closest(short, names), f"noiseform list {kind}"
+        return (
+            f"did you mean {f'{owner}/{near}'!r}? ({listing} shows all)"
+            if near
+            else nearest("", names, listing=listing)
+        )
 
     def version_of(self, kind: str, name: str, distribution: str) -> str | None:
         """Return the installed version of the distribution that has a part; None where it cannot be had."""

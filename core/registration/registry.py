@@ -19,13 +19,14 @@ from ..errors import ConfigError, PluginError
 from .installed import REGISTRY, Candidate, allowed, installed, named_once
 from .pipeline_table import pipeline_table
 from .plugin_loading import Part, Plugin, load_plugin
-from .plugin_warnings import tell_unknown, tell_warnings
+from .plugin_warnings import tell_unmatched, tell_warnings
 from .plugins import Plugins
 from .registry_layer import Layer, Origin, check_layer, merged, section, value_at
 from .settings import apply_settings
 from .stage_weights import completed
 from .targets import PACKAGE
 from .toml_file import KeyPath, read_toml
+from .unmatched_names import Unmatched, not_allowed, not_settled
 from .weights_reference import resolve_weights
 
 if TYPE_CHECKING:
@@ -87,9 +88,22 @@ class Registry:
     @functools.cached_property
     def plugins(self) -> Plugins:
         """The plugins, imported and asked for their parts at the first use."""
+        tell_warnings(self._loaded.plugins)
+        tell_unmatched(self.unmatched)
+        return self._loaded
+
+    @functools.cached_property
+    def unmatched(self) -> tuple[Unmatched, ...]:
+        """The names in registry files and in ``NOISEFORM_PLUGINS`` that nothing installed has."""
+        candidates = [candidate for candidate, _ in self.candidates]
+        return (
+            *not_settled(self._settled, self.origin, candidates, self._loaded),
+            *not_allowed(self._environ.get("NOISEFORM_PLUGINS", ""), candidates),
+        )
+
+    @functools.cached_property
+    def _loaded(self) -> Plugins:
         loaded = [self._load(candidate, disabled) for candidate, disabled in self.candidates]
-        tell_warnings(plugin for plugin, _ in loaded)
-        tell_unknown(self._environ.get("NOISEFORM_PLUGINS", ""), (candidate for candidate, _ in self.candidates))
         prefer = cast("Mapping[str, str]", section(section(self._settled, "plugins"), "prefer"))
         defaults = {key: str(self.default(key)) for key in self.defaults}
         return Plugins([self._own_pipelines(), *loaded], prefer=prefer, defaults=defaults)
@@ -103,9 +117,8 @@ class Registry:
         return Candidate(name, target, owner, version, str(origin), builtin=builtin)
 
     def _disabled(self, candidate: Candidate) -> str:
-        names = {candidate.name, candidate.distribution, f"{candidate.distribution}/{candidate.name}"}
         disabled = cast("list[str]", section(self._settled, "plugins").get("disable", []))
-        if not names.isdisjoint(disabled):
+        if not candidate.names.isdisjoint(disabled):
             return f"by {self.origin(('plugins', 'disable'))}"
         if not candidate.builtin and not allowed(self._environ.get("NOISEFORM_PLUGINS", ""), candidate.distribution):
             return "by the environment variable NOISEFORM_PLUGINS"

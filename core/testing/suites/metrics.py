@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ...errors import ConfigError, NoiseformError
+from ...errors import ConfigError, NoiseformError, PluginError
 from ...machine.devices import seeded
 from ...pipeline.modality import Media
 from ...registration.build import find
@@ -53,7 +53,7 @@ class MetricSuite(Suite):
         if modality is not None:
             try:
                 find("modality", modality, owners=self._owners())
-            except ConfigError as error:
+            except (ConfigError, PluginError) as error:
                 raise Finding(f"modality: {error}") from error
 
     def test_figures_are_numbers(self) -> None:

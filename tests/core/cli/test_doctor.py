@@ -235,6 +235,27 @@ def test_part_that_cannot_be_imported_leads_nowhere_else(site, capsys):
     assert lost["why"].endswith("; did you mean 'Kits'?")
 
 
+def test_module_that_cannot_be_imported_is_told_once_with_its_parts_and_its_line(site, capsys):
+    names = {"cubic": "nc_first_impl:Cubic", "tilted": "nc_first_impl:Tilted", "other": "nc_other:Other"}
+    modules = {
+        "nc_first": f"from noiseform import hookimpl\n@hookimpl\ndef noiseform_samplers(): return {names}\n",
+        "nc_first_impl": "class Cubic:\n    eta = churn\nclass Tilted: pass\n",
+        "nc_other": "import no_such_module",
+    }
+    site.add("nc-first", modules, metadata=METADATA.format("nc-first"))
+    place = f"{site.folder / 'nc_first_impl.py'}:2"
+    _, problems = examined(capsys, 5)
+    module, other = problems
+    assert module["what"] == "module nc_first_impl: sampler/cubic, sampler/tilted"
+    told = f"cannot be imported: NameError: name 'churn' is not defined ({place})"
+    assert module["why"] == f"plugin nc-first (nc-first 1.0): it {told}"
+    assert other["what"] == "sampler/other"
+    assert other["why"].endswith(f"No module named 'no_such_module' ({site.folder / 'nc_other.py'}:1)")
+    assert other["cure"] == "install what it lacks"
+    assert main(["show", "sampler/cubic"]) == 5
+    assert f"nc_first_impl:Cubic {told}; see noiseform plugins doctor\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

@@ -232,7 +232,9 @@ def test_replay_of_an_altered_file_is_told(generate, tiny_model, capsys):
     data[60] ^= 64
     Path("altered.wav").write_bytes(data)
     assert main(["replay", "altered.wav", "--pipeline", str(tiny_model)]) == 7
-    assert "altered.wav: what was made again differs; made by noiseform" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "altered.wav: what was made again differs; made by noiseform" in said
+    assert "outside" not in said
 
 
 def test_replay_of_what_has_no_record(generate, tiny_model, capsys):
@@ -335,3 +337,24 @@ def test_replay_of_a_file_whose_plugin_is_missing_names_it(generate, tiny_model,
             "error: replay: x.wav: it was made by three-tones: it needs sampler 'quick', which no installed plugin "
             "has; install quick-kit==2.1 if you trust it\n"
         )
+
+
+def test_replay_that_differs_names_the_plugins_that_took_part(generate, tiny_model, site, capsys):
+    impl = "from noiseform.plugins.samplers.euler import Euler\nclass Quick(Euler):\n    pass\n"
+    source = QUICK.replace("noiseform.plugins.samplers.euler:Euler", "quick_impl:Quick")
+    site.add("quick-kit", {"quick_kit": source, "quick_impl": impl}, version="2.1")
+    assert generate("--label", "low", "--sampler", "quick", "-o", "x.wav") == 0
+    changed = (
+        "    def step(self, x, *rest):\n        x, state = super().step(x, *rest)\n        return 0.5 * x, state\n"
+    )
+    (site.folder / "quick_impl.py").write_text(impl + changed)
+    del sys.modules["quick_impl"]
+    info = site.folder / "quick_kit-2.1.dist-info"
+    (info / "direct_url.json").write_text('{"url": "file:///home/kit", "dir_info": {"editable": true}}')
+    for version in ("2.1", "2.2"):
+        (info / "METADATA").write_text(f"Name: quick-kit\nVersion: {version}\nRequires-Dist: noiseform>=0.1\n")
+        site.forget()
+        capsys.readouterr()
+        assert main(["replay", "x.wav", "--pipeline", str(tiny_model)]) == 7
+        told = f"; parts from outside took part: quick-kit 2.1 then, {version} now (editable, /home/kit)\n"
+        assert capsys.readouterr().err.endswith(told)

@@ -58,6 +58,7 @@ def test_the_plugin_of_a_missing_modality_is_named(seismic, capsys):
     assert "modality/seis-kit/seismic==0.1.0" in read_record("s.wav")["parts"]
     for command, what in (
         (["generate", "seismic", "./runs/seis"], "model runs/seis"),
+        (["generate", "seis-kit/seismic", "./runs/seis"], "model runs/seis"),
         (["edit", "seismic", "s.seis", "--strength", "0.5", "--pipeline", "./runs/seis"], "model runs/seis"),
         (["upscale", "seismic", "s.seis", "--pipeline", "./runs/seis"], "model runs/seis"),
         (["replay", "s.seis", "--pipeline", "runs/seis"], "model runs/seis"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from noiseform.core.errors import ConfigError
+from noiseform.core.errors import ConfigError, PluginError
 from noiseform.core.media import MediaSpec
 from noiseform.core.pipeline.stage import Stage, build_stage
 from noiseform.core.registration.config import StageConfig, checked
@@ -49,3 +49,27 @@ def test_what_is_advised_goes(process, objective):
 
 def test_the_same_table_with_some_signal_left_takes_eps():
     assert stage(ZERO_SNR | {"zero_terminal_snr": False}, {"use": "eps"}).objective.prediction.name == "eps"
+
+
+REVERSED = """
+    from noiseform import hookimpl
+
+    class Reversed:
+        def alpha(self, t): return 1 * t
+        def sigma(self, t): return 1 - t
+
+    @hookimpl
+    def noiseform_processes(): return {"reversed": Reversed}
+"""
+
+
+@pytest.mark.parametrize("objective", ["v", "x0", "edm", "eps", "velocity"])
+def test_a_process_that_runs_from_noise_to_data_is_told_as_such(site, objective):
+    site.add("turned", {"turned": REVERSED})
+    with pytest.raises(PluginError) as caught:
+        stage({"use": "reversed"}, {"use": objective})
+    text = str(caught.value)
+    assert text.startswith(
+        "process 'reversed': alpha is 0 and sigma 1 at t = 0, 1 and 0 at t = 1; expected alpha(0) = 1 "
+    )
+    assert "objective" not in text

@@ -183,7 +183,8 @@ def test_part_without_the_methods_of_its_kind_is_named(site, kind, missing):
         ("good_impl:Midpint", "module 'good_impl' has no attribute 'Midpint'; did you mean 'Midpoint'?"),
         ("good_impl:Midpoint.made", "type object 'Midpoint' has no attribute 'made'; known: init, "),
         ("good_lazy:Lazy", "AttributeError: no such thing; none is known"),
-        ("good_lazy:deep", "AttributeError: 'int' object has no attribute 'up'; see"),
+        ("good_lazy:deep", "AttributeError: 'int' object has no attribute 'up' ("),
+        ("good_lazy:deep", "good_lazy.py:2); see"),
     ],
 )
 def test_attribute_that_a_target_lacks_is_told_with_the_nearest(site, capsys, target, hint):
@@ -245,10 +246,39 @@ def test_what_a_distribution_has_is_told_where_it_lacks_what_is_asked_for(site):
     site.add("acme-noise", {"good": hook("return {'ralston': 'good_impl:Midpoint'}"), "good_impl": GOOD_IMPL})
     with pytest.raises(ConfigError, match=r"^unknown sampler 'acme-noise/acme-noise'; acme-noise has: ralston$"):
         find("sampler", "acme-noise/acme-noise")
-    with pytest.raises(ConfigError, match=r"^unknown grid 'acme-noise/ralston'; acme-noise has no grid$"):
+    told = r"^unknown grid 'acme-noise/ralston'; acme-noise has no grid, but sampler/ralston$"
+    with pytest.raises(ConfigError, match=told):
         find("grid", "acme-noise/ralston")
-    with pytest.raises(ConfigError, match=r"unknown sampler 'noiseform/ralston'; (did you mean|known: )"):
+    with pytest.raises(ConfigError, match=r"unknown sampler 'noiseform/dimm'; did you mean 'noiseform/ddim'\?"):
+        find("sampler", "noiseform/dimm")
+    with pytest.raises(ConfigError, match=r"unknown sampler 'noiseform/ralston'; known: "):
         find("sampler", "noiseform/ralston")
+
+
+def test_a_plugin_that_is_missing_is_told_with_what_to_install(site, capsys):
+    for name in ("nc-first", "nc-third"):
+        module = name.replace("-", "_")
+        site.add(name, {module: hook("return {'tilted': 'good_impl:Midpoint'}"), "good_impl": GOOD_IMPL})
+    site.add("no-plugin", {}, version="3.0", entry_points={})
+    for name, told in {
+        "tilts/skewed": "no distribution tilts is installed; install it if you trust it, or choose another",
+        "nc-thrd/tilted": "no distribution nc-thrd is installed; install it if you trust it, or did you mean "
+        "'nc-third/tilted'?",
+        "no-plugin/x": "no-plugin 3.0 is installed but has no plugin of noiseform; another version may have one, or "
+        "choose another",
+        "registry/x": 'no line of registry.toml names a plugin that works; add one: [plugins] NAME = "module", or '
+        "choose another",
+    }.items():
+        with pytest.raises(PluginError) as caught:
+            find("sampler", name)
+        assert str(caught.value) == f"unknown sampler {name!r}: {told} (noiseform list sampler shows all)"
+    assert main(["show", "sampler/nc-thrd/tilted"]) == 5
+    assert capsys.readouterr().err.startswith("error: unknown sampler 'nc-thrd/tilted': no distribution nc-thrd is ")
+
+
+def test_a_pipeline_may_be_a_folder_that_nobody_should_install(capsys):
+    assert main(["generate", "audio", "runs/mine", "-o", "x.wav"]) == 2
+    assert "install" not in capsys.readouterr().err
 
 
 def test_interrupt_is_never_swallowed(site):

@@ -165,6 +165,7 @@ BAD = {
     [(kind, text, True) for kind in SCHEMAS for text in GOOD[kind]]
     + [(kind, text, False) for kind in SCHEMAS for text in BAD[kind]],
 )
+@pytest.mark.filterwarnings("ignore:registry")  # names that nothing has
 def test_the_schema_of_a_file_says_what_noiseform_says(kind, text, good, tmp_path):
     path = tmp_path / "file.toml"
     path.write_text(text)

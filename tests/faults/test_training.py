@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 from noiseform.core.cli.main import main
+from noiseform.core.storage import temporary
 from noiseform.core.storage.checkpoint import latest_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder
 from noiseform.core.storage.run_lock import RunLock
+from noiseform.core.storage.temporary import TEMPORARY_PREFIX
 
 HERE = Path(__file__).parent
 
@@ -424,12 +426,38 @@ def test_damaged_checkpoint_is_passed_over_and_told(trainer):
     assert "damaged" not in trainer.said
 
 
-def test_no_whole_checkpoint_is_an_error(trainer):
+DAMAGES = {
+    "a flipped bit": ("optimizer.safetensors", lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]),
+    "no state": ("state.json", None),
+    "a garbled state": ("state.json", lambda data: data[::-1]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_no_whole_checkpoint_is_an_error_that_says_how_to_go_on(trainer, damage, tmp_path):
     assert trainer() == 0
-    for path in trainer.folder.glob("checkpoints/*/state.json"):
-        path.unlink()
+    file, change = DAMAGES[damage]
+    for path in trainer.folder.glob(f"checkpoints/*/{file}"):
+        path.write_bytes(change(path.read_bytes())) if change else path.unlink()
+    first, again = [trainer("--resume")], []
+    first.append(trainer.said.splitlines()[-1])
+    again = [trainer("--resume"), trainer.said.splitlines()[-1]]
+    assert first == again
+    assert first[0] == 4
+    said = first[1]
+    assert "none of 2 is whole (step-00000008: " in said
+    assert "; step-00000004: " in said
+    start = f'start = "{trainer.folder}"'
+    assert said.endswith(
+        f"start anew in another folder with -o, from its model, which is whole, with {start} under [training]"
+    )
+    model = trainer.folder
+    trainer.folder = tmp_path / "anew"
+    assert trainer("--set", f"training.{start}") == 0
+    trainer.folder = model
+    next(model.glob("base-*.safetensors")).unlink()
     assert trainer("--resume") == 4
-    assert "none of 2 is whole" in trainer.said
+    assert trainer.said.splitlines()[-1].endswith("); start anew in another folder with -o")
 
 
 @pytest.mark.parametrize("damage", [b'{"step": 3, "lo', b"\0" * 100, b"5\n", b'{"loss": 1}\n', b"\xff\xfe\n"])
@@ -451,6 +479,26 @@ def test_pictures_of_samples(trainer):
     pictures = sorted(path.name for path in (trainer.folder / "samples").iterdir())
     assert pictures == ["step-00000004.png", "step-00000008.png"]
     assert "loss" in trainer.said
+
+
+@pytest.mark.parametrize("steps", [4, 8])
+def test_a_kill_before_the_picture_leaves_no_hole_and_no_litter(trainer, tmp_path, steps):
+    drawn = ("--set", "training.sample_every=4")
+    assert trainer(*drawn) == 0
+    shutil.copytree(trainer.folder, tmp_path / "whole")
+    shutil.rmtree(trainer.folder)
+    assert trainer(*drawn, "--until", "4") == 0
+    samples = trainer.folder / "samples"
+    (samples / "step-00000004.png").unlink()
+    for folder in (samples, trainer.folder):
+        (folder / f"{TEMPORARY_PREFIX}{temporary._place()}-{2**22 + 1}-00000000.png").touch()
+    assert trainer(*drawn, "--resume", "--until", str(steps)) == 0
+    pictures = {path.name: path.read_bytes() for path in samples.iterdir()}
+    assert pictures == {
+        name: (tmp_path / "whole" / "samples" / name).read_bytes()
+        for name in ("step-00000004.png", "step-00000008.png")[: steps // 4]
+    }
+    assert not [path for path in trainer.folder.iterdir() if path.name.startswith(TEMPORARY_PREFIX)]
 
 
 def test_picture_that_cannot_be_drawn_does_not_end_the_training(trainer, site):

@@ -406,7 +406,7 @@ def test_what_is_no_regular_file_is_passed_over_and_told(trainer):
 def test_too_many_bad_files_end_the_run(trainer):
     (trainer.data / "low" / "bad.wav").write_bytes(b"")
     assert trainer() == 3
-    assert "1 of 13 files cannot be used (first: low/bad.wav" in (said := trainer.said)
+    assert "1 of 13 files cannot be used: low/bad.wav (empty file; make it again); repair" in (said := trainer.said)
     assert "raise max_bad = 0.05" in said
     assert not trainer.folder.exists()
 

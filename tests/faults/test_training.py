@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -86,7 +87,7 @@ def test_interrupted_many_times_the_losses_are_the_same(tiny_recipe, tones, tmp_
     check_kills(tiny_recipe, tones, tmp_path, 25, 15, 10, seed)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_signal_finishes_the_step_and_saves(trainer, monkeypatch, site, number, code):
     watch(site, f"if step.step == 3:\n                import os, signal; os.kill(os.getpid(), {int(number)})")
     assert trainer() == code
@@ -100,7 +101,7 @@ def test_signal_finishes_the_step_and_saves(trainer, monkeypatch, site, number, 
     assert len(trainer.log) == 8
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_second_signal_ends_at_once(trainer, site, number, code):
     watch(
         site,
@@ -113,6 +114,40 @@ def test_second_signal_ends_at_once(trainer, site, number, code):
     site.forget()
     assert trainer("--resume") == 0
     assert [entry["step"] for entry in trainer.log] == list(range(1, 9))
+
+
+def test_a_hang_up_that_is_ignored_ends_nothing(trainer, site):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        watch(site, "import os, signal; os.kill(os.getpid(), signal.SIGHUP)")
+        assert trainer() == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_terminal_that_is_closed_loses_no_step(tiny_recipe, tones, tmp_path, disposition):
+    words = ["train", tiny_recipe, "--data", tones, "-o", tmp_path / "run", "--set", "training.sample_every=0"]
+    steps = 10_000 if disposition == signal.SIG_DFL else 400
+    words += ["--set", f"training.steps={steps}", "--set", "training.checkpoint_every=10000"]
+    child, terminal = pty.fork()
+    if not child:
+        signal.signal(signal.SIGHUP, disposition)
+        os.execv(sys.executable, [sys.executable, "-m", "noiseform.core.cli.main", *map(str, words)])
+    said = b""
+    while b"loss" not in said:  # the bar of the first step
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    checkpoint = latest_checkpoint(tmp_path / "run")
+    assert checkpoint is not None
+    if disposition == signal.SIG_DFL:
+        assert os.waitstatus_to_exitcode(status) == 129
+        assert 0 < checkpoint.step < steps
+    else:
+        assert checkpoint.step == steps
+    load_model_folder(tmp_path / "run")
 
 
 def watch(site, body: str) -> None:

@@ -79,8 +79,9 @@ def command_line() -> str:
         HEAD + "# The command line\n",
         "Every command also takes the following, and `--help`.\n",
         *_options(common_options()),
-        "\nExit codes: 0 ok, 2 usage or configuration, 3 media, 4 model, 5 plugin, 6 resources, 7 numeric, 130 SIGINT,",
-        "141 the reader of the output went away, 143 SIGTERM, 1 a bug. See [what goes wrong](../guide/errors.md).\n",
+        "\nExit codes: 0 ok, 2 usage or configuration, 3 media, 4 model, 5 plugin, 6 resources, 7 numeric, 129 SIGHUP,",
+        "130 SIGINT, 141 the reader of the output went away, 143 SIGTERM, 1 a bug.",
+        "See [what goes wrong](../guide/errors.md).\n",
     ]
     for name, entry in COMMANDS.items():
         command = import_target(entry.target)

@@ -18,12 +18,13 @@ from types import FrameType
 import click
 
 from ..errors import NoiseformError, PluginError, ResourceError
-from ..machine.interrupts import interrupts_kept
+from ..machine.interrupts import ending_signals, interrupts_kept
 from ..machine.threads import wait_briefly
 from ..naming import printable
 from ..registration.installed import installed
 from ..registration.registry import current
 from ..registration.targets import PACKAGE
+from .hung_up import heard_or_not
 from .lazy_group import DEBUG_KEY, PLUGIN_KEY, Entry, LazyGroup, common_options
 
 __all__ = ["COMMANDS", "main"]
@@ -52,14 +53,22 @@ COMMANDS = {
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: like an interrupt, so that everything in progress is cleaned up and no plugin swallows it."""
+    """SIGTERM or SIGHUP came: like an interrupt, so that everything is cleaned up and no plugin swallows it.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 ok, 2 usage or configuration, 3 media, 4 model, 5 plugin, 6 resources, 7 numeric, 130 SIGINT, 143 SIGTERM,
-    141 when the reader of the output went away, 1 for a bug.
+    0 ok, 2 usage or configuration, 3 media, 4 model, 5 plugin, 6 resources, 7 numeric, 129 SIGHUP, 130 SIGINT,
+    143 SIGTERM, 141 when the reader of the output went away, 1 for a bug.
 
     Args:
         argv: the arguments; without them, those of the process.
@@ -73,8 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         _tell_waiting(before)
         return code
-    except Terminated:
-        return 143
+    except Terminated as error:
+        return 128 + error.signal
     except KeyboardInterrupt:  # a second one, while the first was being told
         return 130
 
@@ -103,7 +112,8 @@ def _run(arguments: list[str]) -> int:
         if debug:
             traceback.print_exc()
         if message:
-            click.echo(f"error: {printable(message, MAX_MESSAGE)}", err=True)
+            with heard_or_not():
+                click.echo(f"error: {printable(message, MAX_MESSAGE)}", err=True)
         return code
 
 
@@ -139,7 +149,7 @@ def _verdict(error: BaseException, context: click.Context | None) -> tuple[int, 
         case NoiseformError():
             return error.exit_code, str(error)
         case Terminated():
-            return 143, "terminated"
+            return 128 + error.signal, "terminated" if error.signal == signal.SIGTERM else "hung up"
         case KeyboardInterrupt() | click.Abort():
             return 130, "interrupted"
         case SystemExit():
@@ -171,7 +181,7 @@ def _verdict(error: BaseException, context: click.Context | None) -> tuple[int, 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt in the main thread when SIGINT comes, and Terminated when SIGTERM comes.
+    """Raise KeyboardInterrupt in the main thread when SIGINT comes, and Terminated when another that ends does.
 
     While numpy or torch is imported the process ends at once in place of it: they call Python from C that takes an
     exception for a damaged installation, loses it, or aborts. There is nothing to clean up by then, since whatever
@@ -182,7 +192,7 @@ def _interruptible() -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        error = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
         if any(map(_being_imported, ("numpy", "torch"))):
             code, message = _verdict(error, None)
             with contextlib.suppress(OSError):
@@ -190,7 +200,7 @@ def _interruptible() -> Iterator[None]:
             os._exit(code)
         raise error
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ending_signals()}
     if before[signal.SIGINT] is not signal.default_int_handler:  # ignored, as nohup has it, or a host's own
         del before[signal.SIGINT]
     for number in before:
@@ -211,7 +221,8 @@ def _plain_warnings() -> Iterator[None]:
     """Show warnings as one line each, and those of noiseform every time."""
 
     def show(message: Warning | str, *where: object) -> None:
-        click.echo(f"warning: {printable(str(message), MAX_MESSAGE)}", err=True)
+        with heard_or_not():
+            click.echo(f"warning: {printable(str(message), MAX_MESSAGE)}", err=True)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UserWarning, module=rf"{re.escape(PACKAGE)}\.")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .hung_up import heard_or_not
+
 if TYPE_CHECKING:
     from ..pipeline.modality import DataSet
     from ..training.observing import TrainingStep
@@ -108,7 +110,8 @@ def train(
         )
     except Interrupted as stop:
         at = f" at step {done[-1]} of {wanted.training.steps}" if done else ""
-        click.echo(f"{stop}: saved{at}; continue with --resume", err=True)
+        with heard_or_not():
+            click.echo(f"{stop}: saved{at}; continue with --resume", err=True)
         raise SystemExit(128 + stop.signal) from None
     if not done and not quiet:
         click.echo("nothing was left to do: the run has as many steps already", err=True)
@@ -122,7 +125,13 @@ def _reporter() -> Callable[[TrainingStep], None]:
     if sys.stderr.isatty():
         from .training_progress import TrainingBar
 
-        return TrainingBar()
+        bar = TrainingBar()
+
+        def show(step: TrainingStep) -> None:
+            with heard_or_not():
+                bar(step)
+
+        return show
     last = time.monotonic()
     first: list[TrainingStep] = []
 

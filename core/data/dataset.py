@@ -6,6 +6,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -18,6 +19,7 @@ from .source import Entry, Source
 __all__ = ["DataConfig", "Labelled", "Listing", "list_items", "matcher", "refuse_too_many"]
 
 
+_TOLD = 5  # of too many bad files those that an error names
 Names = Annotated[tuple[str, ...], Field(strict=False)]  # which TOML writes as an array
 _INSIDE: dict[str, Any] = {"minLength": 1, "not": {"pattern": r"^/|(^|/)\.\.(/|$)"}}
 _READ: dict[str, Any] = {"enum": ["table", "jsonl"]}
@@ -205,14 +207,21 @@ def list_items(source: Source, config: DataConfig, endings: tuple[str, ...]) -> 
 
 
 def refuse_too_many(place: object, bad: int, total: int, share: float, reasons: Iterable[tuple[str, str]]) -> None:
-    """Raise MediaError where more than ``share`` of ``total`` files are bad, or all; ``reasons`` gives an example."""
+    """Raise MediaError where more than ``share`` of ``total`` files are bad, or all; the first ``reasons`` are told."""
     if bad < total and bad <= share * total:
         return
-    name, reason = next(iter(reasons), ("", "no file"))
+    told = [_told(name, reason) for name, reason in islice(reasons, _TOLD)]
+    more = f" and {bad - len(told)} more" if bad > len(told) else ""
     raise MediaError(
-        f"bad data: {printable(str(place))}: {bad} of {total} files cannot be used "
-        f"(first: {printable(name)}: {reason}); repair or exclude them, or raise max_bad = {share:g}"
+        f"bad data: {printable(str(place))}: {bad} of {total} files cannot be used: {', '.join(told)}{more}; "
+        f"repair or exclude them, or raise max_bad = {share:g}"
     )
+
+
+def _told(name: str, reason: str) -> str:
+    """Return a bad file and why it is so, without its name once more."""
+    shown = printable(name)
+    return f"{shown} ({reason.removeprefix(f'cannot read: {shown}: ')})"
 
 
 def _rule(config: DataConfig) -> tuple[tuple[str, ...], labelling.Labeller]:

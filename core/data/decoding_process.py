@@ -122,7 +122,8 @@ def _serve(decode: Callable[[int], Tensor], pipe: Connection, parents: Connectio
 
     faulthandler.disable()  # the parent tells of a crash, in one line
     parents.close()  # or the end of the parent would never be seen
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent that ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # both come to all that a terminal runs; it is the parent that ends
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     torch.set_num_threads(1)

@@ -131,7 +131,7 @@ class FileDataset(ABC):
                 return self._decoded(self._items[here])
             except MediaError as error:
                 self._skip(self._items[here], error)
-                refuse_too_many(self.place, len(self.skipped), self._total, self.config.max_bad, self.skipped[-1:])
+                refuse_too_many(self.place, len(self.skipped), self._total, self.config.max_bad, self.skipped[::-1])
                 self._replaced[here] = (here + 1) % len(self._items)
         raise MediaError(f"bad data: {printable(self.place)}: no file is left that can be read; restore them")
 

@@ -75,7 +75,7 @@ class Folder(Source):
         """Return the files whose names are wanted, sorted by name. Raises MediaError where the folder is unreadable."""
         self.unread = []
         found = [
-            Entry(name, size, lambda path=path: open_regular(path, follow=False))  # type: ignore[misc]
+            Entry(name, size, lambda path=path, name=name: open_regular(path, follow=False, name=name))  # type: ignore[misc]
             for name, path, size in self._walk()
             if wanted(name)
         ]

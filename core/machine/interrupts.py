@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Interrupted", "interrupts_held", "interrupts_kept", "signals_held"]
+__all__ = ["Interrupted", "ending_signals", "interrupts_held", "interrupts_kept", "signals_held"]
 
 _AGAIN = 0.01  # seconds until an interrupt that was lost comes again
 
@@ -25,13 +25,25 @@ class Interrupted(Exception):  # noqa: N818  # it is no error
         self.signal = number
 
 
+def ending_signals() -> tuple[int, ...]:
+    """Return the signals that ask a run to end: SIGINT, SIGTERM and SIGHUP, which comes when a terminal is closed.
+
+    SIGHUP is left alone where it is ignored, as nohup has it, or has a handler that Python could not put back; Windows
+    has none.
+    """
+    hang_up: int | None = getattr(signal, "SIGHUP", None)
+    if hang_up is None or signal.getsignal(hang_up) in (signal.SIG_IGN, None):
+        return signal.SIGINT, signal.SIGTERM
+    return signal.SIGINT, signal.SIGTERM, hang_up
+
+
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Let SIGINT and SIGTERM act at the end of the block instead of within it; keep the block short.
+    """Let the signals that end a run act at the end of the block instead of within it; keep the block short.
 
     For libraries that call back from C, which no exception can pass through.
     """
-    wanted = (signal.SIGINT, signal.SIGTERM)
+    wanted = ending_signals()
     if threading.current_thread() is not threading.main_thread() or any(map(_foreign, wanted)):
         yield
         return
@@ -82,7 +94,7 @@ def interrupts_kept() -> Iterator[None]:
 
 @contextmanager
 def signals_held() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that a step is finished and saved before the run ends.
+    """Collect the signals that end a run, so that a step is finished and saved before the run ends.
 
     A second signal acts at once.
     """
@@ -90,7 +102,7 @@ def signals_held() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield caught
         return
-    wanted = (signal.SIGINT, signal.SIGTERM)
+    wanted = ending_signals()
     before = {number: signal.getsignal(number) for number in wanted}
 
     def note(number: int, frame: object) -> None:

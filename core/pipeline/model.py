@@ -39,6 +39,16 @@ class Model(nn.Module):
         groups = getattr(self.network, "additions", ())
         return tuple(frozenset(f"network.{name}" for name in group) for group in groups)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The labels that some conditioner knows."""
+        return frozenset(name for one in self.conditioners for name in getattr(one, "names", ()))
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The kinds of wishes that are heard; of labels always those known."""
+        return frozenset({"labels", *(key for one in self.conditioners for key in getattr(one, "takes", ()))})
+
     def encode(self, conditions: Sequence[Mapping[str, object]]) -> Raw:
         """Return what each conditioner makes of the items' conditions, before anything learnt.
 
@@ -46,8 +56,7 @@ class Model(nn.Module):
             ConfigError: an item carries a label that no conditioner knows, or a wish that none takes.
             PluginError: a conditioner breaks its contract.
         """
-        taken = {"labels", *(key for one in self.conditioners for key in getattr(one, "takes", ()))}
-        known = {name for conditioner in self.conditioners for name in getattr(conditioner, "names", ())}
+        taken, known = self.takes, self.names
         for condition in conditions:
             refused = [key for key, value in condition.items() if value and key not in taken]
             if refused:

@@ -134,12 +134,15 @@ def _make(part: Part, settings: Mapping[str, object], host: Mapping[str, object]
     parameters_of(part)  # which names the plugin where they cannot be read
     listing = f"noiseform show {part.kind}/{part.name}"
     checked = check_parameters(factory, settings, what=f"{part.kind} {part.name!r}", listing=listing, where=where)
+    head = f"{where}: " if where else ""
     try:
         made = cast(object, factory(**checked, **host))
+    except ConfigError as error:  # of the part's own, which does not know where its table stands
+        named = str(error).startswith(part.kind)
+        raise ConfigError(f"{head}{error}" if named else f"{head}{part.kind} {part.name!r}: {error}") from error
     except (NoiseformError, KeyboardInterrupt):
         raise
     except ValueError as error:  # parameters that are right one by one but not together
-        head = f"{where}: " if where else ""
         raise ConfigError(f"{head}{part.kind} {part.name!r}: {error}; see {listing}") from error
     except BaseException as error:
         if part.plugin.candidate.builtin:

@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["ProcessState"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _STREAMS = ("stdin", "stdout", "stderr")
 
 

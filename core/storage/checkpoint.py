@@ -16,7 +16,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -29,6 +29,7 @@ from .strict_json import dump_json, parse_json_object
 from .weights import is_finite, load_tensors, save_tensors
 
 __all__ = [
+    "AllDamagedError",
     "Checkpoint",
     "has_checkpoints",
     "latest_checkpoint",
@@ -43,6 +44,11 @@ _SUFFIX = ".safetensors"
 _PARTIAL = ".partial-"  # being written, or being removed
 _COMPLETE = re.compile(r"step-(\d{8,15})(?:-(\d{1,6}))?")
 _SET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SHOWN = 5  # of damaged checkpoints named in an error
+
+
+class AllDamagedError(CheckpointError):
+    """There are checkpoints, and none of them is whole; what to do about it is for the caller to say."""
 
 
 @dataclass(frozen=True)
@@ -120,30 +126,39 @@ def latest_checkpoint(run: Path, *, clean: bool = False, allow_nonfinite: bool =
 
     Args:
         run: the run's folder.
-        clean: also remove what interrupted saves left, and set damaged checkpoints aside (renamed, not removed).
-            Only the holder of the run's lock may ask for it.
+        clean: also remove what interrupted saves left, and set damaged checkpoints that are newer than the one loaded
+            aside (renamed, not removed). Only the holder of the run's lock may ask for it.
         allow_nonfinite: accept NaN and infinity.
 
     Raises:
-        CheckpointError: when there are checkpoints and none is whole, or the newest is of a later noiseform.
+        AllDamagedError: when there are checkpoints and none is whole; they keep their names, so that the next try
+            finds the same.
+        CheckpointError: when the newest is of a later noiseform.
     """
     folder = run / FOLDER
     if clean:
         remove_partial(run)
-    notes: list[str] = []
+    damaged: list[tuple[Path, CheckpointError]] = []
     for _, _, path in _complete(folder):
         try:
             found = load_checkpoint(path, allow_nonfinite=allow_nonfinite)
-            return Checkpoint(found.path, found.step, found.tensors, found.state, tuple(notes))
         except NewerFormatError:
             raise
         except CheckpointError as error:
             if not os.path.lexists(path):  # a trainer at work pruned it under our hands, so there are newer ones
                 return latest_checkpoint(run, clean=clean, allow_nonfinite=allow_nonfinite)
-            aside = f" and set aside as {_set_aside(path).name}" if clean else ""
-            notes.append(f"checkpoint {path.name} is damaged{aside}, the one before it is used: {error}")
-    if notes:
-        raise CheckpointError(f"checkpoints: {printable(folder)}: none of {len(notes)} is whole; {notes[0]}")
+            damaged.append((path, error))
+            continue
+        notes = [
+            f"checkpoint {bad.name} is damaged{f' and set aside as {_set_aside(bad).name}' if clean else ''}, "
+            f"{path.name} is used: {error}"
+            for bad, error in damaged
+        ]
+        return replace(found, notes=tuple(notes))
+    if damaged:
+        shown = "; ".join(f"{bad.name}: {_why(error)}" for bad, error in damaged[:_SHOWN])
+        more = f"; and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
+        raise AllDamagedError(f"checkpoints: {printable(folder)}: none of {len(damaged)} is whole ({shown}{more})")
     return None
 
 
@@ -251,6 +266,11 @@ def _free_name(folder: Path, step: int) -> Path:
     """The name for a new checkpoint of ``step``, newer than any earlier one of the same step."""
     saves = [count for known, count, _ in _complete(folder) if known == step]
     return folder / (f"step-{step:08d}-{saves[0] + 1}" if saves else f"step-{step:08d}")
+
+
+def _why(error: CheckpointError) -> str:
+    """Return what an error says but for its cure, which is another where no other checkpoint is left."""
+    return str(error).rpartition("; ")[0] or str(error)
 
 
 def _set_aside(path: Path) -> Path:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..contract import check_tensor
 from ..diffusion.noise import MAX_SEED, Key
 from ..errors import ConfigError, NumericError
+from ..errors import nearest as nearest_name
 from ..machine.memory import refuse_too_much
 from ..naming import printable
 from ..pipeline.conditioning import mixed
@@ -106,13 +107,28 @@ class DenoisingTask:
             if repr(conditions) in tried:  # items described alike are judged alike, and there may be many of them
                 continue
             tried.add(repr(conditions))
+            where = f"data: {printable(data.name(index))}"
+            self._refuse_unknown(conditions, where)
             try:
                 self._stage.model.encode([conditions])
             except ConfigError as error:
+                raise ConfigError(f"{where}: {error}") from error
+
+    def _refuse_unknown(self, conditions: Mapping[str, Any], where: str) -> None:
+        """Refuse what the data say of an item and the model does not take, with what to write in the recipe."""
+        model = self._stage.model
+        if conditions.get("text") and "text" not in model.takes:
+            raise ConfigError(f'{where}: a caption, but no conditioner takes text; set data.captions = "none"')
+        for label in conditions.get("labels") or ():
+            if not model.names:
                 raise ConfigError(
-                    f"data: {printable(data.name(index))}: {error}; add it to the names of a conditioner, "
-                    "rename it in [data], or set data.labels"
-                ) from error
+                    f'{where}: label {label!r}, but no conditioner takes labels; set data.labels = "none"'
+                )
+            if label not in model.names:
+                raise ConfigError(
+                    f"{where}: label: unknown label {label!r}; {nearest_name(label, model.names)}; "
+                    "add it to the names of a conditioner, or rename it in [data]"
+                )
 
     def updates(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Give the mean loss of the objective over a batch, some of whose conditions are left out."""

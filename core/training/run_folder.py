@@ -1,19 +1,25 @@
-"""The folder of a run: whether a training may begin in it."""
+"""The folder of a run: whether a training may begin in it, and what one goes on from."""
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError, NoiseformError
 from ..naming import printable
-from ..storage.checkpoint import has_checkpoints
-from ..storage.model_folder import is_model_folder
+from ..storage.checkpoint import AllDamagedError, Checkpoint, has_checkpoints, latest_checkpoint
+from ..storage.model_folder import is_model_folder, load_model_folder
 from ..storage.run_lock import RUN_LOCK
+from ..storage.temporary import clean_stale
 
-__all__ = ["check_run_folder"]
+__all__ = ["SAMPLES", "check_run_folder", "left_off"]
 
-_OWN = {"checkpoints", "log.jsonl", "loss.png", "samples", "skipped.jsonl"}
+SAMPLES = "samples"
+"""Name of the folder of pictures in a run's folder."""
+
+_OWN = {"checkpoints", "log.jsonl", "loss.png", SAMPLES, "skipped.jsonl"}
 
 
 def check_run_folder(folder: Path, *, resume: bool, data: Path | None = None) -> None:
@@ -48,6 +54,32 @@ def check_run_folder(folder: Path, *, resume: bool, data: Path | None = None) ->
         raise ConfigError(
             f"run folder: {shown}: holds other files, such as {printable(foreign[0])}; choose a new folder with -o"
         )
+
+
+def left_off(folder: Path) -> Checkpoint | None:
+    """Return where a run was left off, or None where it saved nothing; remove what interrupted writers left.
+
+    Args:
+        folder: of the run, whose lock is held.
+
+    Raises:
+        CheckpointError: there are checkpoints and none is whole, or the newest is of a later noiseform.
+    """
+    for place in (folder, folder / SAMPLES):
+        clean_stale(place)
+    try:
+        return latest_checkpoint(folder, clean=True)
+    except AllDamagedError as error:
+        raise CheckpointError(f"{error}; start anew in another folder with -o{_from_model(folder)}") from error
+
+
+def _from_model(folder: Path) -> str:
+    """Return how a new run starts from the model in the folder, as far as that is whole."""
+    with suppress(NoiseformError):
+        load_model_folder(folder)
+        start = json.dumps(os.fspath(folder), ensure_ascii=False)
+        return f", from its model, which is whole, with start = {start} under [training]"
+    return ""
 
 
 def _foreign(folder: Path) -> list[str]:

@@ -22,7 +22,7 @@ from ..pipeline.modality import DataSet, Modality
 from ..pipeline.required import modality_required
 from ..registration.attribution import plugins_named
 from ..registration.plugins import Plugins
-from ..storage.checkpoint import latest_checkpoint, latest_state, save_checkpoint
+from ..storage.checkpoint import latest_state, save_checkpoint
 from ..storage.model_folder import write_model_folder
 from ..storage.run_lock import RunLock
 from ..storage.state_tree import flatten_state, restore_optimizer, restore_state
@@ -38,7 +38,7 @@ from .observing import Observer, TrainingRun, TrainingStep
 from .optimization import parameter_groups, rate_at
 from .precision import chosen
 from .recipe import AnyRecipe, ClassifierRecipe, CodecRecipe, Recipe
-from .run_folder import check_run_folder
+from .run_folder import SAMPLES, check_run_folder, left_off
 from .start import freeze_start, start_from
 from .task import Task
 
@@ -154,7 +154,7 @@ class _Trainer:
         start_from(reference, self.task.entry, self.task.modules["model"], own)
 
     def _resume(self, override: bool) -> int:
-        checkpoint = latest_checkpoint(self.folder, clean=True)
+        checkpoint = left_off(self.folder)
         if checkpoint is None:
             return 0
         for note in checkpoint.notes:
@@ -181,6 +181,8 @@ class _Trainer:
     def go(self, observers: tuple[Observer, ...], caught: list[int], until: int | None) -> None:
         config = self.config
         last = min(config.steps, config.steps if until is None else until)
+        if self._drawn and not self._picture.exists():  # the run was killed between its checkpoint and its picture
+            self._if_room(self._draw)
         self.batches.read_ahead(last)
         started = time.monotonic()
         try:
@@ -191,14 +193,13 @@ class _Trainer:
                 seconds = time.monotonic() - started
                 for observer in observers:
                     observer(TrainingStep(self.done, config.steps, loss, rate, gradient, seconds))
-                drawn = config.sample_every and self.done % config.sample_every == 0
                 if self.done == last or caught:
                     self.save()
-                elif drawn or self.done % config.checkpoint_every == 0:
+                elif self._drawn or self.done % config.checkpoint_every == 0:
                     self._if_room(self.save)
                 elif self.done % _LOGGED == 0:
                     self._if_room(self.log.flush)
-                if drawn:
+                if self._drawn:
                     self._if_room(self._draw)
                 if caught:
                     if self.saved != self.done:  # the signal came since, or there was no room
@@ -259,9 +260,19 @@ class _Trainer:
             return f"the checkpoint of step {self.saved} stands: resume it with --override and"
         return "there is no checkpoint yet: start again with"
 
+    @property
+    def _drawn(self) -> bool:
+        """Whether a picture belongs to the step that is done."""
+        every = self.config.sample_every
+        return bool(every and self.done and self.done % every == 0)
+
+    @property
+    def _picture(self) -> Path:
+        return self.folder / SAMPLES / f"step-{self.done:08d}.png"
+
     def _draw(self) -> None:
         self.batches.wait()
-        path = self.folder / "samples" / f"step-{self.done:08d}.png"
+        path = self._picture
         path.parent.mkdir(parents=True, exist_ok=True)
         self.task.draw(self.average.module, self.data, path)
 

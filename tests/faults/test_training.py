@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from noiseform.core.cli.main import main
+from noiseform.core.storage import temporary
 from noiseform.core.storage.checkpoint import latest_checkpoint
 from noiseform.core.storage.model_folder import load_model_folder
 from noiseform.core.storage.run_lock import RunLock
+from noiseform.core.storage.temporary import TEMPORARY_PREFIX
 
 HERE = Path(__file__).parent
 
@@ -84,7 +87,7 @@ def test_interrupted_many_times_the_losses_are_the_same(tiny_recipe, tones, tmp_
     check_kills(tiny_recipe, tones, tmp_path, 25, 15, 10, seed)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_signal_finishes_the_step_and_saves(trainer, monkeypatch, site, number, code):
     watch(site, f"if step.step == 3:\n                import os, signal; os.kill(os.getpid(), {int(number)})")
     assert trainer() == code
@@ -98,7 +101,7 @@ def test_signal_finishes_the_step_and_saves(trainer, monkeypatch, site, number, 
     assert len(trainer.log) == 8
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_second_signal_ends_at_once(trainer, site, number, code):
     watch(
         site,
@@ -111,6 +114,40 @@ def test_second_signal_ends_at_once(trainer, site, number, code):
     site.forget()
     assert trainer("--resume") == 0
     assert [entry["step"] for entry in trainer.log] == list(range(1, 9))
+
+
+def test_a_hang_up_that_is_ignored_ends_nothing(trainer, site):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        watch(site, "import os, signal; os.kill(os.getpid(), signal.SIGHUP)")
+        assert trainer() == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_terminal_that_is_closed_loses_no_step(tiny_recipe, tones, tmp_path, disposition):
+    words = ["train", tiny_recipe, "--data", tones, "-o", tmp_path / "run", "--set", "training.sample_every=0"]
+    steps = 10_000 if disposition == signal.SIG_DFL else 400
+    words += ["--set", f"training.steps={steps}", "--set", "training.checkpoint_every=10000"]
+    child, terminal = pty.fork()
+    if not child:
+        signal.signal(signal.SIGHUP, disposition)
+        os.execv(sys.executable, [sys.executable, "-m", "noiseform.core.cli.main", *map(str, words)])
+    said = b""
+    while b"loss" not in said:  # the bar of the first step
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    checkpoint = latest_checkpoint(tmp_path / "run")
+    assert checkpoint is not None
+    if disposition == signal.SIG_DFL:
+        assert os.waitstatus_to_exitcode(status) == 129
+        assert 0 < checkpoint.step < steps
+    else:
+        assert checkpoint.step == steps
+    load_model_folder(tmp_path / "run")
 
 
 def watch(site, body: str) -> None:
@@ -404,7 +441,7 @@ def test_what_is_no_regular_file_is_passed_over_and_told(trainer):
 def test_too_many_bad_files_end_the_run(trainer):
     (trainer.data / "low" / "bad.wav").write_bytes(b"")
     assert trainer() == 3
-    assert "1 of 13 files cannot be used (first: low/bad.wav" in (said := trainer.said)
+    assert "1 of 13 files cannot be used: low/bad.wav (empty file; make it again); repair" in (said := trainer.said)
     assert "raise max_bad = 0.05" in said
     assert not trainer.folder.exists()
 
@@ -424,12 +461,38 @@ def test_damaged_checkpoint_is_passed_over_and_told(trainer):
     assert "damaged" not in trainer.said
 
 
-def test_no_whole_checkpoint_is_an_error(trainer):
+DAMAGES = {
+    "a flipped bit": ("optimizer.safetensors", lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]),
+    "no state": ("state.json", None),
+    "a garbled state": ("state.json", lambda data: data[::-1]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_no_whole_checkpoint_is_an_error_that_says_how_to_go_on(trainer, damage, tmp_path):
     assert trainer() == 0
-    for path in trainer.folder.glob("checkpoints/*/state.json"):
-        path.unlink()
+    file, change = DAMAGES[damage]
+    for path in trainer.folder.glob(f"checkpoints/*/{file}"):
+        path.write_bytes(change(path.read_bytes())) if change else path.unlink()
+    first, again = [trainer("--resume")], []
+    first.append(trainer.said.splitlines()[-1])
+    again = [trainer("--resume"), trainer.said.splitlines()[-1]]
+    assert first == again
+    assert first[0] == 4
+    said = first[1]
+    assert "none of 2 is whole (step-00000008: " in said
+    assert "; step-00000004: " in said
+    start = f'start = "{trainer.folder}"'
+    assert said.endswith(
+        f"start anew in another folder with -o, from its model, which is whole, with {start} under [training]"
+    )
+    model = trainer.folder
+    trainer.folder = tmp_path / "anew"
+    assert trainer("--set", f"training.{start}") == 0
+    trainer.folder = model
+    next(model.glob("base-*.safetensors")).unlink()
     assert trainer("--resume") == 4
-    assert "none of 2 is whole" in trainer.said
+    assert trainer.said.splitlines()[-1].endswith("); start anew in another folder with -o")
 
 
 @pytest.mark.parametrize("damage", [b'{"step": 3, "lo', b"\0" * 100, b"5\n", b'{"loss": 1}\n', b"\xff\xfe\n"])
@@ -451,6 +514,26 @@ def test_pictures_of_samples(trainer):
     pictures = sorted(path.name for path in (trainer.folder / "samples").iterdir())
     assert pictures == ["step-00000004.png", "step-00000008.png"]
     assert "loss" in trainer.said
+
+
+@pytest.mark.parametrize("steps", [4, 8])
+def test_a_kill_before_the_picture_leaves_no_hole_and_no_litter(trainer, tmp_path, steps):
+    drawn = ("--set", "training.sample_every=4")
+    assert trainer(*drawn) == 0
+    shutil.copytree(trainer.folder, tmp_path / "whole")
+    shutil.rmtree(trainer.folder)
+    assert trainer(*drawn, "--until", "4") == 0
+    samples = trainer.folder / "samples"
+    (samples / "step-00000004.png").unlink()
+    for folder in (samples, trainer.folder):
+        (folder / f"{TEMPORARY_PREFIX}{temporary._place()}-{2**22 + 1}-00000000.png").touch()
+    assert trainer(*drawn, "--resume", "--until", str(steps)) == 0
+    pictures = {path.name: path.read_bytes() for path in samples.iterdir()}
+    assert pictures == {
+        name: (tmp_path / "whole" / "samples" / name).read_bytes()
+        for name in ("step-00000004.png", "step-00000008.png")[: steps // 4]
+    }
+    assert not [path for path in trainer.folder.iterdir() if path.name.startswith(TEMPORARY_PREFIX)]
 
 
 def test_picture_that_cannot_be_drawn_does_not_end_the_training(trainer, site):

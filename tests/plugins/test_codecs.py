@@ -78,6 +78,24 @@ def test_mel_comes_back_as_the_same_mel(window: int) -> None:
     assert decibels.median() < 0.6
 
 
+@pytest.mark.parametrize("samples", [1, 2, 128, 129, 255, 256, 300])
+def test_what_is_shorter_than_half_a_window_comes_back_too(samples: int) -> None:
+    sound = chirp(samples, channels=2)
+    exact = build("codec", "stft", media=spec(samples, 2))
+    torch.testing.assert_close(exact.decode(exact.encode(sound), sound.shape[1:]), sound, atol=2e-6, rtol=0)
+    codec = build("codec", "mel", media=spec(samples, 2), bins=32)
+    latent = codec.encode(sound)
+    assert (codec.encode(codec.decode(latent, sound.shape[1:])) - latent).abs().mean() < 0.25
+
+
+def test_mel_comes_back_at_the_ends_as_in_the_middle() -> None:
+    sound = chirp(6144).flip(-1)[..., 700:5700]  # loud up to both ends
+    codec = build("codec", "mel", media=spec(5000))
+    latent = codec.encode(sound)
+    wrong = (codec.encode(codec.decode(latent, (1, 5000))) - latent).square().mean((0, 1, 2)).sqrt()
+    assert wrong[[0, 1, -2, -1]].mean() < 1.2 * wrong[2:-2].mean()
+
+
 def test_mel_is_deterministic_and_draws_nothing() -> None:
     codec = build("codec", "mel", media=spec(6144))
     latent = codec.encode(chirp(6144))

@@ -299,10 +299,34 @@ def test_missing_or_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_too_many_bad_files_are_refused_with_counts(tmp_path: Path) -> None:
     refuse_too_many(tmp_path, 5, 100, 0.05, [])
     refuse_too_many(tmp_path, 0, 1, 0.0, [])
-    with pytest.raises(MediaError, match=r"6 of 100 files cannot be used \(first: a\\nb: broken\)"):
+    with pytest.raises(
+        MediaError, match=r"6 of 100 files cannot be used: a\\nb \(broken\) and 5 more; repair or exclude"
+    ):
         refuse_too_many(tmp_path, 6, 100, 0.05, [("a\nb", "broken")])
     with pytest.raises(MediaError, match="3 of 3"):
         refuse_too_many(tmp_path, 3, 3, 1.0, [("a", "broken")])
+
+
+@pytest.mark.parametrize("count", [1, 5, 7])
+def test_of_too_many_bad_files_some_are_told_with_their_reasons(count: int, tmp_path: Path) -> None:
+    bad = [(f"{number}\t.x", f"cannot read: {number}\\t.x: empty file; make it again") for number in range(count)]
+    shown = ", ".join(rf"{number}\t.x (empty file; make it again)" for number in range(min(count, 5)))
+    more = " and 2 more" if count == 7 else ""
+    with pytest.raises(MediaError) as caught:
+        refuse_too_many(tmp_path, count, 10, 0.0, bad)
+    assert f"{count} of 10 files cannot be used: {shown}{more}; repair or exclude them" in str(caught.value)
+
+
+def test_a_file_that_cannot_be_opened_is_called_by_its_name_in_the_data(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("empty.x", "gone.x"):
+        (tmp_path / "in" / name).touch()
+    empty, gone = (item.entry for item in listed(tmp_path, labels="none").items)
+    (tmp_path / "in" / "gone.x").unlink()
+    with pytest.raises(MediaError, match=r"^cannot read: in/empty\.x: empty file"):
+        empty.open()
+    with pytest.raises(MediaError, match=r"^cannot read: in/gone\.x: no such file"):
+        gone.open()
 
 
 def test_one_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:

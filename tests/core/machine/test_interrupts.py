@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from noiseform.core.machine.interrupts import interrupts_kept
+from noiseform.core.machine.interrupts import ending_signals, interrupts_held, interrupts_kept
 
 
 class Closing:
@@ -51,3 +51,26 @@ def test_other_failures_of_destructors_are_told_as_ever(capsys):
     finally:
         sys.unraisablehook = before
     assert seen == ["broken"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_run_waits_for_the_end_of_a_held_block(number):
+    came, done = [], []
+    before = signal.signal(number, lambda number, frame: came.append((number, len(done))))
+    try:
+        with interrupts_held():
+            signal.raise_signal(number)
+            done.append(1)
+    finally:
+        signal.signal(number, before)
+    assert came == [(number, 1)]
+
+
+def test_a_hang_up_that_is_ignored_ends_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert signal.SIGHUP in ending_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert ending_signals() == (signal.SIGINT, signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGHUP, before)

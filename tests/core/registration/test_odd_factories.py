@@ -120,3 +120,22 @@ def test_doctor_and_schema_name_the_parts_whose_parameters_cannot_be_read(odd, c
         assert reason in definitions[f"sampler.odd.{name}"]["description"]
     assert len(printed.err.splitlines()) == len(UNREADABLE)
     assert all(line.endswith("no parameter of it is checked") for line in printed.err.splitlines())
+
+
+def test_what_a_part_refuses_is_told_with_part_and_place(site):
+    source = """
+        from noiseform import hookimpl
+        from noiseform.core.errors import ConfigError
+
+        def refusing(how: str = ""):
+            raise ConfigError(f"{how}; use another")
+
+        @hookimpl
+        def noiseform_samplers(): return {"refusing": refusing}
+    """
+    site.add("refusing", {"refusing": source})
+    with pytest.raises(ConfigError, match=r"^sampler 'refusing': depth: too much; use another$"):
+        build("sampler", "refusing", how="depth: too much")
+    for told in ("sampler refusing: too much", "sampler/refusing: too much"):
+        with pytest.raises(ConfigError, match=rf"^x\.toml, stage 'base': {told}; use another$"):
+            build_part({"use": "refusing", "how": told}, "sampler", where="x.toml, stage 'base'")

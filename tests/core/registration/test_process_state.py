@@ -29,6 +29,7 @@ SHARED = {
     "umask": ("os.umask(0o177)", "umask"),
     "interrupts": ("signal.signal(signal.SIGINT, signal.SIG_IGN)", "handler of SIGINT"),
     "terminations": ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "handler of SIGTERM"),
+    "hang-ups": ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", "handler of SIGHUP"),
     "stderr": ("sys.stderr = None", "sys.stderr"),
     "stdout": ("sys.stdout = io.StringIO()", "sys.stdout"),
     "recursion": ("sys.setrecursionlimit(sys.getrecursionlimit() - 9)", "recursion limit"),
@@ -42,7 +43,7 @@ def shared() -> tuple[object, ...]:
     """Return what all code of the process shares."""
     umask = os.umask(0o077)
     os.umask(umask)
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     return os.getcwd(), umask, handlers, sys.stdout, sys.stderr, sys.getrecursionlimit(), list(warnings.filters)
 
 

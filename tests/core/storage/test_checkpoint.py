@@ -19,7 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from noiseform.core.errors import CheckpointError, ConfigError, NumericError, ResourceError
 from noiseform.core.storage import checkpoint as storage
-from noiseform.core.storage.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from noiseform.core.storage.checkpoint import (
+    AllDamagedError,
+    Checkpoint,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from noiseform.core.storage.run_lock import RunLock
 from noiseform.core.storage.state_tree import flatten_state, restore_optimizer, restore_state
 from noiseform.core.storage.strict_json import dump_json, parse_json_object
@@ -152,7 +158,7 @@ def test_damage_falls_back_to_the_one_before_and_says_so(file: str, damage: str,
     found = newest(run)
     assert found.step == 1
     assert len(found.notes) == 1
-    assert "step-00000002 is damaged, the one before it is used" in found.notes[0]
+    assert "step-00000002 is damaged, step-00000001 is used: " in found.notes[0]
     assert names(run) == ["step-00000001", "step-00000002"]
     assert "set aside as damaged-step-00000002" in newest(run, clean=True).notes[0]
     assert names(run) == ["damaged-step-00000002", "step-00000001"]
@@ -180,11 +186,34 @@ def test_files_missing_from_the_manifest_are_missed(tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
-def test_when_all_are_damaged_training_does_not_start_from_nothing(tmp_path: Path) -> None:
-    for step in (1, 2):
-        flip(save(tmp_path, step) / "model.safetensors")
-    with pytest.raises(CheckpointError, match="none of 2 is whole"):
-        latest_checkpoint(tmp_path)
+def test_each_damaged_one_is_named_with_the_one_that_is_used(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        path = save(tmp_path, step)
+        if step > 1:
+            flip(path / "model.safetensors")
+    told = newest(tmp_path, clean=True).notes
+    assert [note.partition(":")[0] for note in told] == [
+        f"checkpoint step-0000000{step} is damaged and set aside as damaged-step-0000000{step}, step-00000001 is used"
+        for step in (3, 2)
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_when_all_are_damaged_training_does_not_start_from_nothing(count: int, tmp_path: Path) -> None:
+    for step in range(1, count + 1):
+        flip(save(tmp_path, step, keep=count) / "model.safetensors")
+    before = names(tmp_path)
+    for _ in range(2):  # the second try finds the same
+        with pytest.raises(AllDamagedError, match=rf"none of {count} is whole \(step-") as caught:
+            latest_checkpoint(tmp_path, clean=True)
+        told = str(caught.value)
+        assert [f"{name}: weights: " in told for name in reversed(before)] == [True] * min(count, 5) + [False] * (
+            count - 5
+        )
+        assert ("; and 2 more)" in told) == (count == 7)
+        assert "take" not in told
+        assert "is used" not in told
+    assert names(tmp_path) == before
 
 
 def test_a_later_format_is_an_error_and_not_damage(tmp_path: Path) -> None:

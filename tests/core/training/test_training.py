@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -359,6 +360,29 @@ def test_wrong_part_of_a_recipe_is_told_with_its_line(tiny_recipe, tones, tmp_pa
         run(tiny_recipe, tones, tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("key", "table", "message"),
+    [
+        ("network", "use = 'unet-1d', channels = [8, 24]", "network 'unet-1d': channels: the last, 24, is no multiple"),
+        ("codec", "use = 'mel', window = 300, hop = 200", "codec mel: expected an even window"),
+        ("grid", "use = 'karras', nsr_max = 0.001", "grid/karras: nsr_max must be above nsr_min"),
+        (
+            "conditioners",
+            "use = 'media', codec = { use = 'mel', window = 300, hop = 200 }",
+            "conditioner media: codec mel: expected an even window",
+        ),
+    ],
+)
+def test_what_a_part_itself_refuses_is_told_with_its_line(tiny_recipe, tones, tmp_path, key, table, message):
+    kept = [line for line in tiny_recipe.read_text().splitlines() if not line.startswith(f"{key} =")]
+    place = kept.index("[[stages]]") + 1
+    kept.insert(place, f"{key} = [{{ {table} }}]" if key == "conditioners" else f"{key} = {{ {table} }}")
+    tiny_recipe.write_text("\n".join(kept))
+    with pytest.raises(ConfigError) as caught:
+        run(tiny_recipe, tones, tmp_path / "run")
+    assert str(caught.value).startswith(f"{tiny_recipe}:{place + 1}: {message}")
+
+
 def test_wrong_key_of_a_recipe_is_told_with_its_line(tiny_recipe):
     text = tiny_recipe.read_text().replace("warmup = 5", "warmap = 5")
     tiny_recipe.write_text(text)
@@ -385,6 +409,32 @@ def test_unknown_label_names_the_file_and_the_cure(tiny_recipe, tones, tmp_path)
     with pytest.raises(ConfigError, match=r"data: low/0.wav: label: unknown label 'low'; did you mean 'lower'.* names"):
         run(tiny_recipe, tones, tmp_path / "run", "stages.0.conditioners.0.names=['lower', 'middle', 'high']")
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((), "high/0.wav: label 'high', but no conditioner takes labels; set data.labels = \"none\""),
+        (("data.captions='text'",), 'high/0.wav: a caption, but no conditioner takes text; set data.captions = "none"'),
+    ],
+)
+def test_what_no_conditioner_takes_is_told_with_the_one_cure(tiny_recipe, tones, tmp_path, settings, message):
+    data = tmp_path / "data"
+    shutil.copytree(tones, data)
+    for path in data.rglob("*.wav"):
+        path.with_suffix(".txt").write_text("a tone")
+    with pytest.raises(ConfigError) as caught:
+        run(tiny_recipe, data, tmp_path / "run", "stages.0.conditioners=[]", *settings)
+    assert str(caught.value) == f"data: {message}"
+
+
+def test_what_a_conditioner_itself_refuses_keeps_its_own_cure(tiny_recipe, tones, tmp_path):
+    settings = ("data.labels='pattern'", "data.pattern='{high}-{low}'", "data.max_bad=0.9")
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(tones / "low" / "0.wav", data / "high-low.wav")
+    with pytest.raises(ConfigError, match=r"^data: high-low\.wav: label: .*exclude each other; give one of them$"):
+        run(tiny_recipe, data, tmp_path / "run", *settings)
 
 
 def test_unlabelled_data_trains_an_unconditional_model(tiny_recipe, tones, tmp_path):

@@ -125,7 +125,7 @@ def test_captions_need_a_model_that_takes_text(tmp_path, patterns, tiny_image_mo
     (tmp_path / "data" / "captions.csv").write_text("\n".join(["file,caption", *rows]))
     recipe = str(tiny_image_model.parent / "recipe.toml")
     assert main(["train", recipe, "--data", "data", "-o", "run", "--set", 'data.captions="table"']) == 2
-    assert "this model takes no prompt" in capsys.readouterr().err
+    assert '0.png: a caption, but no conditioner takes text; set data.captions = "none"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,7 +28,7 @@ class Mel:
     """The logarithm of mel magnitudes, normalised: ``(log(max(mel, floor)) - mean) / std``.
 
     Decoding is deterministic: magnitudes that explain the mels by non-negative least squares, then phases by
-    Griffin-Lim from phase zero, of a sound that is silent beyond its ends, as it is for the encoder: any length goes.
+    Griffin-Lim from phase zero.
 
     Args:
         bins: mel bands between 0 Hz and half the sample rate.
@@ -113,19 +114,33 @@ class Mel:
 
     def decode(self, latent: Tensor, media_shape: tuple[int, ...]) -> Tensor:
         """Return sound (batch, \\*media_shape)."""
-        samples = media_shape[-1]
-        magnitudes = self._magnitudes(self._heard(latent))
-        beyond = samples // self._hop + 1 - magnitudes.shape[-1]  # frames that the latent leaves out
-        magnitudes = functional.pad(magnitudes, (0, beyond, 0, 0), mode="replicate") if beyond else magnitudes
-        window = self._window.to(magnitudes)
-        phases = torch.ones_like(magnitudes, dtype=torch.complex64)
-        before = torch.zeros_like(phases)
-        for _ in range(self._iterations):
-            made = sound(magnitudes * phases, window, self._size, self._hop, samples)
-            found = spectrum(made, window, self._size, self._hop)
-            phases = torch.sgn(found - _MOMENTUM / (1 + _MOMENTUM) * before)
-            before = found
-        return sound(magnitudes * phases, window, self._size, self._hop, samples).clamp(-1, 1)
+        channels, samples = media_shape
+        magnitudes = rearrange(
+            self._magnitudes(self._heard(latent)), "batch channels bins frames -> (batch channels) bins frames"
+        )
+        beyond = self._frames(samples) - magnitudes.shape[-1]
+        magnitudes = functional.pad(magnitudes, (0, beyond), mode="replicate") if beyond else magnitudes
+        whole = max(
+            samples, self._size // 2 + 1
+        )  # torchaudio reflects half a window at the ends: silence makes up for it
+        magnitudes = functional.pad(magnitudes, (0, self._frames(whole) - self._frames(samples)))
+        made = torchaudio_module("torchaudio.functional").griffinlim(
+            magnitudes,
+            window=self._window.to(magnitudes),
+            n_fft=self._size,
+            hop_length=self._hop,
+            win_length=self._size,
+            power=1.0,
+            n_iter=self._iterations,
+            momentum=_MOMENTUM,
+            length=whole,
+            rand_init=False,
+        )
+        made = rearrange(made, "(batch channels) samples -> batch channels samples", channels=channels)
+        return made[..., :samples].clamp(-1, 1)
+
+    def _frames(self, samples: int) -> int:
+        return samples // self._hop + 1
 
     def _mel(self, latent: Tensor) -> Tensor:
         """Return the mel magnitudes (batch, channels, bins, frames) of a latent."""

@@ -83,17 +83,15 @@ def test_what_is_shorter_than_half_a_window_comes_back_too(samples: int) -> None
     sound = chirp(samples, channels=2)
     exact = build("codec", "stft", media=spec(samples, 2))
     torch.testing.assert_close(exact.decode(exact.encode(sound), sound.shape[1:]), sound, atol=2e-6, rtol=0)
-    codec = build("codec", "mel", media=spec(samples, 2), bins=32)
-    latent = codec.encode(sound)
-    assert (codec.encode(codec.decode(latent, sound.shape[1:])) - latent).abs().mean() < 0.25
+    whole = chirp(4096, channels=2)
+    assert lost_by_mel(sound) < 2 * lost_by_mel(whole)
 
 
-def test_mel_comes_back_at_the_ends_as_in_the_middle() -> None:
-    sound = chirp(6144).flip(-1)[..., 700:5700]  # loud up to both ends
-    codec = build("codec", "mel", media=spec(5000))
+def lost_by_mel(sound: torch.Tensor) -> float:
+    """Return by how much the mels of a sound change when it is decoded and encoded again."""
+    codec = build("codec", "mel", media=spec(sound.shape[-1], sound.shape[1]), bins=32)
     latent = codec.encode(sound)
-    wrong = (codec.encode(codec.decode(latent, (1, 5000))) - latent).square().mean((0, 1, 2)).sqrt()
-    assert wrong[[0, 1, -2, -1]].mean() < 1.2 * wrong[2:-2].mean()
+    return float((codec.encode(codec.decode(latent, tuple(sound.shape[1:]))) - latent).abs().mean())
 
 
 def test_mel_is_deterministic_and_draws_nothing() -> None:

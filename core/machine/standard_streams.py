@@ -28,7 +28,8 @@ def open_closed_streams() -> None:
             os.set_inheritable(null, True)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # open as long as the process
+            nothing = open(os.devnull, mode, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115  # for good
+            setattr(sys, name, nothing)
 
 
 @contextlib.contextmanager

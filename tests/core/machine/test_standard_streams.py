@@ -14,6 +14,9 @@ from noiseform.core.machine.standard_streams import open_closed_streams
 open_closed_streams()
 assert None not in (sys.stdin, sys.stdout, sys.stderr)
 assert sys.stdin.read() == ""
+for stream in (sys.stdout, sys.stderr):
+    if stream.name == os.devnull:
+        print("\\udcff", file=stream, flush=True)  # as names of files have it that are not UTF-8
 print("told")
 print("told", file=sys.stderr, flush=True)
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)

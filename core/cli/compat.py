@@ -24,11 +24,18 @@ def compat(steps: int, as_json: bool) -> None:
     """Say which parts work together.
 
     Every combination of process, objective, grid, sampler and guidance runs on a small problem whose ideal network is
-    known; it works if what comes out is finite and near the data.
+    known; it works if what comes out is finite and near the data. This takes some minutes.
     """
-    from ..pipeline.compat import combinations
+    from ..pipeline.compat import combinations, how_many
+    from ..pipeline.work import Work
+    from .counting import counted
 
-    tried = list(combinations(steps=steps))
+    tried: list[Combination] = []
+    of = how_many()
+    with counted() as tell:
+        for one in combinations(steps=steps):
+            tried.append(one)
+            tell(Work(f"{one.process}, {one.objective}", len(tried), of, "combinations"))
     if as_json:
         print_json([{**asdict(one), "works": one.works} for one in tried])
         return

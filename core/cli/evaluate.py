@@ -60,6 +60,7 @@ def evaluate(
     from ..registration.config import checked
     from ..storage.model_folder import read_model_folder
     from ..verbs.loader import Loader
+    from .counting import counted
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     for name, number in (("count", count), ("batch_size", batch_size)):
@@ -77,14 +78,16 @@ def evaluate(
         chosen = dict(_measuring(chosen, loaded))
     found = loaded.modality.dataset(data, loaded.spec, config)
     real = real_items(loaded, found, count)
-    click.echo(f"{len(real)} of {len(found)} items of {printable(data)}", err=True)
-    for name, figures in evaluated(loaded, chosen, real, seed=seed, batch_size=batch_size):
-        for figure, value in figures.items():
-            if as_json:
-                told = {"pipeline": pipeline, "metric": name, "figure": figure, "value": value, "items": len(real)}
-                click.echo(json.dumps(told))
-            else:
-                click.echo(f"{name}  {printable(figure)}  {value:.6g}")
+    told_of = ", ".join(map(printable, chosen))
+    click.echo(f"{len(real)} of {len(found)} items of {printable(data)}: {told_of}", err=True)
+    with counted() as tell:
+        for name, figures in evaluated(loaded, chosen, real, seed=seed, batch_size=batch_size, tell=tell):
+            for figure, value in figures.items():
+                if as_json:
+                    told = {"pipeline": pipeline, "metric": name, "figure": figure, "value": value, "items": len(real)}
+                    click.echo(json.dumps(told))
+                else:
+                    click.echo(f"{name}  {printable(figure)}  {value:.6g}")
 
 
 def _measuring(metrics: Mapping[str, Any], pipeline: Pipeline) -> Iterator[tuple[str, Any]]:

@@ -60,23 +60,26 @@ def grid(
         from ..naming import printable
         from ..pipeline.timing import timed
         from ..verbs.asked import conditions_of
+        from .counting import counted
 
     Key(seed)  # refuses a seed out of bounds before anything is loaded
     (wish,) = conditions_of(**asked, count=1)
     keep_large_blocks()
-    done = timed(
-        pipeline,
-        out,
-        steps,
-        stage=stage,
-        sampler=sampler,
-        wish=wish if any(asked.values()) else None,
-        trials=trials,
-        seed=seed,
-        batch_size=batch_size,
-        device=checked_device(device),
-        overwrite=overwrite,
-    )
+    with counted(quiet=quiet) as tell:
+        done = timed(
+            pipeline,
+            out,
+            steps,
+            stage=stage,
+            sampler=sampler,
+            wish=wish if any(asked.values()) else None,
+            trials=trials,
+            seed=seed,
+            batch_size=batch_size,
+            device=checked_device(device),
+            overwrite=overwrite,
+            tell=tell,
+        )
     if quiet:
         return
     for one in done.found:

@@ -19,6 +19,7 @@ import click
 
 from ..errors import NoiseformError, PluginError, ResourceError
 from ..machine.interrupts import ending_signals, interrupts_kept
+from ..machine.standard_streams import STANDARD_OUTPUT, open_closed_streams, output_named
 from ..machine.threads import wait_briefly
 from ..naming import printable
 from ..registration.installed import installed
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments; without them, those of the process.
     """
+    open_closed_streams()
     wait_briefly()
     # Else importing pydantic reads the entry points of everything that is installed, and one damaged file ends it;
     # noiseform needs none of pydantic's plugins.
@@ -94,7 +96,7 @@ def _run(arguments: list[str]) -> int:
     group = _group()
     context: click.Context | None = None
     try:
-        with _plain_warnings(), _interruptible(), interrupts_kept():
+        with _plain_warnings(), _interruptible(), interrupts_kept(), output_named():
             try:
                 installed()  # before torch is imported, since what is damaged must be known by then
                 context = group.make_context("noiseform", arguments)
@@ -103,9 +105,6 @@ def _run(arguments: list[str]) -> int:
                     group.invoke(context)
             except click.exceptions.Exit as exit_:
                 return exit_.exit_code
-            finally:
-                if sys.stdout is not None:  # which it is where the caller closed it
-                    sys.stdout.flush()
         return 0
     except BaseException as error:
         code, message = _verdict(error, context)
@@ -172,6 +171,8 @@ def _verdict(error: BaseException, context: click.Context | None) -> tuple[int, 
         case OSError() if error.errno in NO_ROOM:
             file = f"{error.filename}: " if error.filename else ""
             return ResourceError.exit_code, f"{file}{error.strerror}; make room and try again"
+        case OSError() if error.filename == STANDARD_OUTPUT:
+            return ResourceError.exit_code, f"{error.filename}: {error.strerror}; send it elsewhere and try again"
     plugin = context.meta.get(PLUGIN_KEY) if context else None
     what = f"{type(error).__name__}: {error}"
     if plugin:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ConfigError, PluginError, nearest
-from ..naming import printable
+from ..pipeline.work import Work
 from ..registration.installed import normalized
 from ..registration.kinds import KINDS
 from ..registration.plugin_loading import Part, Plugin
 from ..registration.registry import current
 from .checked import Checked, report
+from .counting import counted
 from .lazy_group import DEBUG_KEY
 from .rows import print_json
 
@@ -54,11 +54,11 @@ def check(about: tuple[str, ...], exitfirst: bool, verbose: bool, as_json: bool)
 
     parts, unusable = _all_asked(about)
     checked = [_set_aside(plugin) for plugin in unusable]
-    with _progress(len(parts), shown=sys.stderr.isatty()) as tell:
-        for part in parts:
+    with counted() as tell:
+        for number, part in enumerate(parts):
             if exitfirst and any(one.count("failed") for one in checked):
                 break
-            tell(_label(part))
+            tell(Work(_label(part), number, len(parts), "parts"))
             checked.append(_checked(part, exitfirst=exitfirst))
     if as_json:
         print_json([asdict(one) for one in checked])
@@ -166,32 +166,3 @@ def _checked(part: Part, *, exitfirst: bool) -> Checked:
         why = f"printed {said[:80]!r}; say things by logging or by warnings, since the output is the user's"
         found.append(Outcome("prints nothing", "failed", why))
     return Checked(name, owner, tuple(found), "", time.perf_counter() - started)
-
-
-@contextlib.contextmanager
-def _progress(count: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
-    """Give what tells which part is being checked: on a terminal a bar, elsewhere nothing."""
-    if not shown:
-        yield lambda name: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("parts"),
-        TimeElapsedColumn(),
-    )
-    # The output of parts is watched, so the bar must not redirect it too.
-    away = {"redirect_stdout": False, "redirect_stderr": False}
-    with Progress(*columns, console=Console(stderr=True), transient=True, **away) as progress:  # type: ignore[arg-type]
-        task = progress.add_task("", total=count)
-        begun = iter(range(count))
-
-        def tell(name: str) -> None:
-            progress.update(task, description=escape(printable(name)), completed=next(begun))
-
-        yield tell

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import CheckpointError, ConfigError, NoiseformError, NumericError, PluginError
+from ..errors import CheckpointError, ConfigError, MediaError, NoiseformError, NumericError, PluginError
 from ..naming import printable
 from ..registration.attribution import plugins_named
 
@@ -43,8 +43,8 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
     """Make FILE again from the record inside it, and compare byte by byte.
 
     Ends with 0 where both are the same, with 7 where they differ (another version of torch, another processor, a plugin
-    that has changed, or items that were made several at a time), with 4 where the model is no longer the same, and with
-    5 where a plugin is missing that it was made with.
+    that has changed, or items that were made several at a time), with 3 where FILE is cut or damaged, with 4 where the
+    model is no longer the same, and with 5 where a plugin is missing that it was made with.
     """
     from ..machine.memory import keep_large_blocks
     from ..pipeline.record import read
@@ -56,7 +56,8 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
     modality, table = _record_of(file)
     shown = printable(file)
     if table is None:
-        raise CheckpointError(f"replay: {shown}: holds no record of how it was made; it was left out or stripped")
+        what = f"replay: {shown}: holds no record of how it was made"
+        raise _damage(modality, file, what) or CheckpointError(f"{what}; it was left out or stripped")
     record = read(table, where=shown)
     _refuse_missing_parts(record, shown)
     loaded = _same_pipeline(record, pipeline, shown)
@@ -67,10 +68,20 @@ def replay(file: Path, pipeline: str | None, sources: tuple[Path, ...], output: 
         if content_digest(again) == content_digest(file):
             click.echo(f"{shown}: the same, byte by byte ({made.nfe} NFE, {made.seconds:.2f} s)")
             return
-    raise NumericError(
-        f"replay: {shown}: what was made again differs; made by noiseform {record.version}, "
-        f"torch {table.get('torch', '?')}{_outsiders(record)}"
+    what = f"replay: {shown}: what was made again differs"
+    raise _damage(modality, file, what) or NumericError(
+        f"{what}; made by noiseform {record.version}, torch {table.get('torch', '?')}{_outsiders(record)}"
     )
+
+
+def _damage(modality: Any, file: Path, what: str) -> MediaError | None:
+    """Return an error that explains ``what`` by a file that cannot be read whole; None where it can be."""
+    try:
+        if hasattr(modality, "read"):
+            modality.read(file)
+    except MediaError as error:
+        return MediaError(f"{what}; {error}")
+    return None
 
 
 def _outsiders(record: Record) -> str:

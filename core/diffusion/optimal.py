@@ -17,7 +17,7 @@ from .noise import Draws, Key, keys_of
 from .process import Process, complete, levels_at
 from .sampling import Denoise, Grid, Sampler, part_of, sample
 
-__all__ = ["Found", "Trial", "optimal_grid"]
+__all__ = ["Found", "Trial", "fine_steps", "optimal_grid"]
 
 _GRIDS: tuple[tuple[str, dict[str, float]], ...] = (
     *(("angle", {"stretch": stretch}) for stretch in (1.0, 1.25, 1.5, 2.0)),
@@ -106,6 +106,11 @@ def optimal_grid(
     return cast(Grid, part_of("grid", "optimal", nsr=[list(one.nsr) for one in found]))
 
 
+def fine_steps(steps: int) -> int:
+    """Return the steps of a fine run, each a call of the denoiser, where ``steps`` is the most of the candidates'."""
+    return max(_FINE, _FINER * steps)
+
+
 class Trial:
     """Trial runs of a sampler, held against fine runs of the probability-flow ODE from the same starts.
 
@@ -161,7 +166,7 @@ class Trial:
         if len(self._keys) < 2:
             raise ConfigError("optimal times: seeds: expected at least two, one to choose by and one to check by")
         self._noise = Draws().normal(self._keys, shape, purpose="prior", dtype=dtype, device=device)
-        fine = part_of("grid", "angle", stretch=1.5).times(self._process, max(_FINE, _FINER * steps))
+        fine = part_of("grid", "angle", stretch=1.5).times(self._process, fine_steps(steps))
         self._end = self._run(part_of("sampler", "spline"), fine)
         self.spread = self._end.double().square().mean().sqrt().item()
 
@@ -176,6 +181,10 @@ class Trial:
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
             raise ConfigError(f"optimal times: steps: expected a whole number from 2, got {steps!r}")
         return _Search(self, steps, part_of("grid", than), calls).found()
+
+    def most_calls(self, steps: int) -> int:
+        """Return the most calls of the denoiser for a number of steps, where nothing else is said."""
+        return _RUNS * steps * self._sampler.nfe_per_step
 
     def distance(self, grid: Grid, steps: int, sampler: Sampler) -> float:
         """Return the mean distance, on some grid by some sampler, of the runs that have no part in choosing."""
@@ -248,7 +257,7 @@ class _Search:
         self._trial, self._steps, self._than = trial, steps, than
         self._begun = trial.calls
         self._run = steps * trial.nfe_per_step
-        self._most = _RUNS * self._run if calls is None else calls
+        self._most = trial.most_calls(steps) if calls is None else calls
 
     def found(self) -> Found:
         trial, steps = self._trial, self._steps

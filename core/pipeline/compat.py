@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import NoiseformError
 from ..registration.build import build
 from ..registration.registry import current
 
-__all__ = ["KINDS", "Combination", "combinations"]
+__all__ = ["KINDS", "Combination", "combinations", "how_many"]
 
 KINDS = ("process", "objective", "grid", "sampler", "guidance")
 
@@ -52,6 +53,11 @@ class Combination:
     @property
     def works(self) -> bool:
         return self.why is None
+
+
+def how_many() -> int:
+    """Return how many combinations there are of the installed parts."""
+    return math.prod(len(_names(kind)) for kind in KINDS)
 
 
 def combinations(*, steps: int = 6) -> Iterator[Combination]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..diffusion.denoiser import Cond, Denoiser
 from ..diffusion.level import Level
 from ..diffusion.noise import Key
 from ..diffusion.process import CompleteProcess
-from ..diffusion.sampling import Grid
+from ..diffusion.sampling import Grid, SamplingStep
 from ..diffusion.transition import Variance
 from ..errors import ConfigError, PluginError
 from ..machine.exhaustion import memory_told
@@ -27,6 +27,7 @@ from .modality import DataSet, Media, wrapped
 from .pipeline import Pipeline
 from .running import Running
 from .wishes import heard
+from .work import Tell, Work, untold
 
 __all__ = ["MeasuredModel", "Real", "Shown", "evaluated", "fits", "real_items", "refuse_unmeasured"]
 
@@ -71,6 +72,7 @@ class MeasuredModel:
         pipeline: the pipeline.
         seed: of whatever is drawn.
         batch_size: items a call of the network.
+        reached: is told how many of the real items a metric is through with.
 
     Attributes:
         spec: shape and units of its media.
@@ -80,10 +82,12 @@ class MeasuredModel:
         ConfigError: it has several stages, or makes something of what is there.
     """
 
-    def __init__(self, pipeline: Pipeline, seed: int, batch_size: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, seed: int, batch_size: int, reached: Callable[[int], None] = lambda items: None
+    ) -> None:
         refuse_unmeasured(pipeline)
         (self._stage,) = pipeline.stages
-        self._pipeline, self._seed, self.batch_size = pipeline, seed, batch_size
+        self._pipeline, self._seed, self.batch_size, self._reached = pipeline, seed, batch_size, reached
         self.spec: MediaSpec = self._stage.media
 
     @property
@@ -118,6 +122,7 @@ class MeasuredModel:
             keys = tuple(Key(self._seed, item=start + place) for place in range(len(some)))
             x0 = self.encoded(torch.stack([one.tensor for one in some]))
             yield Shown(x0, _Conditional(denoiser, told.cond), keys)
+            self._reached(start + len(some))
 
 
 class _Conditional:
@@ -182,7 +187,13 @@ def real_items(pipeline: Pipeline, data: DataSet, count: int) -> list[Real]:
 
 
 def evaluated(
-    pipeline: Pipeline, metrics: Mapping[str, Any], real: Sequence[Real], *, seed: int, batch_size: int
+    pipeline: Pipeline,
+    metrics: Mapping[str, Any],
+    real: Sequence[Real],
+    *,
+    seed: int,
+    batch_size: int,
+    tell: Tell = untold,
 ) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Give the figures of each metric as soon as they are known.
 
@@ -192,6 +203,7 @@ def evaluated(
         real: the data.
         seed: of what is drawn; as many items are made as there are real ones, each of the same conditions.
         batch_size: items a call of the network.
+        tell: is told how far it is; all that was begun is done by the time that figures are given.
 
     Raises:
         ConfigError: the pipeline cannot be measured by a metric.
@@ -205,14 +217,35 @@ def evaluated(
             raise PluginError(f'metric {name!r}: needs is {needs!r:.80}, expected "made" or "model"; fix the part')
         if needs == "made" and made is None:
             wishes = [one.conditions for one in real]
-            made = [one.media for one in pipeline.make(wishes, seed=seed, batch_size=batch_size)]
+            steps = _Steps(f"making {len(real)} items", pipeline.steps * len(real), tell)
+            made = [one.media for one in pipeline.make(wishes, seed=seed, batch_size=batch_size, observers=[steps])]
+
+        def reached(items: int, name: str = name) -> None:
+            tell(Work(name, items, len(real), "items"))
+
+        reached(0)
         about = f"evaluate: metric {name}"
         with torch_kept(about, _owners(name)), plugins_named(about), memory_told(too_much):
             if needs == "model":
-                figures = metric.compare(MeasuredModel(pipeline, seed, batch_size), real)
+                figures = metric.compare(MeasuredModel(pipeline, seed, batch_size, reached), real)
             else:
                 figures = metric.compare(made, [one.media for one in real])
+        reached(len(real))
         yield name, _checked(figures, name)
+
+
+class _Steps:
+    """An observer that tells how many steps of all items are done."""
+
+    every = 1
+    needs_x0 = False
+
+    def __init__(self, what: str, of: int, tell: Tell) -> None:
+        self._what, self._of, self._tell, self._done = what, of, tell, 0
+
+    def __call__(self, step: SamplingStep) -> None:
+        self._done += len(step.x)
+        self._tell(Work(self._what, self._done, self._of, "steps"))
 
 
 def _owners(metric: str) -> Iterator[str]:

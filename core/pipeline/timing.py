@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from ..diffusion.level import Level
 from ..diffusion.noise import Key
-from ..diffusion.optimal import Found, Trial
+from ..diffusion.optimal import Found, Trial, fine_steps
 from ..errors import ConfigError, nearest
 from ..naming import printable
 from ..registration.attribution import plugins_named
@@ -33,6 +34,7 @@ from .pipeline import Pipeline
 from .pretrained import codec_entry
 from .running import Asked, Conditions, Result, Running
 from .stage import parts_of
+from .work import Tell, Work, untold
 
 __all__ = ["Timed", "timed"]
 
@@ -71,6 +73,7 @@ def timed(
     batch_size: int = 1,
     device: str = "cpu",
     overwrite: bool = False,
+    tell: Tell = untold,
 ) -> Timed:
     """Compute the best times for a model, and write a model folder that is it with these times.
 
@@ -86,6 +89,7 @@ def timed(
         batch_size: items a call of the network; 1 finds the same times whatever their number.
         device: where the network runs.
         overwrite: replace a model folder that is there.
+        tell: is told how far it is.
 
     Raises:
         ConfigError: there is no such pipeline or stage, ``out`` is taken, or an argument is out of bounds.
@@ -106,9 +110,15 @@ def timed(
     pipeline = load_pipeline(wanted, config.modality, overrides=Overrides(settings=settings), device=device)
     begun = time.perf_counter()
     with plugins_named(f"grid: {pipeline.name}"), torch.no_grad():
-        trial, asked = _trial(pipeline, number, wish, trials, seed, batch_size, max(steps))
+        calls = _Calls(tell)
+        with calls.counted(f"{trials} long runs", fine_steps(max(steps))):
+            trial, asked = _trial(pipeline, number, wish, trials, seed, batch_size, max(steps), calls)
         grid = pipeline.stages[number].grid
-        found = tuple(trial.best(one, than=grid) for one in steps)
+        best = list[Found]()
+        for one in steps:
+            with calls.counted(f"times for {one} steps", trial.most_calls(one)):
+                best.append(trial.best(one, than=grid))
+        found = tuple(best)
         if sampler is not None:  # what was before is the model with its own
             own = build_part(config.stages[number].sampler, "sampler", where=f"grid: {wanted}")
             found = tuple(replace(one, before=trial.distance(grid, one.steps, own)) for one in found)
@@ -131,6 +141,24 @@ def timed(
     return Timed(config, names[number], found, trial.spread, sum(one.rows for one in asked), took)
 
 
+class _Calls:
+    """Counts the calls of a denoiser, and tells of them; the search may end with fewer than it has."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self._work = tell, Work("", 0, 0, "calls")
+
+    @contextlib.contextmanager
+    def counted(self, what: str, of: int) -> Iterator[None]:
+        """Count those of a piece of work."""
+        self._work = Work(what, 0, of, "calls")
+        yield
+        self._tell(replace(self._work, done=of))
+
+    def another(self) -> None:
+        self._work = replace(self._work, done=self._work.done + 1)
+        self._tell(self._work)
+
+
 def _trial(
     pipeline: Pipeline,
     number: int,
@@ -139,6 +167,7 @@ def _trial(
     seed: int,
     batch_size: int,
     steps: int,
+    calls: _Calls,
 ) -> tuple[Trial, list[Asked]]:
     """Return the trial of a stage, and its denoisers, one for each batch."""
     stage = pipeline.stages[number]
@@ -148,6 +177,7 @@ def _trial(
     asked = [_asked(pipeline, number, wishes[some], tuple(keys[some])) for some in batches]
 
     def denoise(x: Tensor, level: Level[float]) -> Tensor:
+        calls.another()
         return torch.cat([one.denoise(x[some], level) for one, some in zip(asked, batches, strict=True)])
 
     trial = Trial(

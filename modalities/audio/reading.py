@@ -111,7 +111,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, object] | None:
     """Return the record that noiseform left in a file of sound, or None.
 
     Raises:
-        MediaError: the file cannot be read or is no sound.
+        MediaError: the file cannot be read, is no sound, or is a WAV that is cut before the end of its record.
     """
     where = f"cannot read: {printable(path)}"
     with open_regular(path) as file:
@@ -120,7 +120,10 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, object] | None:
             if kind is None:
                 raise MediaError(f"{where}: no sound that is known by its content; give WAV, FLAC, Ogg Vorbis or MP3")
             if kind == "wav":
-                return parse_record(riff.comment(file))
+                record = parse_record(riff.comment(file))
+                if record is None and (missing := riff.file_shortfall(file)):
+                    raise MediaError(f"{where}: cut short, {missing} bytes are missing; fetch or make it again")
+                return record
             with opened(file) as sound:
                 return parse_record(sound.comment)
         except NoiseformError:

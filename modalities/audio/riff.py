@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-__all__ = ["append_comment", "chunks", "comment", "shortfall"]
+__all__ = ["append_comment", "chunks", "comment", "file_shortfall", "shortfall"]
 
 CHUNK_LIMIT = 10_000
 """Most chunks of a file that are looked at."""
@@ -51,6 +51,14 @@ def shortfall(file: BinaryIO) -> int:
         if name == b"data":
             return 0 if length == UNKNOWN_SIZE else max(0, start + length - total)
     return 0
+
+
+def file_shortfall(file: BinaryIO) -> int:
+    """Return by how many bytes a WAV file is shorter than its header says, with all that stands beside the sound."""
+    total = file.seek(0, os.SEEK_END)
+    file.seek(4)
+    length = int.from_bytes(file.read(4), "little")
+    return 0 if length == UNKNOWN_SIZE else max(0, 8 + length - total)
 
 
 def comment(file: BinaryIO) -> str:

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 from noiseform.core.cli.main import main
-from noiseform.core.cli.plugins_check import _progress
 from noiseform.core.testing.suites.every import SUITES
 
 PARTS = """\
@@ -292,14 +291,3 @@ def test_a_metric_measures_the_modality_of_its_own_distribution(site, capsys):
         site.add(f"{name}-series", {f"{name}_series": SERIES.replace("DIST", name), f"{name}_parts": SERIES_PARTS})
     assert main(["plugins", "check", "metric/beta"]) == 0, capsys.readouterr().out
     assert "none failed" in capsys.readouterr().out
-
-
-def test_progress_names_the_part(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with _progress(2, shown=True) as tell:
-        tell("sampler/one")
-        print("what a part says")
-        tell("sampler/[two]")
-    printed = capsys.readouterr()
-    assert printed.out == "what a part says\n"
-    assert "sampler/[two]" in printed.err

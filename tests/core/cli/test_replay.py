@@ -1,9 +1,10 @@
-"""Which modality a file is of, where plugins have some whose files end alike."""
+"""What a file is replayed as, where plugins have modalities whose files end alike, and what is said of a cut one."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from noiseform.core.cli.main import main
 from noiseform.core.cli.replay import _record_of
 from noiseform.modalities.image.picture import Image
 
@@ -52,3 +53,34 @@ def test_a_file_is_of_the_modality_that_its_record_names(site, tmp_path):
     modality, table = _record_of(tmp_path / "a.png")
     assert modality.name == "aerials"
     assert table == record
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
+@pytest.mark.parametrize("share", [0.03, 0.4, 0.97])
+def test_a_cut_sound_is_told_as_such(tiny_model, tmp_path, capsys, ending, share):
+    """Whether its record is gone with the end, as that of a WAV, or still there."""
+    whole, cut = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
+    assert main(["generate", "audio", str(tiny_model), "--label", "low", "--steps", "2", "-o", str(whole)]) == 0
+    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
+    assert main(["replay", str(cut), "--pipeline", str(tiny_model)]) == 3
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "cut short" in told or "damaged" in told
+
+
+@pytest.mark.parametrize(("kind", "endings"), [("image", "png jpg webp"), ("video", "mp4 webm gif")])
+def test_a_cut_picture_or_film_is_told_as_such(tiny_image_model, tiny_video_model, tmp_path, capsys, kind, endings):
+    model = tiny_image_model if kind == "image" else tiny_video_model
+    for ending in endings.split():
+        whole, cut = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
+        assert main(["generate", kind, str(model), "--steps", "2", "-o", str(whole)]) == 0
+        for share in (0.4, 0.97):
+            cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
+            assert main(["replay", str(cut), "--pipeline", str(model)]) == 3
+            assert "cut short" in capsys.readouterr().err
+
+
+def test_a_whole_file_without_a_record_is_told_as_such(tiny_model, tmp_path, capsys):
+    out = str(tmp_path / "a.wav")
+    assert main(["generate", "audio", str(tiny_model), "--label", "low", "--steps", "2", "--no-record", "-o", out]) == 0
+    assert main(["replay", out]) == 4
+    assert "left out or stripped" in capsys.readouterr().err

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -51,22 +51,22 @@ class Inspection:
         self._made: list[Tensor] = []
         self._writes: list[int] = []
         self._passed = 0
-        self._due = time.perf_counter() + _SECONDS
+        self._due = perf_counter() + _SECONDS
 
     def take(self, x: Tensor, *, at_once: bool) -> None:
         """Take the items after a further step, and :meth:`look`, at once or where it is time to."""
-        self._made.append(x)
+        made, first = self._made, self._first
+        made.append(x)
         try:
             self._writes.append(x._version)
         except RuntimeError:  # made in inference mode, where nobody counts
             self._writes.append(writes_to(x))
             self._most = 0
-        if self._most:
-            if self._first is None:
-                self._first, self._first_writes, at_once = x, x._version, True
-            elif self._first._version != self._first_writes:
-                self._most = 0
-        if at_once or len(self._made) >= self._most or time.perf_counter() > self._due:
+        if first is None:
+            self._first, self._first_writes, at_once = x, writes_to(x), True
+        elif self._most and first._version != self._first_writes:
+            self._most = 0
+        if at_once or len(made) >= self._most or perf_counter() > self._due:
             self.look()
 
     def look(self) -> None:
@@ -85,7 +85,7 @@ class Inspection:
         self._passed += len(made)
         made.clear()
         self._writes.clear()
-        self._due = time.perf_counter() + _SECONDS
+        self._due = perf_counter() + _SECONDS
 
     def failed(self, error: Exception) -> None:
         """Say why the next step failed, if what came before it or a factor of its own is why.

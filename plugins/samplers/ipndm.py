@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Literal
 
 from torch import Tensor
 
 from ...core.diffusion.combination import euler_step, plus
-from ...core.diffusion.level import Level, Numbers
+from ...core.diffusion.level import Level
 from ...core.diffusion.multistep import Seen, weighted
 from ...core.diffusion.sampling import Denoise, Noise
 
@@ -77,16 +76,7 @@ class IPNDM:
 
 def _transferred(x: Tensor, here: Level[float], next: Level[float], weights: tuple[float, ...], past: Past) -> Tensor:
     """Return DDIM's step with the weighted eps's."""
-    kept, *shares = _shares(tuple([seen.level.sigma for seen in past]), weights, here.numbers, next.numbers)
-    return weighted(x, kept, shares, past)
-
-
-@lru_cache(maxsize=4096)  # runs on the same grid ask for the same
-def _shares(
-    sigmas: tuple[float, ...], weights: tuple[float, ...], begin: Numbers[float], end: Numbers[float]
-) -> tuple[float, ...]:
-    """Return the factor of x, then those of sigma * eps, where it was seen at ``sigmas``."""
-    here, next = Level(*begin), Level(*end)
     kept = next.alpha / here.alpha
     change = next.sigma - kept * here.sigma
-    return kept, *(change * weight / sigma for weight, sigma in zip(weights, sigmas, strict=True))
+    shares = [change * weight / seen.level.sigma for weight, seen in zip(weights, past, strict=True)]
+    return weighted(x, kept, shares, past)

@@ -20,7 +20,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(inspection, "time", clock)
+    monkeypatch.setattr(inspection, "perf_counter", clock.perf_counter)
     return clock
 
 

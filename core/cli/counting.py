@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..naming import printable
 from ..pipeline.work import Tell, Work, untold
+from .hung_up import heard_or_not
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -36,6 +37,17 @@ class _Bars:
         self._shown: Progress | None = None
 
     def __call__(self, work: Work) -> None:
+        with heard_or_not():
+            self._show(work)
+
+    def end(self) -> None:
+        """Take the bar away, if there is one."""
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            with heard_or_not():
+                shown.stop()
+
+    def _show(self, work: Work) -> None:
         from rich.markup import escape
 
         what = escape(printable(work.what))
@@ -48,12 +60,6 @@ class _Bars:
             self._shown.start()
         if work.done >= work.of:
             self.end()
-
-    def end(self) -> None:
-        """Take the bar away, if there is one."""
-        if self._shown is not None:
-            self._shown.stop()
-            self._shown = None
 
 
 def _bar() -> Progress:

@@ -13,12 +13,11 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from types import FrameType
 
 import click
 
 from ..errors import NoiseformError, PluginError, ResourceError
-from ..machine.interrupts import ending_signals, interrupts_kept
+from ..machine.interrupts import EndingHandler, ending_signals, interrupts_kept
 from ..machine.standard_streams import STANDARD_OUTPUT, open_closed_streams, output_named
 from ..machine.threads import wait_briefly
 from ..naming import printable
@@ -192,7 +191,7 @@ def _interruptible() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int) -> None:
         error = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
         if any(map(_being_imported, ("numpy", "torch"))):
             code, message = _verdict(error, None)
@@ -205,7 +204,7 @@ def _interruptible() -> Iterator[None]:
     if before[signal.SIGINT] is not signal.default_int_handler:  # ignored, as nohup has it, or a host's own
         del before[signal.SIGINT]
     for number in before:
-        signal.signal(number, interrupt)
+        signal.signal(number, EndingHandler(interrupt))
     try:
         yield
     finally:

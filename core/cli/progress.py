@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ..diffusion.sampling import Observer, SamplingStep
 from ..naming import printable
 from ..pipeline.made import Made
+from .hung_up import heard_or_not
 from .making import stages_told
 
 __all__ = ["bar"]
@@ -29,17 +30,20 @@ class _Bar:
         self.observers: Sequence[Observer] = (self,)
 
     def __call__(self, step: SamplingStep) -> None:
-        self._progress.advance(self._task, len(step.x))
+        with heard_or_not():
+            self._progress.advance(self._task, len(step.x))
 
     def say(self, line: str) -> None:
         """Say what is being done that takes long."""
-        self._progress.console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
+        with heard_or_not():
+            self._progress.console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
 
     def tell(self, made: Made, target: Path) -> None:
         """Say that an item is there."""
         took = f"{made.nfe} NFE, {made.seconds:.2f} s{stages_told(made.stages)}"
         line = f"{printable(target)}  [dim]item {made.item}, {took}[/dim]"
-        self._progress.console.print(escape(printable(target)) + line[len(printable(target)) :], highlight=False)
+        with heard_or_not():
+            self._progress.console.print(escape(printable(target)) + line[len(printable(target)) :], highlight=False)
 
 
 @contextlib.contextmanager
@@ -52,5 +56,12 @@ def bar(told: str, steps: int) -> Iterator[_Bar]:
         TextColumn("steps"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield _Bar(progress, progress.add_task(told, total=steps))
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    shown = _Bar(progress, progress.add_task(told, total=steps))
+    with heard_or_not():
+        progress.start()
+    try:
+        yield shown
+    finally:
+        with heard_or_not():
+            progress.stop()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
-__all__ = ["Interrupted", "ending_signals", "interrupts_held", "interrupts_kept", "signals_held"]
+__all__ = ["EndingHandler", "Interrupted", "ending_signals", "interrupts_held", "interrupts_kept", "signals_held"]
 
+_HANG_UP: int | None = getattr(signal, "SIGHUP", None)
 _AGAIN = 0.01  # seconds until an interrupt that was lost comes again
 
 
@@ -25,16 +27,31 @@ class Interrupted(Exception):  # noqa: N818  # it is no error
         self.signal = number
 
 
+class EndingHandler:
+    """A handler of noiseform's own of a signal that ends a run, which it knows again by its type.
+
+    Args:
+        act: what to do, given the signal's number.
+    """
+
+    def __init__(self, act: Callable[[int], None]) -> None:
+        self._act = act
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._act(number)
+
+
 def ending_signals() -> tuple[int, ...]:
     """Return the signals that ask a run to end: SIGINT, SIGTERM and SIGHUP, which comes when a terminal is closed.
 
-    SIGHUP is left alone where it is ignored, as nohup has it, or has a handler that Python could not put back; Windows
-    has none.
+    SIGHUP is left alone where it is ignored, as nohup has it, or has a handler of the program that noiseform runs in:
+    many daemons read their settings again. Windows has none.
     """
-    hang_up: int | None = getattr(signal, "SIGHUP", None)
-    if hang_up is None or signal.getsignal(hang_up) in (signal.SIG_IGN, None):
+    if _HANG_UP is None:
         return signal.SIGINT, signal.SIGTERM
-    return signal.SIGINT, signal.SIGTERM, hang_up
+    handler = signal.getsignal(_HANG_UP)
+    ends = handler == signal.SIG_DFL or isinstance(handler, EndingHandler)
+    return (signal.SIGINT, signal.SIGTERM, _HANG_UP) if ends else (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -48,7 +65,7 @@ def interrupts_held() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = [signal.signal(number, lambda number, frame: came.append(number)) for number in wanted]
+    before = [signal.signal(number, EndingHandler(came.append)) for number in wanted]
     try:
         yield
     finally:
@@ -67,7 +84,7 @@ def interrupts_kept() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
-    lost: list[type[BaseException]] = []
+    lost: list[BaseException] = []
     before, outer = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
 
     def again(number: int, frame: object) -> None:
@@ -75,7 +92,7 @@ def interrupts_kept() -> Iterator[None]:
 
     def note(what: sys.UnraisableHookArgs) -> None:
         if isinstance(what.exc_value, KeyboardInterrupt):
-            lost.append(what.exc_type)
+            lost.append(what.exc_value)
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # by then the destructor is left
         else:
             before(what)
@@ -96,7 +113,7 @@ def interrupts_kept() -> Iterator[None]:
 def signals_held() -> Iterator[list[int]]:
     """Collect the signals that end a run, so that a step is finished and saved before the run ends.
 
-    A second signal acts at once.
+    A second signal acts at once. A hang-up is never the second, since what closes a session sends it after another.
     """
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -105,13 +122,14 @@ def signals_held() -> Iterator[list[int]]:
     wanted = ending_signals()
     before = {number: signal.getsignal(number) for number in wanted}
 
-    def note(number: int, frame: object) -> None:
+    def note(number: int) -> None:
         caught.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        if number != _HANG_UP:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, before[each])
 
     for number in wanted:
-        signal.signal(number, note)
+        signal.signal(number, EndingHandler(note))
     try:
         yield caught
     finally:

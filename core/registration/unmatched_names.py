@@ -79,10 +79,15 @@ def not_settled(
         kind, _, name = key.partition(":")
         yield from told(("plugins", "prefer", key), plugins.why_unknown(kind, f"{owner}/{name}"))
     pipelines = section(table, "pipelines")
+    hidden = not all(plugin.usable for plugin in plugins.plugins)  # whose parts, and so their short names, nobody knows
     for key, name in cast("Mapping[str, str]", section(table, "defaults")).items():
         path = ("defaults", key)
+        if hidden and "/" not in name:
+            continue
         if key in KINDS:
             yield from told(path, plugins.why_unknown(key, name), unusable=True)
+        elif hidden:
+            continue
         elif plugins.why_unknown("modality", key.removeprefix(_UPSCALE)):
             modalities = [part.name for part in plugins.parts("modality")]
             known = [*KINDS, *modalities, *(_UPSCALE + each for each in modalities)]

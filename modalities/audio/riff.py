@@ -18,6 +18,9 @@ COMMENT_LIMIT = 2**21
 UNKNOWN_SIZE = 0xFFFFFFFF
 """Length that writers to a pipe leave, since they cannot go back to fill in the true one."""
 
+_UNKNOWN_FROM = 0x7FFFF000
+"""Lengths of a whole file from which on they are taken for that: some leave about the largest signed one."""
+
 
 def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, start and declared length of the chunks of a WAV file, as far as they follow each other."""
@@ -58,7 +61,7 @@ def file_shortfall(file: BinaryIO) -> int:
     total = file.seek(0, os.SEEK_END)
     file.seek(4)
     length = int.from_bytes(file.read(4), "little")
-    return 0 if length == UNKNOWN_SIZE else max(0, 8 + length - total)
+    return 0 if length >= _UNKNOWN_FROM else max(0, 8 + length - total)
 
 
 def comment(file: BinaryIO) -> str:

@@ -101,7 +101,28 @@ def test_signal_finishes_the_step_and_saves(trainer, monkeypatch, site, number, 
     assert len(trainer.log) == 8
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_hang_up_after_another_signal_loses_nothing(trainer, site, first):
+    """As what closes a session sends them."""
+    both = f"[os.kill(os.getpid(), each) for each in ({int(first)}, {int(signal.SIGHUP)})]"
+    watch(site, f"if step.step == 3:\n                import os; {both}")
+    assert trainer() in {128 + first, 129}
+    assert "saved at step 3 of 8" in trainer.said
+    assert latest_checkpoint(trainer.folder).step == 3
+
+
+def test_a_hang_up_is_left_to_a_program_that_has_another_use_for_it(trainer, site):
+    came = []
+    before = signal.signal(signal.SIGHUP, lambda number, frame: came.append(number))
+    try:
+        watch(site, "if step.step == 3:\n                import os, signal; os.kill(os.getpid(), signal.SIGHUP)")
+        assert trainer() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert came == [signal.SIGHUP]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_second_signal_ends_at_once(trainer, site, number, code):
     watch(
         site,

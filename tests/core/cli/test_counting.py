@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import pty
 import sys
 
 import pytest
+import torch
 from noiseform.core.cli.counting import counted
 from noiseform.core.cli.main import main
+from noiseform.core.cli.progress import bar
+from noiseform.core.diffusion.level import Level
+from noiseform.core.diffusion.sampling import SamplingStep
 from noiseform.core.pipeline import compat
-from noiseform.core.pipeline.work import Work
+from noiseform.core.pipeline.work import Work, untold
 
 GONE = "\x1b[1A\x1b[2K"
 """One line up, and that erased: how a bar is taken away."""
@@ -51,6 +57,34 @@ def test_a_bar_ends_with_its_work_or_with_an_error(terminal):
     assert terminal.readouterr().err.endswith(GONE)
 
 
+@contextlib.contextmanager
+def own_terminal(monkeypatch):
+    """Have standard error be a terminal of the process's own, and give what hangs it up."""
+    monkeypatch.setenv("TERM", "xterm")
+    master, slave = pty.openpty()
+    with open(slave, "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        yield lambda: os.close(master)
+
+
+def test_a_terminal_that_is_gone_ends_nothing(monkeypatch):
+    with own_terminal(monkeypatch) as hang_up, counted() as tell:
+        assert tell is not untold
+        tell(Work("all", 0, 3, "items"))
+        hang_up()
+        tell(Work("all", 1, 3, "items"))
+        tell(Work("all", 3, 3, "items"))
+        tell(Work("more", 0, 3, "items"))
+
+
+def test_nor_does_it_while_media_are_made(monkeypatch):
+    x, level = torch.zeros(1, 2), Level(0.5, 0.8, 0.6, 0.0, 0.0, 0.0)
+    with own_terminal(monkeypatch) as hang_up, bar("digits", 3) as shown:
+        hang_up()
+        shown(SamplingStep(0, 3, level, level, x, None))
+        shown.say("something that takes long")
+
+
 def test_nothing_is_shown_elsewhere_or_where_it_is_to_be_quiet(capsys, monkeypatch):
     with counted() as tell:
         tell(Work("all", 0, 1, "items"))
@@ -70,13 +104,16 @@ def test_compat_shows_how_far_it_is(terminal, monkeypatch):
         assert told in printed.err
 
 
-def test_compat_counts_every_combination():
-    kinds = {kind: len(compat._names(kind)) for kind in compat.KINDS}
-    assert min(kinds.values()) >= 2
-    product = 1
-    for count in kinds.values():
-        product *= count
-    assert compat.how_many() == product
+def test_compat_counts_every_combination(monkeypatch):
+    names = {
+        "process": "flow ve",
+        "objective": "velocity eps x0",
+        "grid": "uniform karras",
+        "sampler": "euler ddim",
+        "guidance": "none cfg",
+    }
+    monkeypatch.setattr(compat, "_names", lambda kind: names[kind].split())
+    assert len(list(compat.combinations(steps=2))) == compat.how_many() == 48
 
 
 METRIC = """

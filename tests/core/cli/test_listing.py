@@ -410,7 +410,8 @@ def test_terminated_cleans_up(site, tmp_path):
     site.add("trying", {"trying": failing_command(body)})
     environment = {**os.environ, "PYTHONPATH": str(site.folder)}
     command = [sys.executable, "-m", "noiseform.core.cli.main", "try-it"]
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)):
+    told = {signal.SIGTERM: (143, "terminated"), signal.SIGINT: (130, "interrupted"), signal.SIGHUP: (129, "hung up")}
+    for number, (code, word) in told.items():
         process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 20
         while not Path(tmp_path / "here").exists() and time.monotonic() < deadline:
@@ -418,7 +419,7 @@ def test_terminated_cleans_up(site, tmp_path):
         process.send_signal(number)
         _, error = process.communicate(timeout=20)
         assert process.returncode == code
-        assert error in {"error: terminated\n", "error: interrupted\n", "error: hung up\n"}
+        assert error == f"error: {word}\n"
         assert not (tmp_path / "here").exists()
 
 

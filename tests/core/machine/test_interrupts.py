@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from noiseform.core.machine.interrupts import ending_signals, interrupts_held, interrupts_kept
+from noiseform.core.machine.interrupts import EndingHandler, ending_signals, interrupts_held, interrupts_kept
 
 
 class Closing:
@@ -26,6 +26,22 @@ def test_an_interrupt_in_a_destructor_comes_again():
 
     with pytest.raises(KeyboardInterrupt), interrupts_kept():
         close()
+
+
+def test_what_comes_again_is_the_very_exception():
+    """One that is made with arguments cannot be made again without."""
+
+    class Numbered(KeyboardInterrupt):
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+    class Ending:
+        def __del__(self) -> None:
+            raise Numbered(15)
+
+    with pytest.raises(Numbered) as told, interrupts_kept():
+        Ending()
+    assert told.value.number == 15
 
 
 def test_an_interrupt_in_a_destructor_at_the_very_end_is_told():
@@ -56,7 +72,7 @@ def test_other_failures_of_destructors_are_told_as_ever(capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_a_run_waits_for_the_end_of_a_held_block(number):
     came, done = [], []
-    before = signal.signal(number, lambda number, frame: came.append((number, len(done))))
+    before = signal.signal(number, EndingHandler(lambda number: came.append((number, len(done)))))
     try:
         with interrupts_held():
             signal.raise_signal(number)
@@ -70,7 +86,8 @@ def test_a_hang_up_that_is_ignored_ends_nothing():
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         assert signal.SIGHUP in ending_signals()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        assert ending_signals() == (signal.SIGINT, signal.SIGTERM)
+        for other in (signal.SIG_IGN, lambda number, frame: None):
+            signal.signal(signal.SIGHUP, other)
+            assert ending_signals() == (signal.SIGINT, signal.SIGTERM)
     finally:
         signal.signal(signal.SIGHUP, before)

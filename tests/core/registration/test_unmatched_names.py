@@ -50,6 +50,31 @@ def test_a_name_that_nothing_has_is_told_with_its_line(site, tmp_path, capsys, l
     assert WRONG[line] in f"{problem['what'].removeprefix(told)}: {problem['why']}; {problem['cure']}"
 
 
+FANCY = """
+from noiseform import hookimpl
+@hookimpl
+def noiseform_samplers():
+    return {"fancy": "math:pi"}
+@hookimpl
+def noiseform_modalities():
+    return {"smell": "math:e"}
+@hookimpl
+def noiseform_pipelines():
+    return {"roses": {}}
+"""
+
+
+@pytest.mark.parametrize("hides", ["", "disable", "environment", "import"])
+def test_short_names_of_a_plugin_that_is_out_of_use_are_not_told(site, tmp_path, monkeypatch, hides):
+    site.add("acme-kit", {"acme_kit": FANCY + ("import no_such_module" if hides == "import" else "")})
+    if hides == "environment":
+        monkeypatch.setenv("NOISEFORM_PLUGINS", "0")
+    file = tmp_path / "k.toml"
+    disabled = '[plugins]\ndisable = ["acme-kit"]\n' if hides == "disable" else ""
+    file.write_text(f'[defaults]\nsampler = "fancy"\nsmell = "roses"\nupscale-smell = "roses"\n{disabled}')
+    assert load_registry(file).unmatched == ()
+
+
 def test_names_that_something_has_are_not_told(site, tmp_path, monkeypatch):
     """Warnings are errors here; what is disabled or set aside is known all the same."""
     site.add("nc-first", {"nc_first": SAMPLER})

@@ -192,14 +192,20 @@ def losses_of() -> Callable[..., list[float]]:
     return trained
 
 
-@pytest.fixture(scope="session")
-def tiny_codec() -> str:
-    """Give a recipe of a codec of the tones, to which a test adds how it is trained."""
-    return """\
+OF_TONES = """\
 modality = "audio"
 [media]
 sample_rate = 1000
 seconds = 0.064
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_codec() -> str:
+    """Give a recipe of a codec of the tones, to which a test adds how it is trained."""
+    return (
+        OF_TONES
+        + """\
 [codec]
 use = "kl-vae"
 channels = [16, 24]
@@ -208,22 +214,22 @@ latent_channels = 4
 adversarial = 0.1
 discriminator = 8
 """
+    )
 
 
 @pytest.fixture(scope="session")
 def tiny_classifier() -> str:
     """Give a recipe of a classifier of the tones, to which a test adds how it is trained."""
-    return """\
-modality = "audio"
-[media]
-sample_rate = 1000
-seconds = 0.064
+    return (
+        OF_TONES
+        + """\
 [classifier]
 process = { use = "flow" }
 network = { use = "unet-1d", channels = [8, 8], blocks = 1, head_width = 8, embedding = 16 }
 codec = { use = "identity", scale = 4.0 }
 names = ["low", "middle", "high"]
 """
+    )
 
 
 TINY_PICTURES = """\

@@ -62,10 +62,11 @@ class Inspection:
         except RuntimeError:  # made in inference mode, where nobody counts
             self._writes.append(writes_to(x))
             self._most = 0
-        if first is None:
-            self._first, self._first_writes, at_once = x, writes_to(x), True
-        elif self._most and first._version != self._first_writes:
-            self._most = 0
+        if self._most:
+            if first is None:
+                self._first, self._first_writes, at_once = x, x._version, True
+            elif first._version != self._first_writes:
+                self._first, self._most = None, 0
         if at_once or len(made) >= self._most or perf_counter() > self._due:
             self.look()
 

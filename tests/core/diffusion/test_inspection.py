@@ -1,5 +1,7 @@
 """What steps give is looked at, several at once where they are quick: whatever is wrong with one is found."""
 
+import weakref
+
 import pytest
 import torch
 from noiseform import NumericError, PluginError, sample
@@ -88,56 +90,63 @@ def test_an_error_of_its_own_is_left_as_it_is():
         sample(denoise, sampler="euler", steps=9, **RUN)
 
 
+class Numbered:
+    """A sampler that makes each step by a function of x and the number of the step, from 1."""
+
+    order, stochastic, nfe_per_step = 1, False, 1
+
+    def __init__(self, made):
+        self._made = made
+
+    def init(self, x):
+        return 1
+
+    def step(self, x, here, next, denoise, noise, state):
+        made = self._made(x, state)
+        return None if made is None else (made, state + 1)
+
+
+def stepped(made, **wishes):
+    return sample(lambda x, level: x, sampler=Numbered(made), **{**RUN, "steps": 9, **wishes})
+
+
 def test_a_step_of_another_shape_is_told_before_what_came_of_it():
     """A sampler's second step drops a column, which makes its third one fail."""
-
-    class Odd:
-        order, stochastic, nfe_per_step = 1, False, 1
-
-        def init(self, x):
-            return 0
-
-        def step(self, x, here, next, denoise, noise, state):
-            return (x[:, :1] if state == 1 else x.view(2, 2)), state + 1
-
-    with pytest.raises(PluginError, match=r"Odd: step 2 gave \(2, 1\) .*fix the sampler or the denoiser"):
-        sample(lambda x, level: x, sampler=Odd(), steps=4, **RUN)
+    with pytest.raises(PluginError, match=r"Numbered: step 2 gave \(2, 1\) .*fix the sampler or the denoiser"):
+        stepped(lambda x, number: x[:, :1] if number == 2 else x.view(2, 2))
 
 
 def test_a_factor_beyond_half_precision_is_told_with_its_step():
-    """Heun's in the second of steps of which the first is small."""
-
-    class Wide:
-        order, stochastic, nfe_per_step = 1, False, 1
-
-        def init(self, x):
-            return 0
-
-        def step(self, x, here, next, denoise, noise, state):
-            return torch.add(x, x, alpha=1e6 if state == 7 else 0.5), state + 1
-
-    with pytest.raises(NumericError, match=r"step 8 of 9 .*Wide"):
-        sample(lambda x, level: x, sampler=Wide(), steps=9, dtype=torch.float16, **RUN)
+    with pytest.raises(NumericError, match=r"step 8 of 9 .*Numbered"):
+        stepped(lambda x, number: torch.add(x, x, alpha=1e6 if number == 8 else 0.5), dtype=torch.float16)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 8])
 def test_a_step_that_gives_no_pair_is_told_with_its_number(step):
-    class Odd:
-        order, stochastic, nfe_per_step = 1, False, 1
-
-        def init(self, x):
-            return 1
-
-        def step(self, x, here, next, denoise, noise, state):
-            return None if state == step else (x * (nan if state == step - 1 else 1), state + 1)
+    def made(x, number):
+        return None if number == step else x * (nan if number == step - 1 else 1)
 
     nan = 1.0
-    with pytest.raises(PluginError, match=rf"Odd: step {step} gave a NoneType, expected \(x, state\)"):
-        sample(lambda x, level: x, sampler=Odd(), steps=9, **RUN)
+    with pytest.raises(PluginError, match=rf"Numbered: step {step} gave a NoneType, expected \(x, state\)"):
+        stepped(made)
     nan = torch.nan
-    told = NumericError if step > 1 else PluginError
-    with pytest.raises(told, match=f"step {max(step - 1, 1)} "):
-        sample(lambda x, level: x, sampler=Odd(), steps=9, **RUN)
+    with pytest.raises(NumericError if step > 1 else PluginError, match=f"step {max(step - 1, 1)} "):
+        stepped(made)
+
+
+@pytest.mark.parametrize("size", [1 << 16, 1 << 20])
+def test_no_large_items_are_held_on_to(size):
+    """Those of the first step neither, once others have taken their place."""
+    alive = []
+
+    def made(x, number):
+        if number > 2:
+            assert alive[0]() is None
+        made = x * 0.5
+        alive.append(weakref.ref(made))
+        return made
+
+    stepped(made, shape=(size,))
 
 
 @pytest.mark.parametrize("infinite", [1, 2, 3, 9])
@@ -154,31 +163,18 @@ def test_a_denoiser_that_writes_into_items_hides_nothing(infinite):
         sample(denoise, sampler="lcm", steps=20, **RUN)
 
 
-class Buffers:
-    """A sampler that gives the same few tensors again and again; one step of its is not finite."""
-
-    order, stochastic, nfe_per_step = 1, False, 1
-
-    def __init__(self, buffers, wrong=None):
-        self.buffers, self.wrong = buffers, wrong
-
-    def init(self, x):
-        return 0, [torch.empty_like(x) for _ in range(self.buffers)]
-
-    def step(self, x, here, next, denoise, noise, state):
-        number, buffers = state
-        made = buffers[number % len(buffers)]
-        made.fill_(torch.nan if number == self.wrong else number)
-        return made, (number + 1, buffers)
+def buffered(buffers, wrong=None):
+    """Give what makes steps in the same few tensors again and again; one step of them is not finite."""
+    kept = [torch.empty(2, 2) for _ in range(buffers)]
+    return lambda x, number: kept[number % buffers].fill_(torch.nan if number == wrong else number)
 
 
 @pytest.mark.parametrize("buffers", [1, 2, 3])
 def test_a_sampler_that_writes_in_place_hides_nothing(buffers):
-    x0 = sample(lambda x, level: x, sampler=Buffers(buffers), steps=20, **RUN)
-    assert torch.equal(x0, torch.full((2, 2), 19.0))
-    for wrong in (0, 1, 5, 19):
-        with pytest.raises(NumericError, match=f"step {wrong + 1} of 20"):
-            sample(lambda x, level: x, sampler=Buffers(buffers, wrong), steps=20, **RUN)
+    assert torch.equal(stepped(buffered(buffers), steps=20), torch.full((2, 2), 20.0))
+    for wrong in (1, 2, 6, 20):
+        with pytest.raises(NumericError, match=f"step {wrong} of 20"):
+            stepped(buffered(buffers, wrong), steps=20)
 
 
 def test_what_is_written_into_unseen_is_refused():

@@ -71,13 +71,13 @@ class Denoiser:
 
     def __call__(self, x: Tensor, level: Level[float], cond: Cond | None = None) -> Tensor:
         prediction, rows = self._prediction, x.shape[0]
-        scale = prediction.scale(level)
+        scale, told, of_x, of_output = prediction.reading(level)
         shown = x if abs(scale - 1) < 1e-7 else scaled(x, scale)  # variance-preserving processes skip a pass over x
         # After some milliseconds of network the first call of its kind is cold, ten times as dear: times are made as
         # sums are, and nothing in vain.
         if self._ones.shape[0] != rows or self._ones.device != x.device:
             self._ones = torch.ones(rows, dtype=torch.float32, device=x.device)
-        time = scaled(self._ones, prediction.time(level))
+        time = scaled(self._ones, told)
         if shown.dtype != self._dtype:
             shown = shown.to(self._dtype)
         output = self._network(shown, time, cond or {})
@@ -88,7 +88,6 @@ class Denoiser:
         if prediction.learns_variance:
             output, spread = output.chunk(2, 1)
             self.spread = spread.to(torch.promote_types(x.dtype, torch.float32))  # variances are small
-        of_x, of_output = prediction.x0_factors(level)
         if output.dtype != x.dtype:
             output = output.to(x.dtype)
         return combined(x, of_x, output, of_output)

@@ -24,13 +24,16 @@ _STEPS = 64
 _BYTES = 1 << 18
 """Of items that are kept for it. Of more than fit into a cache, each is looked at while it is there."""
 
+_NONE = torch.empty(0, device="cpu")
+"""Items into which nobody writes, where there are none to watch."""
+
 
 class Inspection:
     """Refuses what is not finite, or has not the shape, dtype and device of the items.
 
-    To look for NaN costs as much as one of a sampler's sums, several times that next to a network, and on an
-    accelerator a wait for it. So several steps are looked at once, where these are quick and items small. Whoever
-    observes a run, or gets what it made, is given nothing that was not looked at.
+    To look for NaN takes as long as several of a sampler's sums, and on an accelerator a wait for it. So several steps
+    are looked at once, where these are quick and items small. Whoever observes a run, or gets what it made, is given
+    nothing that was not looked at.
 
     What was written into meanwhile can no longer be looked at. The first step is looked at by itself; where its items
     are written into later, as a denoiser or a sampler does that works in place, so are all others.
@@ -44,30 +47,24 @@ class Inspection:
     def __init__(self, sampler: object, levels: Sequence[Level[float]], x: Tensor) -> None:
         self._sampler, self._levels = sampler, levels
         self._like = x.shape, x.dtype, x.device
-        self._wide = torch.promote_types(x.dtype, torch.float32)  # in which sums of half precision do not overflow
-        self._most = min(_BYTES // max(x.nbytes, 1), _STEPS)
-        self._first: Tensor | None = None
-        self._first_writes = 0
+        self._most = 1  # the first step
+        self._first, self._first_writes = _NONE, _NONE._version
         self._made: list[Tensor] = []
         self._writes: list[int] = []
         self._passed = 0
         self._due = perf_counter() + _SECONDS
 
-    def take(self, x: Tensor, *, at_once: bool) -> None:
+    def take(self, x: Tensor, at_once: bool) -> None:
         """Take the items after a further step, and :meth:`look`, at once or where it is time to."""
-        made, first = self._made, self._first
+        made = self._made
         made.append(x)
         try:
-            self._writes.append(x._version)
+            writes = x._version
         except RuntimeError:  # made in inference mode, where nobody counts
-            self._writes.append(writes_to(x))
-            self._most = 0
-        if self._most:
-            if first is None:
-                self._first, self._first_writes, at_once = x, x._version, True
-            elif first._version != self._first_writes:
-                self._first, self._most = None, 0
-        if at_once or len(made) >= self._most or perf_counter() > self._due:
+            writes, at_once = writes_to(x), True
+        self._writes.append(writes)
+        written = self._first._version != self._first_writes
+        if at_once or written or len(made) >= self._most or perf_counter() > self._due:
             self.look()
 
     def look(self) -> None:
@@ -79,10 +76,15 @@ class Inspection:
             NumericError: a step gave NaN or infinite values; likewise.
         """
         made = self._made
-        # One reduction tells: a sum holds every NaN and infinity. (That of large numbers may be one itself.)
-        if made and not (self._alike() and self._finite(made[0] if len(made) == 1 else torch.cat(made))):
+        if not made:
+            return
+        if not self._is_fine():
             for number, x in enumerate(made):
                 self._look_at(number, x)
+        if not self._passed:
+            self._most = min(_BYTES // max(made[0].nbytes, 1), _STEPS)
+            if self._most > 1 and not made[0].is_inference():
+                self._first, self._first_writes = made[0], self._writes[0]
         self._passed += len(made)
         made.clear()
         self._writes.clear()
@@ -109,22 +111,26 @@ class Inspection:
         self.look()
         raise self._broken(self._passed, f"a {type(made).__name__}, expected (x, state); fix the sampler")
 
-    def _alike(self) -> bool:
-        """Return whether all is as it was before the first step, and as it was made."""
-        made = self._made
-        return self._writes == [*map(writes_to, made)] and all((x.shape, x.dtype, x.device) == self._like for x in made)
-
-    def _finite(self, x: Tensor) -> bool:
-        return math.isfinite(x.sum(dtype=self._wide).item())
+    def _is_fine(self) -> bool:
+        """Return whether all is as it was before the first step, as it was made, and finite."""
+        made, (shape, dtype, device) = self._made, self._like
+        if any(x.shape != shape or x.dtype is not dtype for x in made) or made[-1].device != device:
+            return False
+        if self._writes != [0 if x.is_inference() else x._version for x in made]:
+            return False
+        try:
+            together = torch.cat(made) if len(made) > 1 else made[0]
+        except RuntimeError:  # on several devices
+            return False
+        # One reduction tells: a sum holds every NaN and infinity. (That of large numbers may be one itself.)
+        wide = torch.promote_types(dtype, torch.float32)  # in which that of half precision is none
+        return math.isfinite(together.sum(dtype=wide).item())
 
     def _look_at(self, number: int, x: Tensor) -> None:
         """Look at one of what was made, thoroughly."""
         index = self._passed + number
-        if (x.shape, x.dtype, x.device) != self._like:
-            got, expected = (
-                f"{tuple(shape)} {dtype} on {device}"
-                for shape, dtype, device in ((x.shape, x.dtype, x.device), self._like)
-            )
+        if (found := (x.shape, x.dtype, x.device)) != self._like:
+            got, expected = (f"{tuple(shape)} {dtype} on {device}" for shape, dtype, device in (found, self._like))
             raise self._broken(index, f"{got}, expected {expected}; fix the sampler or the denoiser")
         if writes_to(x) != self._writes[number]:
             raise self._broken(index, "items that were written into later; fix the denoiser, or the sampler, to copy")

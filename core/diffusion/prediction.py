@@ -9,20 +9,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .level import Level, Scalar
+from .level import Level, Numbers, Scalar
 from .process import CompleteProcess, levels_at
 
-__all__ = ["EPS", "SCORE", "VELOCITY", "X0", "Prediction", "V", "edm"]
+__all__ = ["EPS", "SCORE", "VELOCITY", "X0", "Prediction", "Reading", "V", "edm"]
+
+_KEPT = 4096
+"""Levels of which a prediction keeps how it reads them."""
+
+
+class Reading(NamedTuple):
+    """How a network is asked at a level, and its output is read: ``x0 = of_x * x_t + of_output * output``.
+
+    Attributes:
+        scale: factor on x_t before it enters the network.
+        time: that the network is told.
+        of_x: factor.
+        of_output: factor.
+    """
+
+    scale: float
+    time: float
+    of_x: float
+    of_output: float
 
 
 @dataclass(frozen=True)
 class Prediction:
     """A prediction ``output = a(level) * x0 + b(level) * eps`` and what the network is shown to make it.
+
+    Its functions look at nothing but the level: what they say of one is kept.
 
     Attributes:
         name: the field's name for it.
@@ -39,6 +61,7 @@ class Prediction:
     scale: Callable[[Level[Scalar]], Scalar] = lambda level: (level.alpha**2 + level.sigma**2) ** -0.5
     time: Callable[[Level[Scalar]], Scalar] = lambda level: level.t
     learns_variance: bool = False
+    _kept: dict[Numbers[float], Reading] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the shape of the network's output for items ``shape`` (batch, channels, \\*space)."""
@@ -59,6 +82,16 @@ class Prediction:
         a, b = self.factors(level)
         determinant = level.alpha * b - level.sigma * a
         return b / determinant, -level.sigma / determinant
+
+    def reading(self, level: Level[float]) -> Reading:
+        """Return all that a step asks of it at a level: runs on the same grid ask for the same."""
+        reading = self._kept.get(level.numbers)
+        if reading is None:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            reading = Reading(self.scale(level), self.time(level), *self.x0_factors(level))
+            self._kept[level.numbers] = reading
+        return reading
 
     def pair(self, output: Tensor, x: Tensor, level: Level[Scalar]) -> tuple[Tensor, Tensor]:
         """Return (x0, eps) that ``output`` stands for, given the noisy item ``x``."""

@@ -23,6 +23,9 @@ __all__ = ["CompleteProcess", "Process", "complete", "level_at", "levels_at", "n
 NEGLIGIBLE = 1e-9
 """Share of the other below which alpha or sigma counts as 0: far below what float32 resolves, far above rounding."""
 
+_OWN = __name__.partition(".")[0] + "."
+"""What the names of noiseform's own modules begin with."""
+
 _NEXT = 1e-9
 """How near to an end its limits are taken."""
 
@@ -182,13 +185,21 @@ def never_changes(part: object) -> TypeGuard[Hashable]:
     compared. What it answers once, equal ones always answer, so that it may be kept. Of others nobody knows: one may
     read a file.
     """
-    kind = vars(type(part)).get("__dataclass_params__")  # not that of a class that it is derived from
-    own = type(part).__module__.startswith(__name__.partition(".")[0] + ".")
-    if not own or kind is None or not (kind.frozen and kind.eq and isinstance(part, Hashable)):
-        return False
-    those = fields(part)  # type: ignore[arg-type]
+    kind = type(part)
+    names = _only_fields(kind) if kind.__module__.startswith(_OWN) else None
     return (
-        getattr(part, "__dict__", {}).keys() <= {each.name for each in those}
-        and all(each.compare and each.hash is not False for each in those)
-        and all(isinstance(getattr(part, each.name), float | int | str) for each in those)
+        names is not None
+        and getattr(part, "__dict__", {}).keys() <= names
+        and all(isinstance(getattr(part, name), float | int | str) for name in names)
     )
+
+
+@lru_cache(maxsize=256)
+def _only_fields(kind: type) -> frozenset[str] | None:
+    """Return the names of the fields of a frozen dataclass if they tell whether two are equal, else None."""
+    params = vars(kind).get("__dataclass_params__")  # not those of a class that it is derived from
+    if params is None or not (params.frozen and params.eq and issubclass(kind, Hashable)):
+        return None
+    those = fields(kind)
+    told = all(each.compare and each.hash is not False for each in those)
+    return frozenset(each.name for each in those) if told else None

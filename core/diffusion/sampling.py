@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -187,8 +188,10 @@ def sample(
             raise ConfigError(f"sample: x has {len(x)} rows but there are {len(keys)} seeds; give one for each row")
     noise = StepNoise(draws, keys, x)
     checked = _Checked(denoise)
-    watched = _Watched(checked) if any(getattr(one, "needs_x0", False) for one in observers) else None
-    seen = checked if watched is None else watched
+    observed = bool(observers)
+    needed = observed and any(getattr(one, "needs_x0", False) for one in observers)
+    watched = _Watched(checked) if needed else None
+    seen: Denoise = checked if watched is None else watched
     with torch.no_grad():
         seconds, since = 0.0, time.perf_counter()
         inspection = Inspection(method, levels, x)
@@ -204,8 +207,10 @@ def sample(
                 inspection.refuse(made)
             x, state = made
             last = index + 1 == steps
-            inspection.take(x, at_once=last or bool(observers))
-            if not observers:
+            inspection.take(x, last or observed)
+            if not observed:
+                if checked.sure:
+                    seen = denoise
                 continue
             seconds += time.perf_counter() - since
             for observer in observers:
@@ -233,10 +238,16 @@ def part_of(kind: str, given: Any, **params: object) -> Any:
     if isinstance(given, type):
         name = given.__name__
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got the class {name}; make one: {name}()")
-    missing = [name for name in kind_of(kind).contract if not hasattr(given, name)]
+    missing = [name for name in _beyond(kind, type(given)) if not hasattr(given, name)]
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
     return given
+
+
+@lru_cache(maxsize=256)
+def _beyond(kind: str, given: type) -> tuple[str, ...]:
+    """Return the attributes of a kind of parts that the class of a part does not have, only a part itself may."""
+    return tuple(name for name in kind_of(kind).contract if not hasattr(given, name))
 
 
 class StepNoise:
@@ -287,15 +298,15 @@ class _Seen:
 class _Checked(_Seen):
     """A denoiser whose first answer is held against the items; what holds for it holds for all. It counts its calls."""
 
-    _sure = False
+    sure = False
     calls = 0
 
     def __call__(self, x: Tensor, level: Level[float]) -> Tensor:
         x0 = self._denoise(x, level)
         self.calls += 1
-        if not self._sure:
+        if not self.sure:
             check_tensor(x0, x.shape, of="denoise", device=x.device)
-            self._sure = True
+            self.sure = True
         return x0
 
 

@@ -20,6 +20,10 @@ gradients on, products by hand beat it: by three to five times in bfloat16, by a
 _SCORES = 2**20
 """Scores that are there at once: as many as a processor keeps near. By measurement, on one thread."""
 
+_KEPT = 2**26
+"""Bytes that one call keeps for its gradients at most: of 8 items of two heads over 1,024 positions it is half as many.
+To make them again takes a quarter of the time."""
+
 _QUERIES = 256
 """Queries of a block at least: of fewer rows a product is slow."""
 
@@ -60,32 +64,39 @@ def split(tokens: Tensor, heads: int) -> Tensor:
 class _ByProducts(torch.autograd.Function):
     """Attention over many positions by oneDNN's products, head by head and in blocks of queries.
 
-    What the queries read of the keys is not kept but made again for the gradients. Of items in bfloat16 the scores are
-    float32 in sampling, as in torch's own; in training they are rounded like every other product under autocast, which
-    is quicker by a third and leaves gradients off by a hundredth or two where scores are large.
+    How much each query reads of each key is kept for the gradients where that is not much, and else made again. Of
+    items in bfloat16 the scores are float32 in sampling, as in torch's own; in training they are rounded like every
+    other product under autocast, which is quicker by a third and leaves gradients off by a hundredth or two where
+    scores are large.
     """
 
     @staticmethod
     def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor, learns: bool) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(queries, keys, values)
-        read = _like(queries)
+        read, kept = _like(queries), []
+        keeps = learns and queries[..., 0].numel() * keys.shape[-2] * keys.element_size() <= _KEPT
         for query, key, value, out in _heads(queries, keys, values, read):
             asked = key if learns else key.float()
             for some, there in _blocks(len(key), query, out):
-                there.copy_(product(_shares(some, asked).to(value.dtype), value.T))
+                shares = _shares(some, asked).to(value.dtype)
+                there.copy_(product(shares, value.T))
+                if keeps:
+                    kept.append(shares)
+        ctx.save_for_backward(queries, keys, values, *kept)
         return read
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        saved = ctx.saved_tensors
+        *saved, kept = *ctx.saved_tensors[:3], iter(ctx.saved_tensors[3:])
         of_queries, of_keys, of_values = made = tuple(_like(each) for each in saved)
         scale = saved[0].shape[-1] ** -0.5
         for query, key, value, out, of_query, of_key, of_value in _heads(*saved, gradient, *made):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
             key_sum, value_sum = (each.new_zeros(each.T.shape, dtype=torch.float32) for each in (key, value))
             for some, after, there in _blocks(len(key), query, out, of_query):
-                shares = _shares(some, key)
+                shares = next(kept, None)
+                if shares is None:
+                    shares = _shares(some, key)
                 of_scores = torch._softmax_backward_data(product(after, value), shares, -1, shares.dtype)
                 there.copy_(product(of_scores, key.T)).mul_(scale)
                 key_sum += product(some.T, of_scores.T)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .layout import channels_last, channels_second
 from .packing import PackedWeights, packable
 from .products import linear
 
@@ -34,29 +35,37 @@ class Convolution(nn.Module):
         # Laid out as it is used, or every call would copy it.
         self.weight = nn.Parameter(start.weight.detach().movedim(1, -1).contiguous().movedim(-1, 1))
         self.bias = start.bias
-        self._stride, self._padding = stride, width // 2
+        self._rank, self._width, self._fewer = rank, width, stride**rank
+        self._strides, self._paddings = [stride] * rank, [width // 2] * rank
+        if rank == 1:
+            self._strides, self._paddings = [1, *self._strides], [0, *self._paddings]
         self._packed = PackedWeights()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in)."""
-        if torch.is_grad_enabled() and min(x.shape[1:-1]) < self.weight.shape[-1] and _learns_halves(x):
-            with torch.autocast("cpu", enabled=False):
-                return self._convolved(x.float()).to(torch.bfloat16)
-        return self._convolved(x)
+    def forward(self, x: Tensor, *, second: bool = False) -> Tensor:
+        """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in).
+
+        Args:
+            x: the items.
+            second: whether both are views of these, see :func:`~.layout.channels_second`.
+        """
+        y = self._convolved(x if second else channels_second(x))
+        return y if second else channels_last(y, x.ndim)
 
     def _convolved(self, x: Tensor) -> Tensor:
-        weight: Tensor = self.weight
-        outputs = x.numel() // (x.shape[-1] * self._stride ** (x.ndim - 2))
+        if torch.is_grad_enabled() and min(x.shape[-self._rank :]) < self._width and _learns_halves(x):
+            with torch.autocast("cpu", enabled=False):
+                return self._with(x.float(), self.weight).to(torch.bfloat16)
+        return self._with(x, self.weight)
+
+    def _with(self, x: Tensor, weight: Tensor) -> Tensor:
+        outputs = x.numel() // (x.shape[1] * self._fewer)
         packed = packable(x, weight, outputs * weight.numel())
-        first, strides, paddings = x.movedim(-1, 1), [self._stride] * (x.ndim - 2), [self._padding] * (x.ndim - 2)
-        if x.ndim == 3:
-            first, weight, strides, paddings = first.unsqueeze(2), weight.unsqueeze(2), [1, *strides], [0, *paddings]
+        if self._rank == 1:
+            weight = weight.unsqueeze(2)
         if packed:
-            y = self._packed.convolution(first, weight, self.bias, strides, paddings)
-        else:
-            convolve = functional.conv2d if first.ndim == 4 else functional.conv3d
-            y = convolve(first, weight, self.bias, strides, paddings)
-        return (y.squeeze(2) if x.ndim == 3 else y).movedim(1, -1)
+            return self._packed.convolution(x, weight, self.bias, self._strides, self._paddings)
+        convolve = functional.conv2d if x.ndim == 4 else functional.conv3d
+        return convolve(x, weight, self.bias, self._strides, self._paddings)
 
 
 def _learns_halves(x: Tensor) -> bool:

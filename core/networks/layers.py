@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from .attention import attend, split
 from .convolution import Convolution, Pointwise
-from .norm import Norm
+from .layout import channels_last, channels_second
+from .norm import Affine, Norm
 from .products import Linear
 
 __all__ = [
@@ -91,22 +92,22 @@ class ResidualBlock(nn.Module):
         same = channels_in == channels_out
         self.skip = nn.Identity() if same else Pointwise(rank, channels_in, channels_out)
 
-    def forward(self, x: Tensor, embedding: Tensor, modulation: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor, modulation: Tensor | Affine | None = None) -> Tensor:
         """Return (batch, \\*space, channels_out).
 
         Args:
             x: the items (batch, \\*space, channels_in).
             embedding: of time and condition (batch, width). Of fewer rows it is that of as many items in a row each,
                 such as the frames of a film.
-            modulation: what the layer of that name makes of it, where that is known already.
+            modulation: of the second norm, where it is known already what the layer of that name makes of it.
         """
         if modulation is None:
-            modulation = self.modulation(embedding)
-        hidden = self.conv_in(self.norm_in(x, silu=True))
-        hidden = self.norm_out(hidden, modulation, silu=True)
+            modulation = self.modulation(embedding).unflatten(-1, (2, -1))
+        hidden = self.conv_in(self.norm_in(channels_second(x), silu=True, second=True), second=True)
+        hidden = self.norm_out(hidden, modulation, silu=True, second=True)
         if self.dropout.training:
             hidden = self.dropout(hidden)
-        return self.skip(x) + self.conv_out(hidden)
+        return self.skip(x) + channels_last(self.conv_out(hidden, second=True), x.ndim)
 
 
 class Attention(nn.Module):

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .layout import channels_last, channels_second
+
 __all__ = ["Norm"]
+
+
+class Affine(NamedTuple):
+    """What a norm multiplies by and adds, for all items alike.
+
+    Attributes:
+        scale: (channels,).
+        shift: (channels,).
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def modulated(self, modulation: Tensor) -> Affine:
+        """Return the two with a modulation (1, 2, channels) in them: of all items alike it takes no pass over them."""
+        more, moved = modulation[0].unbind()
+        return Affine(torch.addcmul(self.scale, self.scale, more), torch.addcmul(self.shift + moved, self.shift, more))
 
 
 class Norm(nn.GroupNorm):
@@ -21,56 +40,66 @@ class Norm(nn.GroupNorm):
         groups = max(n for n in range(1, 33) if channels % n == 0 and (channels // n >= 8 or n == 1))
         super().__init__(groups, channels)
 
-    def forward(self, x: Tensor, modulation: Tensor | None = None, *, silu: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, modulation: Tensor | Affine | None = None, *, silu: bool = False, second: bool = False
+    ) -> Tensor:
         """Return like x (batch, \\*space, channels).
 
         Args:
             x: the items.
-            modulation: scale and shift (rows, 2 channels): the norm is multiplied by 1 + scale, then shift is added. Of
-                fewer rows than items, each is that of as many items in a row.
+            modulation: scale and shift (rows, 2, channels): the norm is multiplied by 1 + scale, then shift is added. Of
+                fewer rows than items, each is that of as many items in a row. Or both, with the layer's own in them.
             silu: whether SiLU comes last.
+            second: whether x is a view of the items, see :func:`~.layout.channels_second`, and so what is returned.
         """
+        y = self._modulated(x if second else channels_second(x), modulation, silu)
+        return y if second else channels_last(y, x.ndim)
+
+    @property
+    def own(self) -> Affine:
+        """The layer's own scale and shift; in float32 where its weights are of bfloat16 on a CPU."""
+        weight, bias = self.weight, self.bias
+        return Affine(weight.float(), bias.float()) if _halves(weight) else Affine(weight, bias)
+
+    def _modulated(self, x: Tensor, modulation: Tensor | Affine | None, silu: bool) -> Tensor:
         if torch.is_grad_enabled():
-            y = self._modulated(x, self.weight, self.bias, modulation)
+            y = self._learnt(x)
+            y = y if modulation is None else _multiplied(y, *modulation.unbind(1))
             return functional.silu(y) if silu else y
-        halves = _halves(x)
-        # In bfloat16 all of it in float32, and rounded once.
-        scale, shift, wide = (each.float() if halves else each for each in (self.weight, self.bias, x))
-        if halves:
-            modulation = None if modulation is None else modulation.float()
-        if modulation is not None and len(modulation) == 1:
-            # One modulation of all items is one of the layer's own weights, and takes no pass over them.
-            more, moved = modulation[0].chunk(2)
-            scale, shift = torch.addcmul(scale, scale, more), torch.addcmul(shift + moved, shift, more)
-            modulation = None
-        y = self._modulated(wide, scale, shift, modulation)
-        y = functional.silu(y, inplace=True) if silu else y
+        halves = _halves(x)  # of which all is reckoned in float32, and rounded once
+        if isinstance(modulation, Affine):
+            affine, each = modulation, None
+        else:
+            affine, each = self.own, modulation
+            if each is not None and halves:
+                each = each.float()
+            if each is not None and len(each) == 1:
+                affine, each = affine.modulated(each), None
+        y = torch.group_norm(x.float() if halves else x, self.num_groups, *affine, self.eps)
+        if each is not None:
+            y = _multiplied(y, *each.unbind(1))
+        if silu:
+            y = functional.silu(y, inplace=True)
         return y.to(x.dtype) if halves else y
 
-    def _modulated(self, x: Tensor, scale: Tensor, shift: Tensor, modulation: Tensor | None) -> Tensor:
-        y = self._normed(x, scale, shift)
-        if modulation is None:
-            return y
-        if len(modulation) != len(x):
-            modulation = modulation.repeat_interleave(len(x) // len(modulation), 0)
-        more, moved = modulation.reshape(len(x), *(1,) * (x.ndim - 2), -1).chunk(2, -1)
-        return torch.addcmul(moved, y, 1 + more)
-
-    def _normed(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
+    def _learnt(self, x: Tensor) -> Tensor:
+        """Return the norm of x (batch, channels, \\*space), with gradients."""
+        if self.weight.requires_grad and not x.requires_grad:
             # Torch's backward for channels last writes the gradient of x, wanted or not: without one it crashes (2.13).
             x = x.detach().requires_grad_()
-        first = x.movedim(-1, 1)
-        if x.ndim == 3:
-            return self._grouped(first.unsqueeze(2), scale, shift).squeeze(2).mT
-        return self._grouped(first, scale, shift).movedim(1, -1)
-
-    def _grouped(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """Return the norm of x (batch, channels, \\*space)."""
         if not _halves(x):
-            return torch.group_norm(x, self.num_groups, scale, shift, self.eps)
-        made: Tensor = _Halves.apply(x, scale, shift, self.num_groups, self.eps)  # type: ignore[no-untyped-call]
+            return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        made: Tensor = _Halves.apply(x, self.weight, self.bias, self.num_groups, self.eps)  # type: ignore[no-untyped-call]
         return made
+
+
+def _multiplied(y: Tensor, more: Tensor, moved: Tensor) -> Tensor:
+    """Return y (batch, channels, \\*space) times 1 + more, plus moved (rows, channels)."""
+    those = []
+    for each in (more, moved):
+        rows = each if len(each) == len(y) else each.repeat_interleave(len(y) // len(each), 0)
+        those.append(rows.reshape(*rows.shape, *(1,) * (y.ndim - 2)))
+    return torch.addcmul(those[1], y, 1 + those[0])
 
 
 def _halves(x: Tensor) -> bool:

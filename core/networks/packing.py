@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .norm import Affine, Norm
 from .products import linear, multiplies_halves
 
-__all__ = ["LayersTogether", "PackedWeights", "packable"]
+__all__ = ["ModulationsTogether", "PackedWeights", "packable"]
 
 _FEW = 3 * 2**18
 """Multiplications below which torch's own convolution of float32 is the faster one: a call of oneDNN costs 20 us."""
@@ -28,23 +29,23 @@ class _Source:
 
     Attributes:
         weight: they. As long as they are held no others can come to lie where they do.
+        place: in memory.
+        shape: of them.
         version: of them then, which every change in place raises.
     """
 
     weight: Tensor
+    place: int
+    shape: torch.Size
     version: int
 
     @classmethod
     def of(cls, weight: Tensor) -> _Source:
-        return cls(weight.detach(), weight._version)
+        return cls(weight.detach(), weight.data_ptr(), weight.shape, weight._version)
 
     def is_still(self, weight: Tensor) -> bool:
         """Return whether these are still those weights."""
-        return (
-            self.weight.data_ptr() == weight.data_ptr()
-            and self.weight.shape == weight.shape
-            and self.version == weight._version
-        )
+        return self.place == weight.data_ptr() and self.version == weight._version and self.shape == weight.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,8 @@ class PackedWeights(_EmptyInCopies):
         return made
 
 
-class LayersTogether(_EmptyInCopies):
-    """Linear layers of one input that run as one, where nothing is learnt: many small products take longer than one.
+class ModulationsTogether(_EmptyInCopies):
+    """Modulations of norms that are reckoned as one, where nothing is learnt: many small layers take longer than one.
 
     A copy begins empty.
     """
@@ -134,8 +135,13 @@ class LayersTogether(_EmptyInCopies):
     def __init__(self) -> None:
         self.kept: _Together | None = None
 
-    def __call__(self, layers: Sequence[nn.Linear], x: Tensor) -> tuple[Tensor, ...] | None:
-        """Return what each layer makes of x (rows, features in): (rows, features out of that layer).
+    def __call__(
+        self, layers: Sequence[nn.Linear], norms: Sequence[Norm], x: Tensor
+    ) -> Sequence[Tensor] | Sequence[Affine] | None:
+        """Return how each layer modulates its norm, given x (rows, features in).
+
+        Of several rows that is what the layer makes of x, scale and shift (rows, 2 channels). One row is one modulation
+        of all items, and so one of the norm's own weights: :class:`~.norm.Affine`.
 
         None where they must not run as one: where something is learnt, a compiler looks on, or a layer is more than its
         weight and bias, as with a hook or an adapter around it. (Changes by ``.data``, which torch does not count, are
@@ -143,20 +149,30 @@ class LayersTogether(_EmptyInCopies):
 
         Args:
             layers: at least one, with biases, all of one dtype and on one device.
-            x: their input.
+            norms: as many, likewise.
+            x: the layers' input.
         """
         if torch.compiler.is_compiling() or torch.is_grad_enabled() or not all(map(_is_plain, layers)):
             return None
+        if not all(map(_is_held, norms)):
+            return None
         kept = self.kept
-        if kept is None or not kept.fits(layers):
-            self.kept = kept = _Together.of(layers)
-        return linear(x, kept.weight, kept.bias).split(kept.widths, -1)
+        if kept is None or not kept.fits(layers, norms):
+            self.kept = kept = _Together.of(layers, norms)
+        made = linear(x, kept.weight, kept.bias).unflatten(-1, (2, -1))
+        if len(x) > 1:
+            return made.split(kept.widths, -1)
+        affine = kept.affine.modulated(made.to(kept.affine.scale.dtype))
+        return list(map(Affine, *(each.split(kept.widths) for each in affine)))
 
 
 def _is_plain(layer: nn.Module) -> bool:
     """Return whether a layer is a linear one and nothing else, of weights that nobody learns."""
-    if type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks:
-        return False
+    return type(layer) is nn.Linear and not layer._forward_hooks and not layer._forward_pre_hooks and _is_held(layer)
+
+
+def _is_held(layer: nn.Module) -> bool:
+    """Return whether a layer has weight and bias of its own that nobody learns."""
     return all(
         type(one) in {Tensor, nn.Parameter} and not one.requires_grad and not one.is_inference()
         for one in (layer.weight, layer.bias)
@@ -165,31 +181,40 @@ def _is_plain(layer: nn.Module) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Together:
-    """The weights and biases of several layers as those of one.
+    """The weights and biases of several layers as those of one, and of the norms that they modulate.
 
     Attributes:
         sources: of which they were made.
-        widths: features out of each layer.
-        weight: (features out of all, features in).
-        bias: (features out of all,).
+        widths: channels of each norm.
+        weight: of the layers (2 channels of all, features in): the scales of all first, then their shifts.
+        bias: of the layers (2 channels of all,), likewise.
+        affine: of the norms (channels of all,).
     """
 
     sources: tuple[_Source, ...]
     widths: tuple[int, ...]
     weight: Tensor
     bias: Tensor
+    affine: Affine
 
     @classmethod
-    def of(cls, layers: Sequence[nn.Linear]) -> _Together:
-        weights: list[Tensor] = [layer.weight for layer in layers]
-        biases: list[Tensor] = [layer.bias for layer in layers]
-        sources, widths = tuple(map(_Source.of, (*weights, *biases))), tuple(map(len, weights))
-        return cls(sources, widths, torch.cat(weights), torch.cat(biases))
+    def of(cls, layers: Sequence[nn.Linear], norms: Sequence[Norm]) -> _Together:
+        sources = tuple(map(_Source.of, _weights_of(layers, norms)))
+        weight, bias = (
+            torch.cat([half for halves in zip(*(part.chunk(2) for part in parts), strict=True) for half in halves])
+            for parts in ([layer.weight for layer in layers], [layer.bias for layer in layers])
+        )
+        affine = Affine(*map(torch.cat, zip(*(norm.own for norm in norms), strict=True)))
+        return cls(sources, tuple(norm.num_channels for norm in norms), weight, bias, affine)
 
-    def fits(self, layers: Sequence[nn.Linear]) -> bool:
-        """Return whether they are still those of the layers."""
-        now = (*(layer.weight for layer in layers), *(layer.bias for layer in layers))
+    def fits(self, layers: Sequence[nn.Linear], norms: Sequence[Norm]) -> bool:
+        """Return whether they are still those of the layers and norms."""
+        now = _weights_of(layers, norms)
         return len(now) == len(self.sources) and all(map(_Source.is_still, self.sources, now))
+
+
+def _weights_of(layers: Sequence[nn.Linear], norms: Sequence[Norm]) -> list[Tensor]:
+    return [part for one in (*layers, *norms) for part in (one.weight, one.bias)]
 
 
 def _packed(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]) -> Tensor:

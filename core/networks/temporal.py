@@ -106,7 +106,7 @@ class TemporalBlock(nn.Module):
     def forward(self, clip: Tensor, embedding: Tensor) -> Tensor:
         """Return like clip (batch, frames, position, channels), for an embedding (batch, width)."""
         hidden = self.conv_in(self.norm_in(clip, silu=True))
-        hidden = self.norm_out(hidden, self.modulation(embedding), silu=True)
+        hidden = self.norm_out(hidden, self.modulation(embedding).unflatten(-1, (2, -1)), silu=True)
         return self.mix(clip, self.conv_out(self.dropout(hidden)))
 
 

@@ -23,7 +23,8 @@ from ...core.networks.layers import (
     Upsample,
     zeroed,
 )
-from ...core.networks.packing import LayersTogether
+from ...core.networks.norm import Affine
+from ...core.networks.packing import ModulationsTogether
 from ...core.networks.patches import fold, unfold
 from ...core.networks.temporal import TemporalLayer
 
@@ -39,7 +40,7 @@ class Told(NamedTuple):
         embedding: of time and vector (batch, width).
         sequence: conditioning (batch, length, sequence_width), or None.
         mask: True where the sequence holds something (batch, length), or None.
-        modulations: what residual blocks make of the embedding, where that is known already.
+        modulations: how the embedding modulates the second norm of residual blocks, where that is known already.
         beside: conditioning that is laid beside the items (batch, extra_channels, \\*space), or None.
         places: where each frame stands in time (frames, features); None where there is no time.
     """
@@ -47,7 +48,7 @@ class Told(NamedTuple):
     embedding: Tensor
     sequence: Tensor | None
     mask: Tensor | None
-    modulations: Mapping[nn.Module, Tensor]
+    modulations: Mapping[nn.Module, Tensor | Affine]
     beside: Tensor | None = None
     places: Tensor | None = None
 
@@ -134,7 +135,7 @@ class UNet(nn.Module):
         self.head = nn.Sequential(
             Norm(now), nn.SiLU(), zeroed(Convolution(rank, now, (channels_out or channels_in) * cell))
         )
-        self._together = LayersTogether()
+        self._together = ModulationsTogether()
 
     def forward(self, x: Tensor, time: Tensor, cond: Mapping[str, Tensor]) -> Tensor:
         """Return the output (batch, channels_out, \\*space) for x (batch, channels_in, \\*space), time (batch,).
@@ -159,7 +160,9 @@ class UNet(nn.Module):
             embedding = embedding + self.vector(cond["vector"].to(embedding.dtype))
         embedding, sequence = functional.silu(embedding), cond.get("sequence")
         blocks = [stage.main for stage in (*self.down, *self.middle, *self.up) if not stage.changes_size]
-        modulations = self._together([block.modulation for block in blocks], embedding)
+        modulations = self._together(
+            [block.modulation for block in blocks], [block.norm_out for block in blocks], embedding
+        )
         return Told(
             embedding,
             None if sequence is None else sequence.to(dtype),

@@ -93,6 +93,26 @@ def test_many_positions_are_read_by_products_as_by_torch(scores, strided, monkey
         assert torch.equal(attention.attend(*parts), found)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_shares_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch):
+    """They are kept up to a bound, beside the queries, keys and values that either way has."""
+    monkeypatch.setattr(attention, "quick_halves", lambda *given: True)
+    generator = torch.Generator().manual_seed(0)
+    parts = [torch.randn(3, 2, 300, 32, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
+    shares = 3 * 2 * 300 * 300 * dtype.itemsize
+    found = {}
+    for bound in (shares, shares - 1):
+        monkeypatch.setattr(attention, "_KEPT", bound)
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x.nbytes) or x, lambda x: x):
+            read = attention.attend(*parts)
+        of_parts = sum(part.nbytes for part in parts)
+        assert sum(saved) == of_parts + (shares if bound == shares else 0)
+        found[bound] = [read, *torch.autograd.grad(read.float().square().sum(), parts)]
+    for kept, again in zip(*found.values(), strict=True):
+        assert torch.equal(kept, again)
+
+
 def test_sampling_and_training_of_sound_take_products():
     queries = torch.randn(1, 1, 512, 32)
     assert attention.quick(queries, queries, 512 * 512 * 32)

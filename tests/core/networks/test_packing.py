@@ -9,6 +9,7 @@ import pytest
 import torch
 from noiseform.core.networks import packing
 from noiseform.core.networks.convolution import Convolution
+from noiseform.core.networks.norm import Norm
 from torch import nn
 from torch.testing import assert_close
 
@@ -30,7 +31,7 @@ def expected(layer: Convolution, x: torch.Tensor) -> torch.Tensor:
     """Return the same by torch's own convolution, in float64."""
     convolve = {1: nn.functional.conv1d, 2: nn.functional.conv2d, 3: nn.functional.conv3d}[x.ndim - 2]
     made = convolve(
-        x.double().movedim(-1, 1), layer.weight.double(), layer.bias.double(), layer._stride, layer._padding
+        x.double().movedim(-1, 1), layer.weight.double(), layer.bias.double(), layer._strides[-1], layer._paddings[-1]
     )
     return made.movedim(1, -1).float()
 
@@ -126,61 +127,82 @@ def test_copies_and_states_hold_the_weights_alone():
     assert set(layer.state_dict()) == {"weight", "bias"}
 
 
-class TestLayersTogether:
-    """Several linear layers as one."""
+class TestModulationsTogether:
+    """Modulations of several norms, reckoned as one."""
 
     @staticmethod
-    def layers() -> list[nn.Linear]:
+    def parts() -> tuple[list[nn.Linear], list[Norm]]:
         torch.manual_seed(0)
-        return [nn.Linear(24, width).requires_grad_(False) for width in (6, 10, 4)]
+        widths = (6, 10, 4)
+        layers, norms = [nn.Linear(24, 2 * width) for width in widths], [Norm(width) for width in widths]
+        for norm in norms:
+            nn.init.normal_(norm.weight)
+            nn.init.normal_(norm.bias)
+        for part in (*layers, *norms):
+            part.requires_grad_(False)
+        return layers, norms
 
     @staticmethod
-    def holds(together, layers, x) -> bool:
-        made = together(layers, x)
-        for one, layer in zip(made, layers, strict=True):
-            assert_close(one, layer(x), atol=1e-6, rtol=1e-5)
+    def holds(together, layers, norms, x) -> bool:
+        """Compare with each layer by itself: norms that are told what came of it make the same of their items."""
+        for told, layer, norm in zip(together(layers, norms, x), layers, norms, strict=True):
+            items = torch.randn(3, 5, norm.num_channels, dtype=x.dtype)
+            one_by_one = layer(x).unflatten(-1, (2, -1))
+            assert_close(norm(items, told), norm(items, one_by_one), atol=1e-6, rtol=1e-5)
+            more, moved = one_by_one.repeat_interleave(3 // len(x), 0).unbind(1)
+            plain = norm(items) * (1 + more.unsqueeze(1)) + moved.unsqueeze(1)
+            assert_close(norm(items, told), plain, atol=1e-5, rtol=1e-5)
         return True
 
     def test_is_the_same_as_one_by_one(self):
-        together, layers = packing.LayersTogether(), self.layers()
+        together, (layers, norms) = packing.ModulationsTogether(), self.parts()
         for rows in (1, 3, 1):
-            assert self.holds(together, layers, torch.randn(rows, 24))
+            assert self.holds(together, layers, norms, torch.randn(rows, 24))
 
     @pytest.mark.parametrize("part", ["weight", "bias"])
     @pytest.mark.parametrize("how", ["in place", "another", "loaded"])
-    def test_heeds_what_has_changed(self, part, how):
-        together, layers = packing.LayersTogether(), self.layers()
-        together(layers, torch.randn(1, 24))
-        now = torch.randn_like(getattr(layers[1], part))
+    @pytest.mark.parametrize("which", ["layer", "norm"])
+    def test_heeds_what_has_changed(self, part, how, which):
+        together, (layers, norms) = packing.ModulationsTogether(), self.parts()
+        together(layers, norms, torch.randn(1, 24))
+        changed = (layers if which == "layer" else norms)[1]
+        now = torch.randn_like(getattr(changed, part))
         if how == "in place":
-            getattr(layers[1], part).copy_(now)
+            getattr(changed, part).copy_(now)
         elif how == "another":
-            setattr(layers[1], part, nn.Parameter(now, requires_grad=False))
+            setattr(changed, part, nn.Parameter(now, requires_grad=False))
         else:
-            layers[1].load_state_dict({**layers[1].state_dict(), part: now}, assign=True)
-            layers[1].requires_grad_(False)
-        assert self.holds(together, layers, torch.randn(1, 24))
+            changed.load_state_dict({**changed.state_dict(), part: now}, assign=True)
+            changed.requires_grad_(False)
+        assert self.holds(together, layers, norms, torch.randn(1, 24))
 
     def test_heeds_another_dtype(self):
-        together, layers = packing.LayersTogether(), self.layers()
-        together(layers, torch.randn(1, 24))
-        made = together([layer.double() for layer in layers], torch.randn(1, 24, dtype=torch.float64))
-        assert made[0].dtype == torch.float64
+        together, (layers, norms) = packing.ModulationsTogether(), self.parts()
+        together(layers, norms, torch.randn(1, 24))
+        doubled = [[part.double() for part in parts] for parts in (layers, norms)]
+        assert self.holds(together, *doubled, torch.randn(1, 24, dtype=torch.float64))
+
+    def test_norms_of_bfloat16_are_told_in_float32(self):
+        layers, norms = ([part.bfloat16() for part in parts] for parts in self.parts())
+        told = packing.ModulationsTogether()(layers, norms, torch.randn(1, 24).bfloat16())
+        assert {each.dtype for one in told for each in one} == {torch.float32}
 
     def test_a_copy_begins_empty(self):
-        together = packing.LayersTogether()
-        together(self.layers(), torch.randn(1, 24))
+        together = packing.ModulationsTogether()
+        together(*self.parts(), torch.randn(1, 24))
         assert together.kept is not None
         assert copy.deepcopy(together).kept is None
         assert pickle.loads(pickle.dumps(together)).kept is None
 
     def test_not_of_layers_that_are_more_or_learn(self):
-        together, x = packing.LayersTogether(), torch.randn(1, 24)
-        learnt, hooked, derived = self.layers(), self.layers(), self.layers()
-        learnt[0].weight.requires_grad_()
-        hooked[1].register_forward_hook(lambda layer, given, made: made + 1)
-        derived[2] = torch.nn.modules.linear.NonDynamicallyQuantizableLinear(24, 4).requires_grad_(False)
-        for layers in (learnt, hooked, derived, [nn.Linear(24, 3, bias=False).requires_grad_(False)]):
-            assert together(layers, x) is None
+        together, x = packing.ModulationsTogether(), torch.randn(1, 24)
+        learnt, hooked, derived, unbiased, normed = (self.parts() for _ in range(5))
+        learnt[0][0].weight.requires_grad_()
+        hooked[0][1].register_forward_hook(lambda layer, given, made: made + 1)
+        derived[0][2] = torch.nn.modules.linear.NonDynamicallyQuantizableLinear(24, 8).requires_grad_(False)
+        unbiased[0][2] = nn.Linear(24, 8, bias=False).requires_grad_(False)
+        normed[1][0].bias.requires_grad_()
+        for parts in (learnt, hooked, derived, unbiased, normed):
+            assert together(*parts, x) is None
         with torch.enable_grad():
-            assert together(self.layers(), x) is None
+            assert together(*self.parts(), x) is None

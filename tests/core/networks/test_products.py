@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from noiseform.core.networks import products
-from noiseform.core.networks.products import linear, product, quick
+from noiseform.core.networks.products import linear, product, quick, quick_halves
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -35,6 +35,16 @@ def test_such_products_are_quick_here():
     x, weight, _ = parts()
     assert ROWS * INNER * OUT > products.FEW
     assert quick(x, weight, ROWS * INNER * OUT), "oneDNN is not used: its operator has changed, or torch is without it"
+
+
+@pytest.mark.skipif(not products.multiplies_halves(), reason="this processor does not multiply bfloat16 itself")
+def test_they_are_tried_as_well_where_training_comes_first():
+    """Under autocast, as a model's first call is in training: what is found out there holds for the whole process."""
+    halves = torch.ones(4, 4, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert quick_halves(halves, halves)
+    x, weight, _ = parts()
+    assert quick(x, weight, ROWS * INNER * OUT)
 
 
 @pytest.mark.parametrize("with_bias", [True, False])

@@ -72,38 +72,40 @@ class _ByProducts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor, learns: bool) -> Tensor:  # type: ignore[no-untyped-def]
-        read, kept = _like(queries), []
+        read, kept = [], []
         keeps = learns and queries[..., 0].numel() * keys.shape[-2] * keys.element_size() <= _KEPT
-        for query, key, value, out in _heads(queries, keys, values, read):
+        for query, key, value in _heads(queries, keys, values):
             asked = key if learns else key.float()
-            for some, there in _blocks(len(key), query, out):
+            for (some,) in _blocks(len(key), query):
                 shares = _shares(some, asked).to(value.dtype)
-                there.copy_(product(shares, value.T))
+                read.append(product(shares, value.T))
                 if keeps:
                     kept.append(shares)
         ctx.save_for_backward(queries, keys, values, *kept)
-        return read
+        return _together(read, queries)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        *saved, kept = *ctx.saved_tensors[:3], iter(ctx.saved_tensors[3:])
-        of_queries, of_keys, of_values = made = tuple(_like(each) for each in saved)
-        scale = saved[0].shape[-1] ** -0.5
-        for query, key, value, out, of_query, of_key, of_value in _heads(*saved, gradient, *made):
+        *parts, kept = *ctx.saved_tensors[:3], iter(ctx.saved_tensors[3:])
+        of_queries, of_keys, of_values = [], [], []
+        for query, key, value, after in _heads(*parts, gradient):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
-            key_sum, value_sum = (each.new_zeros(each.T.shape, dtype=torch.float32) for each in (key, value))
-            for some, after, there in _blocks(len(key), query, out, of_query):
+            key_sums, value_sums = [], []
+            for some, then in _blocks(len(key), query, after):
                 shares = next(kept, None)
                 if shares is None:
                     shares = _shares(some, key)
-                of_scores = torch._softmax_backward_data(product(after, value), shares, -1, shares.dtype)
-                there.copy_(product(of_scores, key.T)).mul_(scale)
-                key_sum += product(some.T, of_scores.T)
-                value_sum += product(after.T, shares.T)
-            of_key.copy_(key_sum.T).mul_(scale)
-            of_value.copy_(value_sum.T)
-        return of_queries, of_keys, of_values, None
+                of_scores = torch._softmax_backward_data(product(then, value), shares, -1, shares.dtype)
+                of_queries.append(product(of_scores, key.T))
+                key_sums.append(product(some.T, of_scores.T))
+                value_sums.append(product(then.T, shares.T))
+            of_keys.append(_summed(key_sums).T)
+            of_values.append(_summed(value_sums).T)
+        scale = parts[0].shape[-1] ** -0.5
+        all_of = zip((of_queries, of_keys, of_values), parts, strict=True)
+        of_query, of_key, of_value = (_together(made, like) for made, like in all_of)
+        return of_query.mul_(scale), of_key.mul_(scale), of_value, None
 
 
 def _shares(queries: Tensor, keys: Tensor) -> Tensor:
@@ -122,6 +124,23 @@ def _blocks(keys: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(tensor.split(max(_QUERIES, _SCORES // keys)) for tensor in tensors), strict=True)
 
 
-def _like(x: Tensor) -> Tensor:
-    """Return a new tensor (batch, head, position, width) in which all heads of a position lie together."""
-    return rearrange(x.new_empty(x.transpose(1, 2).shape), "batch position head width -> batch head position width")
+def _summed(parts: list[Tensor]) -> Tensor:
+    """Return the sum of what blocks gave, in float32 at least where there are several."""
+    first, *others = parts
+    if others:
+        first = first.to(torch.promote_types(first.dtype, torch.float32), copy=True)
+        for other in others:
+            first += other
+    return first
+
+
+def _together(parts: list[Tensor], like: Tensor) -> Tensor:
+    """Return what was made head by head (position, width), in memory with all heads of a position together.
+
+    Args:
+        parts: of each item's heads, from the first position to the last.
+        like: for the shape (batch, head, position, width) and the dtype.
+    """
+    batch, heads, _, width = like.shape
+    made = torch.cat(parts).view(batch, heads, -1, width).transpose(1, 2)
+    return made.to(like.dtype, memory_format=torch.contiguous_format, copy=True).transpose(1, 2)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Protocol, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -185,7 +185,7 @@ def never_changes(part: object) -> TypeGuard[Hashable]:
     compared. What it answers once, equal ones always answer, so that it may be kept. Of others nobody knows: one may
     read a file.
     """
-    kind = type(part)
+    kind: Any = type(part)
     names = _only_fields(kind) if kind.__module__.startswith(_OWN) else None
     return (
         names is not None

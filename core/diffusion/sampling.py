@@ -238,7 +238,8 @@ def part_of(kind: str, given: Any, **params: object) -> Any:
     if isinstance(given, type):
         name = given.__name__
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got the class {name}; make one: {name}()")
-    missing = [name for name in _beyond(kind, type(given)) if not hasattr(given, name)]
+    made_of: Any = type(given)
+    missing = [name for name in _beyond(kind, made_of) if not hasattr(given, name)]
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
     return given

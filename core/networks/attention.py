@@ -87,7 +87,7 @@ class _ByProducts(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        *parts, kept = *ctx.saved_tensors[:3], iter(ctx.saved_tensors[3:])
+        parts, kept = ctx.saved_tensors[:3], iter(ctx.saved_tensors[3:])
         of_queries, of_keys, of_values = [], [], []
         for query, key, value, after in _heads(*parts, gradient):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.

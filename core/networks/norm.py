@@ -47,8 +47,9 @@ class Norm(nn.GroupNorm):
 
         Args:
             x: the items.
-            modulation: scale and shift (rows, 2, channels): the norm is multiplied by 1 + scale, then shift is added. Of
-                fewer rows than items, each is that of as many items in a row. Or both, with the layer's own in them.
+            modulation: scale and shift (rows, 2, channels): the norm is multiplied by 1 + scale, then shift is added.
+                Of fewer rows than items, each is that of as many items in a row. Or both of all items, with the layer's
+                own in them, where nothing is learnt.
             silu: whether SiLU comes last.
             second: whether x is a view of the items, see :func:`~.layout.channels_second`, and so what is returned.
         """
@@ -62,7 +63,7 @@ class Norm(nn.GroupNorm):
         return Affine(weight.float(), bias.float()) if _halves(weight) else Affine(weight, bias)
 
     def _modulated(self, x: Tensor, modulation: Tensor | Affine | None, silu: bool) -> Tensor:
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and not isinstance(modulation, Affine):
             y = self._learnt(x)
             y = y if modulation is None else _multiplied(y, *modulation.unbind(1))
             return functional.silu(y) if silu else y

@@ -127,7 +127,7 @@ class PackedWeights(_EmptyInCopies):
 
 
 class ModulationsTogether(_EmptyInCopies):
-    """Modulations of norms that are reckoned as one, where nothing is learnt: many small layers take longer than one.
+    """Modulations of norms, reckoned as one where nothing is learnt: many small layers take longer than one.
 
     A copy begins empty.
     """
@@ -143,36 +143,33 @@ class ModulationsTogether(_EmptyInCopies):
         Of several rows that is what the layer makes of x, scale and shift (rows, 2 channels). One row is one modulation
         of all items, and so one of the norm's own weights: :class:`~.norm.Affine`.
 
-        None where they must not run as one: where something is learnt, a compiler looks on, or a layer is more than its
-        weight and bias, as with a hook or an adapter around it. (Changes by ``.data``, which torch does not count, are
-        not seen.)
+        None where they must not run as one: where something is learnt, a compiler looks on, or a layer or norm is more
+        than its weight and bias, as with a hook or an adapter around it. (Changes by ``.data``, which torch does not
+        count, are not seen.)
 
         Args:
             layers: at least one, with biases, all of one dtype and on one device.
             norms: as many, likewise.
             x: the layers' input.
         """
-        if torch.compiler.is_compiling() or torch.is_grad_enabled() or not all(map(_is_plain, layers)):
+        if torch.compiler.is_compiling() or torch.is_grad_enabled():
             return None
-        if not all(map(_is_held, norms)):
+        if not all(_is_plain(layer, nn.Linear) for layer in layers) or not all(_is_plain(norm, Norm) for norm in norms):
             return None
         kept = self.kept
         if kept is None or not kept.fits(layers, norms):
             self.kept = kept = _Together.of(layers, norms)
         made = linear(x, kept.weight, kept.bias).unflatten(-1, (2, -1))
-        if len(x) > 1:
+        if len(x) != 1:
             return made.split(kept.widths, -1)
         affine = kept.affine.modulated(made.to(kept.affine.scale.dtype))
         return list(map(Affine, *(each.split(kept.widths) for each in affine)))
 
 
-def _is_plain(layer: nn.Module) -> bool:
-    """Return whether a layer is a linear one and nothing else, of weights that nobody learns."""
-    return type(layer) is nn.Linear and not layer._forward_hooks and not layer._forward_pre_hooks and _is_held(layer)
-
-
-def _is_held(layer: nn.Module) -> bool:
-    """Return whether a layer has weight and bias of its own that nobody learns."""
+def _is_plain(layer: nn.Linear | Norm, kind: type[nn.Module]) -> bool:
+    """Return whether a layer is of that kind and nothing else, with weight and bias that nobody learns."""
+    if type(layer) is not kind or layer._forward_hooks or layer._forward_pre_hooks:
+        return False
     return all(
         type(one) in {Tensor, nn.Parameter} and not one.requires_grad and not one.is_inference()
         for one in (layer.weight, layer.bias)
@@ -214,7 +211,10 @@ class _Together:
 
 
 def _weights_of(layers: Sequence[nn.Linear], norms: Sequence[Norm]) -> list[Tensor]:
-    return [part for one in (*layers, *norms) for part in (one.weight, one.bias)]
+    return [
+        *(part for layer in layers for part in (layer.weight, layer.bias)),
+        *(part for norm in norms for part in (norm.weight, norm.bias)),
+    ]
 
 
 def _packed(x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]) -> Tensor:

@@ -100,17 +100,20 @@ def test_shares_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch
     generator = torch.Generator().manual_seed(0)
     parts = [torch.randn(3, 2, 300, 32, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
     shares = 3 * 2 * 300 * 300 * dtype.itemsize
-    found = {}
-    for bound in (shares, shares - 1):
+
+    def read_up_to(bound: int) -> tuple[list[Tensor], int]:
+        """Return what is read and the gradients, and how many bytes were kept for them."""
+        saved: list[int] = []
         monkeypatch.setattr(attention, "_KEPT", bound)
-        saved = []
         with torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x.nbytes) or x, lambda x: x):
             read = attention.attend(*parts)
-        of_parts = sum(part.nbytes for part in parts)
-        assert sum(saved) == of_parts + (shares if bound == shares else 0)
-        found[bound] = [read, *torch.autograd.grad(read.float().square().sum(), parts)]
-    for kept, again in zip(*found.values(), strict=True):
-        assert torch.equal(kept, again)
+        return [read, *torch.autograd.grad(read.float().square().sum(), parts)], sum(saved)
+
+    (kept, more), (again, fewer) = read_up_to(shares), read_up_to(shares - 1)
+    assert fewer == sum(part.nbytes for part in parts)
+    assert more == fewer + shares
+    for one, other in zip(kept, again, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_sampling_and_training_of_sound_take_products():

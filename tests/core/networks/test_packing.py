@@ -196,13 +196,14 @@ class TestModulationsTogether:
 
     def test_not_of_layers_that_are_more_or_learn(self):
         together, x = packing.ModulationsTogether(), torch.randn(1, 24)
-        learnt, hooked, derived, unbiased, normed = (self.parts() for _ in range(5))
+        learnt, hooked, derived, unbiased, normed, watched = (self.parts() for _ in range(6))
         learnt[0][0].weight.requires_grad_()
         hooked[0][1].register_forward_hook(lambda layer, given, made: made + 1)
         derived[0][2] = torch.nn.modules.linear.NonDynamicallyQuantizableLinear(24, 8).requires_grad_(False)
         unbiased[0][2] = nn.Linear(24, 8, bias=False).requires_grad_(False)
         normed[1][0].bias.requires_grad_()
-        for parts in (learnt, hooked, derived, unbiased, normed):
+        watched[1][2].register_forward_hook(lambda norm, given, made: made + 1)
+        for parts in (learnt, hooked, derived, unbiased, normed, watched):
             assert together(*parts, x) is None
         with torch.enable_grad():
             assert together(*self.parts(), x) is None

@@ -114,14 +114,18 @@ class Inspection:
     def _is_fine(self) -> bool:
         """Return whether all is as it was before the first step, as it was made, and finite."""
         made, (shape, dtype, device) = self._made, self._like
-        if any(x.shape != shape or x.dtype is not dtype for x in made) or made[-1].device != device:
+        together = made[-1]
+        if together.shape != shape or together.dtype is not dtype or together.device != device:
             return False
-        if self._writes != [0 if x.is_inference() else x._version for x in made]:
-            return False
-        try:
-            together = torch.cat(made) if len(made) > 1 else made[0]
-        except RuntimeError:  # on several devices
-            return False
+        if len(made) > 1:
+            if any(x.shape != shape or x.dtype is not dtype for x in made):
+                return False
+            if self._writes != [writes_to(x) for x in made]:
+                return False
+            try:
+                together = torch.cat(made)
+            except RuntimeError:  # on several devices
+                return False
         # One reduction tells: a sum holds every NaN and infinity. (That of large numbers may be one itself.)
         wide = torch.promote_types(dtype, torch.float32)  # in which that of half precision is none
         return math.isfinite(together.sum(dtype=wide).item())

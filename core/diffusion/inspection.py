@@ -24,9 +24,6 @@ _STEPS = 64
 _BYTES = 1 << 18
 """Of items that are kept for it. Of more than fit into a cache, each is looked at while it is there."""
 
-_NONE = torch.empty(0, device="cpu")
-"""Items into which nobody writes, where there are none to watch."""
-
 
 class Inspection:
     """Refuses what is not finite, or has not the shape, dtype and device of the items.
@@ -48,7 +45,8 @@ class Inspection:
         self._sampler, self._levels = sampler, levels
         self._like = x.shape, x.dtype, x.device
         self._most = 1  # the first step
-        self._first, self._first_writes = _NONE, _NONE._version
+        self._first: Tensor | None = None
+        self._first_writes = 0
         self._made: list[Tensor] = []
         self._writes: list[int] = []
         self._passed = 0
@@ -63,8 +61,10 @@ class Inspection:
         except RuntimeError:  # made in inference mode, where nobody counts
             writes, at_once = writes_to(x), True
         self._writes.append(writes)
-        written = self._first._version != self._first_writes
-        if at_once or written or len(made) >= self._most or perf_counter() > self._due:
+        first = self._first
+        if first is not None and first._version != self._first_writes:
+            at_once = True
+        if at_once or len(made) >= self._most or perf_counter() > self._due:
             self.look()
 
     def look(self) -> None:
@@ -82,9 +82,9 @@ class Inspection:
             for number, x in enumerate(made):
                 self._look_at(number, x)
         if not self._passed:
-            self._most = min(_BYTES // max(made[0].nbytes, 1), _STEPS)
-            if self._most > 1 and not made[0].is_inference():
-                self._first, self._first_writes = made[0], self._writes[0]
+            most = min(_BYTES // max(made[0].nbytes, 1), _STEPS)
+            if most > 1 and not made[0].is_inference():
+                self._most, self._first, self._first_writes = most, made[0], self._writes[0]
         self._passed += len(made)
         made.clear()
         self._writes.clear()

@@ -44,7 +44,7 @@ class Reading(NamedTuple):
 class Prediction:
     """A prediction ``output = a(level) * x0 + b(level) * eps`` and what the network is shown to make it.
 
-    Its functions look at nothing but the level: what they say of one is kept.
+    Its functions look at nothing but the six numbers of a level: what they say of them is kept.
 
     Attributes:
         name: the field's name for it.
@@ -85,12 +85,14 @@ class Prediction:
 
     def reading(self, level: Level[float]) -> Reading:
         """Return all that a step asks of it at a level: runs on the same grid ask for the same."""
-        reading = self._kept.get(level.numbers)
+        plain = type(level.t) is float  # and not an array or a tensor, which are no keys
+        reading = self._kept.get(level.numbers) if plain else None
         if reading is None:
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
             reading = Reading(self.scale(level), self.time(level), *self.x0_factors(level))
-            self._kept[level.numbers] = reading
+            if plain:
+                if len(self._kept) >= _KEPT:
+                    self._kept.clear()
+                self._kept[level.numbers] = reading
         return reading
 
     def pair(self, output: Tensor, x: Tensor, level: Level[Scalar]) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -83,7 +82,10 @@ class Sampler(Protocol):
     def step(
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: object
     ) -> tuple[Tensor, object]:
-        """Return (x at ``next``, new state), given x (batch, \\*item) at ``here``."""
+        """Return (x at ``next``, new state), given x (batch, \\*item) at ``here``.
+
+        ``denoise`` answers alike in all steps of a run, but need not be one object.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,17 +240,10 @@ def part_of(kind: str, given: Any, **params: object) -> Any:
     if isinstance(given, type):
         name = given.__name__
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got the class {name}; make one: {name}()")
-    made_of: Any = type(given)
-    missing = [name for name in _beyond(kind, made_of) if not hasattr(given, name)]
+    missing = [name for name in kind_of(kind).contract if not hasattr(given, name)]
     if missing:
         raise ConfigError(f"sample: {kind}: expected a {kind} or its name, got {given!r:.80} without {missing[0]}")
     return given
-
-
-@lru_cache(maxsize=256)
-def _beyond(kind: str, given: type) -> tuple[str, ...]:
-    """Return the attributes of a kind of parts that the class of a part does not have, only a part itself may."""
-    return tuple(name for name in kind_of(kind).contract if not hasattr(given, name))
 
 
 class StepNoise:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -21,8 +22,8 @@ _SCORES = 2**20
 """Scores that are there at once: as many as a processor keeps near. By measurement, on one thread."""
 
 _KEPT = 2**26
-"""Bytes that one call keeps for its gradients at most: of 8 items of two heads over 1,024 positions it is half as many.
-To make them again takes a quarter of the time."""
+"""Bytes that one call keeps for its gradients at most: those of 16 heads over 1,024 positions in float32. To make them
+again takes a quarter of the time."""
 
 _QUERIES = 256
 """Queries of a block at least: of fewer rows a product is slow."""
@@ -72,40 +73,67 @@ class _ByProducts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor, learns: bool) -> Tensor:  # type: ignore[no-untyped-def]
-        read, kept = [], []
+        read, kept = _Laid(queries, values.shape[-1]), []
         keeps = learns and queries[..., 0].numel() * keys.shape[-2] * keys.element_size() <= _KEPT
-        for query, key, value in _heads(queries, keys, values):
+        for query, key, value, out in _heads(queries, keys, values, read.by_head):
             asked = key if learns else key.float()
-            for (some,) in _blocks(len(key), query):
+            for some, there in _blocks(len(key), query, out):
                 shares = _shares(some, asked).to(value.dtype)
-                read.append(product(shares, value.T))
+                there.copy_(product(shares, value.T))
                 if keeps:
                     kept.append(shares)
         ctx.save_for_backward(queries, keys, values, *kept)
-        return _together(read, queries)
+        return read.together()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        parts, kept = ctx.saved_tensors[:3], iter(ctx.saved_tensors[3:])
-        of_queries, of_keys, of_values = [], [], []
-        for query, key, value, after in _heads(*parts, gradient):
+        queries, keys, values, *shares_kept = ctx.saved_tensors  # each look at it unpacks all
+        parts, kept = (queries, keys, values), iter(shares_kept)
+        made = tuple(_Laid(each, each.shape[-1]) for each in parts)
+        heads = _heads(*parts, gradient, *(each.by_head for each in made))
+        for query, key, value, after, of_query, of_key, of_value in heads:
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
-            key_sums, value_sums = [], []
-            for some, then in _blocks(len(key), query, after):
+            key_sum: Any = None
+            value_sum: Any = None
+            for some, then, there in _blocks(len(key), query, after, of_query):
                 shares = next(kept, None)
                 if shares is None:
                     shares = _shares(some, key)
                 of_scores = torch._softmax_backward_data(product(then, value), shares, -1, shares.dtype)
-                of_queries.append(product(of_scores, key.T))
-                key_sums.append(product(some.T, of_scores.T))
-                value_sums.append(product(then.T, shares.T))
-            of_keys.append(_summed(key_sums).T)
-            of_values.append(_summed(value_sums).T)
-        scale = parts[0].shape[-1] ** -0.5
-        all_of = zip((of_queries, of_keys, of_values), parts, strict=True)
-        of_query, of_key, of_value = (_together(made, like) for made, like in all_of)
-        return of_query.mul_(scale), of_key.mul_(scale), of_value, None
+                there.copy_(product(of_scores, key.T))
+                key_sum = _plus(key_sum, product(some.T, of_scores.T))
+                value_sum = _plus(value_sum, product(then.T, shares.T))
+            of_key.copy_(key_sum.T)
+            of_value.copy_(value_sum.T)
+        scale = queries.shape[-1] ** -0.5
+        of_queries, of_keys, of_values = (each.together() for each in made)
+        return of_queries.mul_(scale), of_keys.mul_(scale), of_values, None
+
+
+class _Laid:
+    """Room for what is made head by head.
+
+    Args:
+        like: (batch, head, position, …), for the dtype too.
+        width: of a head.
+
+    Attributes:
+        by_head: (batch, head, position, width), in which those of a head lie together, as they are written.
+    """
+
+    def __init__(self, like: Tensor, width: int) -> None:
+        self.by_head = like.new_empty((*like.shape[:-1], width))
+
+    def together(self) -> Tensor:
+        """Return it with all heads of a position together in memory, as layers read it; what is by head goes."""
+        made, self.by_head = self.by_head.transpose(1, 2).contiguous(), self.by_head[:0]
+        return made.transpose(1, 2)
+
+
+def _plus(total: Tensor | None, part: Tensor) -> Tensor:
+    """Return the sum of what blocks gave so far and what one more gives, in float32 at least. It may change both."""
+    return part if total is None else total.to(torch.promote_types(part.dtype, torch.float32)).add_(part)
 
 
 def _shares(queries: Tensor, keys: Tensor) -> Tensor:
@@ -122,25 +150,3 @@ def _heads(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 def _blocks(keys: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Give so many positions at once that their scores for all keys are few."""
     return zip(*(tensor.split(max(_QUERIES, _SCORES // keys)) for tensor in tensors), strict=True)
-
-
-def _summed(parts: list[Tensor]) -> Tensor:
-    """Return the sum of what blocks gave, in float32 at least where there are several."""
-    first, *others = parts
-    if others:
-        first = first.to(torch.promote_types(first.dtype, torch.float32), copy=True)
-        for other in others:
-            first += other
-    return first
-
-
-def _together(parts: list[Tensor], like: Tensor) -> Tensor:
-    """Return what was made head by head (position, width), in memory with all heads of a position together.
-
-    Args:
-        parts: of each item's heads, from the first position to the last.
-        like: for the shape (batch, head, position, width) and the dtype.
-    """
-    batch, heads, _, width = like.shape
-    made = torch.cat(parts).view(batch, heads, -1, width).transpose(1, 2)
-    return made.to(like.dtype, memory_format=torch.contiguous_format, copy=True).transpose(1, 2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .layout import channels_last, channels_second
+from .layout import with_channels_last, with_channels_second
 from .packing import PackedWeights, packable
 from .products import linear
 
@@ -41,15 +41,15 @@ class Convolution(nn.Module):
             self._strides, self._paddings = [1, *self._strides], [0, *self._paddings]
         self._packed = PackedWeights()
 
-    def forward(self, x: Tensor, *, second: bool = False) -> Tensor:
+    def forward(self, x: Tensor, *, channels_second: bool = False) -> Tensor:
         """Return (batch, \\*space, channels_out) for x (batch, \\*space, channels_in).
 
         Args:
             x: the items.
-            second: whether both are views of these, see :func:`~.layout.channels_second`.
+            channels_second: whether both are views of these, see :func:`~.layout.with_channels_second`.
         """
-        y = self._convolved(x if second else channels_second(x))
-        return y if second else channels_last(y, x.ndim)
+        y = self._convolved(x if channels_second else with_channels_second(x))
+        return y if channels_second else with_channels_last(y, x.ndim)
 
     def _convolved(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and min(x.shape[-self._rank :]) < self._width and _learns_halves(x):
@@ -60,6 +60,8 @@ class Convolution(nn.Module):
     def _with(self, x: Tensor, weight: Tensor) -> Tensor:
         outputs = x.numel() // (x.shape[1] * self._fewer)
         packed = packable(x, weight, outputs * weight.numel())
+        if self._packed.kept is not None and weight.requires_grad:
+            self._packed.kept = None  # who learns weights may change them unseen
         if self._rank == 1:
             weight = weight.unsqueeze(2)
         if packed:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from .attention import attend, split
 from .convolution import Convolution, Pointwise
-from .layout import channels_last, channels_second
+from .layout import with_channels_last, with_channels_second
 from .norm import Affine, Norm
+from .packing import is_plain
 from .products import Linear
 
 __all__ = [
@@ -99,15 +100,28 @@ class ResidualBlock(nn.Module):
             x: the items (batch, \\*space, channels_in).
             embedding: of time and condition (batch, width). Of fewer rows it is that of as many items in a row each,
                 such as the frames of a film.
-            modulation: of the second norm, where it is known already what the layer of that name makes of it.
+            modulation: of the second norm, as :class:`~.norm.Norm` takes it, where it is known already.
         """
         if modulation is None:
             modulation = self.modulation(embedding).unflatten(-1, (2, -1))
-        hidden = self.conv_in(self.norm_in(channels_second(x), silu=True, second=True), second=True)
-        hidden = self.norm_out(hidden, modulation, silu=True, second=True)
+        # Between plain layers items stay as torch's own want them: each view takes as long as a sum of a few numbers.
+        how = {"channels_second": True} if self._is_plain() else {}
+        hidden = with_channels_second(x) if how else x
+        hidden = self.conv_in(self.norm_in(hidden, silu=True, **how), **how)
+        hidden = self.norm_out(hidden, modulation, silu=True, **how)
         if self.dropout.training:
             hidden = self.dropout(hidden)
-        return self.skip(x) + channels_last(self.conv_out(hidden, second=True), x.ndim)
+        hidden = self.conv_out(hidden, **how)
+        return self.skip(x) + (with_channels_last(hidden, x.ndim) if how else hidden)
+
+    def _is_plain(self) -> bool:
+        """Return whether nobody watches or has wrapped a layer: to those all items show channels last."""
+        norms, convolutions = (self.norm_in, self.norm_out), (self.conv_in, self.conv_out)
+        return (
+            not torch.compiler.is_compiling()
+            and all(is_plain(norm, Norm) for norm in norms)
+            and all(is_plain(convolution, Convolution) for convolution in convolutions)
+        )
 
 
 class Attention(nn.Module):

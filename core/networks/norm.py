@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .layout import channels_last, channels_second
+from .layout import with_channels_last, with_channels_second
 
-__all__ = ["Norm"]
+__all__ = ["Affine", "Norm"]
 
 
 class Affine(NamedTuple):
@@ -41,7 +41,7 @@ class Norm(nn.GroupNorm):
         super().__init__(groups, channels)
 
     def forward(
-        self, x: Tensor, modulation: Tensor | Affine | None = None, *, silu: bool = False, second: bool = False
+        self, x: Tensor, modulation: Tensor | Affine | None = None, *, silu: bool = False, channels_second: bool = False
     ) -> Tensor:
         """Return like x (batch, \\*space, channels).
 
@@ -51,10 +51,11 @@ class Norm(nn.GroupNorm):
                 Of fewer rows than items, each is that of as many items in a row. Or both of all items, with the layer's
                 own in them, where nothing is learnt.
             silu: whether SiLU comes last.
-            second: whether x is a view of the items, see :func:`~.layout.channels_second`, and so what is returned.
+            channels_second: whether x is a view of the items, see :func:`~.layout.with_channels_second`, and what is
+                returned one, too.
         """
-        y = self._modulated(x if second else channels_second(x), modulation, silu)
-        return y if second else channels_last(y, x.ndim)
+        y = self._modulated(x if channels_second else with_channels_second(x), modulation, silu)
+        return y if channels_second else with_channels_last(y, x.ndim)
 
     @property
     def own(self) -> Affine:
@@ -65,7 +66,7 @@ class Norm(nn.GroupNorm):
     def _modulated(self, x: Tensor, modulation: Tensor | Affine | None, silu: bool) -> Tensor:
         if torch.is_grad_enabled() and not isinstance(modulation, Affine):
             y = self._learnt(x)
-            y = y if modulation is None else _multiplied(y, *modulation.unbind(1))
+            y = y if modulation is None else _multiplied(y, modulation)
             return functional.silu(y) if silu else y
         halves = _halves(x)  # of which all is reckoned in float32, and rounded once
         if isinstance(modulation, Affine):
@@ -78,7 +79,7 @@ class Norm(nn.GroupNorm):
                 affine, each = affine.modulated(each), None
         y = torch.group_norm(x.float() if halves else x, self.num_groups, *affine, self.eps)
         if each is not None:
-            y = _multiplied(y, *each.unbind(1))
+            y = _multiplied(y, each)
         if silu:
             y = functional.silu(y, inplace=True)
         return y.to(x.dtype) if halves else y
@@ -94,13 +95,12 @@ class Norm(nn.GroupNorm):
         return made
 
 
-def _multiplied(y: Tensor, more: Tensor, moved: Tensor) -> Tensor:
-    """Return y (batch, channels, \\*space) times 1 + more, plus moved (rows, channels)."""
-    those = []
-    for each in (more, moved):
-        rows = each if len(each) == len(y) else each.repeat_interleave(len(y) // len(each), 0)
-        those.append(rows.reshape(*rows.shape, *(1,) * (y.ndim - 2)))
-    return torch.addcmul(those[1], y, 1 + those[0])
+def _multiplied(y: Tensor, modulation: Tensor) -> Tensor:
+    """Return y (batch, channels, \\*space) under a modulation (rows, 2, channels)."""
+    if len(modulation) != len(y):
+        modulation = modulation.repeat_interleave(len(y) // len(modulation), 0)
+    more, moved = modulation.reshape(*modulation.shape, *(1,) * (y.ndim - 2)).unbind(1)
+    return torch.addcmul(moved, y, 1 + more)
 
 
 def _halves(x: Tensor) -> bool:

@@ -1,6 +1,7 @@
-"""Weights that are laid out once for many calls: those of convolutions as oneDNN wants them, those of layers as one.
+"""Weights that are laid out once for many calls: those of convolutions for oneDNN, those of all modulations as one.
 
-Only those that nobody learns, as those of a loaded model are; and anew where they are changed in place, or are others.
+Only those that nobody learns, as those of a loaded model are; and anew where they are changed in place, are others, or
+were learnt meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch.nn import functional
 from .norm import Affine, Norm
 from .products import linear, multiplies_halves
 
-__all__ = ["ModulationsTogether", "PackedWeights", "packable"]
+__all__ = ["ModulationsTogether", "PackedWeights", "is_plain", "packable"]
 
 _FEW = 3 * 2**18
 """Multiplications below which torch's own convolution of float32 is the faster one: a call of oneDNN costs 20 us."""
@@ -29,23 +30,20 @@ class _Source:
 
     Attributes:
         weight: they. As long as they are held no others can come to lie where they do.
-        place: in memory.
-        shape: of them.
-        version: of them then, which every change in place raises.
+        version: of them then, which changes in place raise, but for those of fused optimizers and by ``.data``.
     """
 
     weight: Tensor
-    place: int
-    shape: torch.Size
     version: int
 
     @classmethod
     def of(cls, weight: Tensor) -> _Source:
-        return cls(weight.detach(), weight.data_ptr(), weight.shape, weight._version)
+        return cls(weight.detach(), weight._version)
 
     def is_still(self, weight: Tensor) -> bool:
         """Return whether these are still those weights."""
-        return self.place == weight.data_ptr() and self.version == weight._version and self.shape == weight.shape
+        held = self.weight
+        return self.version == weight._version and held.data_ptr() == weight.data_ptr() and held.shape == weight.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +138,8 @@ class ModulationsTogether(_EmptyInCopies):
     ) -> Sequence[Tensor] | Sequence[Affine] | None:
         """Return how each layer modulates its norm, given x (rows, features in).
 
-        Of several rows that is what the layer makes of x, scale and shift (rows, 2 channels). One row is one modulation
-        of all items, and so one of the norm's own weights: :class:`~.norm.Affine`.
+        Of several rows that is what the layer makes of x, scale and shift (rows, 2, channels). One row is one
+        modulation of all items, and so one of the norm's own weights: :class:`~.norm.Affine`.
 
         None where they must not run as one: where something is learnt, a compiler looks on, or a layer or norm is more
         than its weight and bias, as with a hook or an adapter around it. (Changes by ``.data``, which torch does not
@@ -152,9 +150,11 @@ class ModulationsTogether(_EmptyInCopies):
             norms: as many, likewise.
             x: the layers' input.
         """
+        if torch.is_grad_enabled() and self.kept is not None:
+            self.kept = None  # who learns weights may change them unseen
         if torch.compiler.is_compiling() or torch.is_grad_enabled():
             return None
-        if not all(_is_plain(layer, nn.Linear) for layer in layers) or not all(_is_plain(norm, Norm) for norm in norms):
+        if not all(_is_held(layer, nn.Linear) for layer in layers) or not all(_is_held(norm, Norm) for norm in norms):
             return None
         kept = self.kept
         if kept is None or not kept.fits(layers, norms):
@@ -166,11 +166,15 @@ class ModulationsTogether(_EmptyInCopies):
         return list(map(Affine, *(each.split(kept.widths) for each in affine)))
 
 
-def _is_plain(layer: nn.Linear | Norm, kind: type[nn.Module]) -> bool:
-    """Return whether a layer is of that kind and nothing else, with weight and bias that nobody learns."""
-    if type(layer) is not kind or layer._forward_hooks or layer._forward_pre_hooks:
-        return False
-    return all(
+def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:
+    """Return whether a layer is of that kind and nothing else: not of one derived from it, nor with a hook."""
+    own = type(layer) is kind and "forward" not in vars(layer)
+    return own and not layer._forward_hooks and not layer._forward_pre_hooks
+
+
+def _is_held(layer: nn.Linear | Norm, kind: type[nn.Module]) -> bool:
+    """Return whether a layer is a plain one, with weight and bias that nobody learns."""
+    return is_plain(layer, kind) and all(
         type(one) in {Tensor, nn.Parameter} and not one.requires_grad and not one.is_inference()
         for one in (layer.weight, layer.bias)
     )
@@ -229,7 +233,7 @@ def _works(dtype: torch.dtype) -> bool:
     """Return whether this torch has the private operators for such numbers, and they do what is thought of them."""
     if dtype != torch.float32 and not (dtype == torch.bfloat16 and multiplies_halves()):
         return False
-    x, weight, bias = (torch.linspace(-1, 1, size, dtype=dtype) for size in (2 * 25, 3 * 2 * 9, 3))
+    x, weight, bias = (torch.linspace(-1, 1, size, dtype=dtype, device="cpu") for size in (2 * 25, 3 * 2 * 9, 3))
     x, weight = (part.to(memory_format=torch.channels_last) for part in (x.view(1, 2, 5, 5), weight.view(3, 2, 3, 3)))
     try:
         made = PackedWeights().convolution(x, weight, bias, (2, 2), (1, 1))

@@ -92,7 +92,7 @@ def multiplies_halves() -> bool:
 @cache
 def _works() -> bool:
     """Return whether this torch has the private operator, and it does what is thought of it."""
-    x, weight, bias = (torch.linspace(-1, 1, size) for size in (3 * 5, 2 * 5, 2))
+    x, weight, bias = (torch.linspace(-1, 1, size, dtype=torch.float32, device="cpu") for size in (3 * 5, 2 * 5, 2))
     x, weight = x.reshape(3, 5), weight.reshape(5, 2).T
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         try:

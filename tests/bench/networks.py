@@ -172,13 +172,14 @@ def measure(name: str, rounds: int, *, compiled: bool) -> dict[str, object]:
     for network in (*networks.values(), half):  # as a model is loaded: nothing of it is learnt
         network.eval().requires_grad_(False)
     result: dict[str, object] = {f"{owner} parameters": _count(one) for owner, one in networks.items()}
-    # The compiled one by itself: with a fourth network in turn no weights would stay in the processor's cache.
-    by_itself = {owner: calls.pop(owner) for owner in [COMPILED] if owner in calls}
-    result["forward"] = {}
-    for owners in filter(None, (list(calls), list(by_itself))):
-        calls.update(by_itself)
-        turns = {owner: forward(owner) for owner in owners}
-        result["forward"] |= rounds_of(turns, rounds=rounds, warm=min(2, rounds))
+
+    # Three networks take turns, and the compiled one in a second go: of four none would stay in the processor's cache.
+    def turns(*owners: str) -> dict[str, list[float]]:
+        return rounds_of({owner: forward(owner) for owner in owners}, rounds=rounds, warm=min(2, rounds))
+
+    result["forward"] = turns("noiseform", HALF, "diffusers")
+    if compiled:
+        result["forward"][COMPILED] = turns(COMPILED, HALF, "diffusers")[COMPILED]
     with torch.no_grad():
         own = calls["noiseform"](x, t)
         off = {

@@ -198,6 +198,27 @@ def test_in_inference_mode_each_step_is_looked_at(wrong):
     assert denoise.calls == wrong
 
 
+def test_a_first_step_in_inference_mode_says_nothing_of_the_others():
+    kept = torch.empty(2, 2)
+
+    def made(x, number):
+        if number > 1:
+            return kept.fill_(number)
+        with torch.inference_mode():
+            return x * 1
+
+    assert torch.equal(stepped(made), torch.full((2, 2), 9.0))
+
+
+def test_a_denoiser_that_is_first_asked_in_a_later_step_is_held_against_the_contract_then():
+    class Late(Numbered):
+        def step(self, x, here, next, denoise, noise, state):
+            return (denoise(x, here) if state > 1 else x * 1), state + 1
+
+    with pytest.raises(PluginError, match=r"denoise gave a tensor of shape \(2, 1\)"):
+        sample(lambda x, level: x[:, :1], sampler=Late(None), steps=4, **RUN)
+
+
 def test_a_denoiser_may_answer_in_inference_mode():
     @torch.inference_mode()
     def denoise(x, level):

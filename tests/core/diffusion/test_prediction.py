@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from noiseform import build
+from noiseform.core.diffusion import prediction as predictions
 from noiseform.core.diffusion.denoiser import Denoiser
 from noiseform.core.diffusion.level import Level, expand
 from noiseform.core.diffusion.process import complete, level_at, levels_at
@@ -51,6 +53,28 @@ def test_round_trip_at_one_time_for_all(process, objective, items):
         near(of_x * x + of_output * output, x0, scale=scale)
         for got, expected in zip(prediction.pair(output, x, level), (x0, eps), strict=True):
             near(got, expected, scale=scale)
+
+
+def test_a_level_is_read_as_its_parts_say_and_only_once(process, objective):
+    prediction, asked = objective.prediction, []
+    counted = replace(prediction, time=lambda level: asked.append(level) or prediction.time(level))
+    levels = levels_at(process, INSIDE)
+    for level in (*levels, *levels):
+        told = prediction.scale(level), prediction.time(level), *prediction.x0_factors(level)
+        assert counted.reading(level) == told
+    assert len(asked) == len(levels)
+
+
+def test_readings_are_kept_up_to_a_bound_and_of_plain_numbers_only(monkeypatch):
+    monkeypatch.setattr(predictions, "_KEPT", 5)
+    kept = replace(predictions.EPS)
+    for index in range(1, 20):
+        kept.reading(Level(index / 20, 0.5, 0.5, 0.0, 0.0, 0.0))
+        assert 1 <= len(kept._kept) <= 5
+    before = dict(kept._kept)
+    for number in (torch.tensor(0.5, dtype=torch.float64), torch.tensor([0.5]).numpy()):
+        assert kept.reading(Level(*[number] * 6)).of_x == 2.0
+    assert kept._kept == before
 
 
 def test_float_and_tensor_levels_agree(process, objective):

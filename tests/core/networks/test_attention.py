@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from noiseform.core.networks import attention, products
 from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
+from torch.utils.checkpoint import checkpoint
 
 
 def read(queries: int, keys: int, *, few: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
@@ -114,6 +117,61 @@ def test_shares_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch
     assert more == fewer + shares
     for one, other in zip(kept, again, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.fixture
+def by_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All attention takes products, in blocks of a few queries."""
+    monkeypatch.setattr(attention, "_FEW", -1)
+    monkeypatch.setattr(attention, "_SCORES", 1)
+    monkeypatch.setattr(attention, "_QUERIES", 8)
+    monkeypatch.setattr(attention, "quick", lambda *given: True)
+
+
+def tokens(rows: int = 2, positions: int = 40, width: int = 16) -> Tensor:
+    return torch.randn(rows, 2, positions, width, generator=torch.Generator().manual_seed(positions)).requires_grad_()
+
+
+@pytest.mark.usefixtures("by_products")
+@pytest.mark.parametrize("bound", [0, attention._KEPT])
+def test_what_is_saved_is_asked_for_once(bound, monkeypatch):
+    """As checkpoints want it, and what is brought back from elsewhere is brought once."""
+    monkeypatch.setattr(attention, "_KEPT", bound)
+    parts = [tokens(), tokens(positions=24), tokens(positions=24)]
+    plain = torch.autograd.grad(attention.attend(*parts).square().sum(), parts)
+    again = checkpoint(attention.attend, *parts, use_reentrant=False)
+    for one, other in zip(plain, torch.autograd.grad(again.square().sum(), parts), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.usefixtures("by_products")
+def test_gradients_of_many_blocks_hold_on_to_few(monkeypatch):
+    """What blocks give to keys and values is added up as it comes."""
+    monkeypatch.setattr(attention, "_KEPT", 0)
+    parts, alive = [tokens(positions=400) for _ in range(3)], []
+
+    def product(*given: Tensor) -> Tensor:
+        made = products.product(*given)
+        alive.append(weakref.ref(made))
+        most.append(sum(one() is not None for one in alive))
+        return made
+
+    read, most = attention.attend(*parts), []
+    monkeypatch.setattr(attention, "product", product)
+    torch.autograd.grad(read.square().sum(), parts)
+    assert len(most) >= 5 * 400 / 8
+    assert max(most) < 12
+
+
+@pytest.mark.usefixtures("by_products")
+def test_values_may_be_of_another_width_and_there_may_be_no_rows():
+    queries, keys, values = tokens(), tokens(positions=24), tokens(positions=24, width=6)
+    found = attention.attend(queries, keys, values)
+    assert_close(found, functional.scaled_dot_product_attention(queries, keys, values).transpose(1, 2).flatten(2))
+    for rows, positions in ((0, 40), (2, 0)):
+        empty = attention.attend(tokens(rows, positions), tokens(rows), tokens(rows))
+        assert empty.shape == (rows, positions, 32)
+        assert empty.grad_fn is not None
 
 
 def test_sampling_and_training_of_sound_take_products():

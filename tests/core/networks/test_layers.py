@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from noiseform.core.networks.convolution import Convolution
+from noiseform.core.networks.layers import ResidualBlock
 from noiseform.core.networks.norm import Norm
 from torch.nn import functional
 from torch.testing import assert_close
@@ -62,6 +63,38 @@ def test_a_norm_is_modulated_and_activated_in_sampling_as_in_training(space, row
         with torch.no_grad():
             assert_close(layer(x, modulation, silu=silu), wanted, rtol=1e-12, atol=1e-12)
         assert torch.equal(x, given)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("how", ["hooked", "wrapped", "patched"])
+@pytest.mark.parametrize("which", ["norm_in", "conv_in", "norm_out", "conv_out"])
+def test_whoever_watches_or_wraps_a_layer_of_a_block_sees_channels_last(which, how, rank):
+    block = ResidualBlock(rank, 8, 16, 12).requires_grad_(False)
+    torch.nn.init.normal_(block.conv_out.weight)
+    x, embedding = torch.randn(2, *(6, 5, 4)[:rank], 8), torch.randn(2, 12)
+    layer, seen = getattr(block, which), []
+
+    class Wrapped(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x, *others, **options):
+            seen.append((x, self.layer(x, *others, **options)))
+            return seen[-1][1]
+
+    with torch.no_grad():
+        plain = block(x, embedding)
+        if how == "hooked":
+            layer.register_forward_hook(lambda layer, given, made: seen.append((given[0], made)))
+        elif how == "wrapped":
+            setattr(block, which, Wrapped())
+        else:
+            own = layer.forward
+            layer.forward = lambda x, *others, **options: seen.append((x, own(x, *others, **options))) or seen[-1][1]
+        assert torch.equal(block(x, embedding), plain)
+    ((given, made),) = seen
+    assert given.shape[1:-1] == made.shape[1:-1] == x.shape[1:-1]
 
 
 LAID = {

@@ -127,6 +127,29 @@ def test_copies_and_states_hold_the_weights_alone():
     assert set(layer.state_dict()) == {"weight", "bias"}
 
 
+def test_weights_that_a_fused_optimizer_has_changed_are_packed_anew():
+    """It raises no version of a weight (torch 2.13): that they were learnt is what tells."""
+    layer, x = held(2), items(2)
+    layer(x)
+    layer.requires_grad_(True)
+    with torch.enable_grad():
+        layer(x).square().mean().backward()
+        torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True).step()
+    layer.requires_grad_(False)
+    assert_close(layer(x), expected(layer, x), **CLOSE)
+
+
+def test_weights_that_have_moved_or_shrunk_are_packed_anew():
+    layer, x = held(2), items(2)
+    for _ in range(20):  # others come to lie where they were
+        layer(x)
+        layer.weight.share_memory_()
+        layer.weight = nn.Parameter(torch.randn_like(layer.weight) / 20, requires_grad=False)
+        assert_close(layer(x), expected(layer, x), **CLOSE)
+    layer.weight.data, layer.bias.data = layer.weight.data[:24], layer.bias.data[:24]
+    assert_close(layer(x), expected(layer, x), **CLOSE)
+
+
 class TestModulationsTogether:
     """Modulations of several norms, reckoned as one."""
 
@@ -175,6 +198,21 @@ class TestModulationsTogether:
             changed.load_state_dict({**changed.state_dict(), part: now}, assign=True)
             changed.requires_grad_(False)
         assert self.holds(together, layers, norms, torch.randn(1, 24))
+
+    @pytest.mark.parametrize("which", ["layers", "norms"])
+    def test_heeds_what_a_fused_optimizer_has_changed(self, which):
+        together, (layers, norms) = packing.ModulationsTogether(), self.parts()
+        x, learnt = torch.randn(1, 24), layers if which == "layers" else norms
+        together(layers, norms, x)
+        for part in learnt:
+            part.requires_grad_(True)
+        with torch.enable_grad():
+            assert together(layers, norms, x) is None
+            sum(part.weight.square().sum() + part.bias.square().sum() for part in learnt).backward()
+            torch.optim.AdamW([each for part in learnt for each in part.parameters()], lr=0.1, fused=True).step()
+        for part in learnt:
+            part.requires_grad_(False)
+        assert self.holds(together, layers, norms, x)
 
     def test_heeds_another_dtype(self):
         together, (layers, norms) = packing.ModulationsTogether(), self.parts()

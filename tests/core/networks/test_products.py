@@ -47,6 +47,12 @@ def test_they_are_tried_as_well_where_training_comes_first():
     assert quick(x, weight, ROWS * INNER * OUT)
 
 
+def test_they_are_tried_as_well_where_another_device_is_the_usual_one():
+    x, weight, _ = parts()
+    with torch.device("meta"):
+        assert quick(x, weight, ROWS * INNER * OUT)
+
+
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_values_are_those_of_float64(with_bias):
     x, weight, bias = parts()

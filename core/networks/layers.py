@@ -104,24 +104,23 @@ class ResidualBlock(nn.Module):
         """
         if modulation is None:
             modulation = self.modulation(embedding).unflatten(-1, (2, -1))
-        # Between plain layers items stay as torch's own want them: each view takes as long as a sum of a few numbers.
-        how = {"channels_second": True} if self._is_plain() else {}
-        hidden = with_channels_second(x) if how else x
-        hidden = self.conv_in(self.norm_in(hidden, silu=True, **how), **how)
-        hidden = self.norm_out(hidden, modulation, silu=True, **how)
+        norm_in, conv_in, norm_out, conv_out = self.norm_in, self.conv_in, self.norm_out, self.conv_out
+        # Between layers items stay as torch's own want them: a view takes as long as a small sum. But to whoever
+        # watches or has wrapped one they show channels last.
+        plain = not torch.compiler.is_compiling() and (
+            is_plain(norm_in, Norm)
+            and is_plain(conv_in, Convolution)
+            and is_plain(norm_out, Norm)
+            and is_plain(conv_out, Convolution)
+        )
+        how = {"channels_second": True} if plain else {}
+        hidden = with_channels_second(x) if plain else x
+        hidden = conv_in(norm_in(hidden, silu=True, **how), **how)
+        hidden = norm_out(hidden, modulation, silu=True, **how)
         if self.dropout.training:
             hidden = self.dropout(hidden)
-        hidden = self.conv_out(hidden, **how)
-        return self.skip(x) + (with_channels_last(hidden, x.ndim) if how else hidden)
-
-    def _is_plain(self) -> bool:
-        """Return whether nobody watches or has wrapped a layer: to those all items show channels last."""
-        norms, convolutions = (self.norm_in, self.norm_out), (self.conv_in, self.conv_out)
-        return (
-            not torch.compiler.is_compiling()
-            and all(is_plain(norm, Norm) for norm in norms)
-            and all(is_plain(convolution, Convolution) for convolution in convolutions)
-        )
+        hidden = conv_out(hidden, **how)
+        return self.skip(x) + (with_channels_last(hidden, x.ndim) if plain else hidden)
 
 
 class Attention(nn.Module):

@@ -67,12 +67,12 @@ class DPMpp2MSDE:
     ) -> tuple[Tensor, tuple[Tensor, Level[float]]]:
         x0 = denoise(x, here)
         before = None if state is None else state[1].numbers
-        shares = _shares(self.eta, self.solver, before, here.numbers, next.numbers)
-        there = combined(x, shares.of_x, x0, shares.of_x0)
-        if state is not None and shares.of_before:
-            added_to(there, state[0], shares.of_before)
-        if shares.fresh:
-            added_to(there, step_noise(noise, here, next, self.brownian), shares.fresh)
+        of_x, of_x0, of_before, fresh = _shares(self.eta, self.solver, before, here.numbers, next.numbers)
+        there = combined(x, of_x, x0, of_x0)
+        if state is not None and of_before:
+            added_to(there, state[0], of_before)
+        if fresh:
+            added_to(there, step_noise(noise, here, next, self.brownian), fresh)
         return there, (x0, here)
 
 

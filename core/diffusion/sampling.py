@@ -191,8 +191,7 @@ def sample(
     noise = StepNoise(draws, keys, x)
     checked = _Checked(denoise)
     observed = bool(observers)
-    needed = observed and any(getattr(one, "needs_x0", False) for one in observers)
-    watched = _Watched(checked) if needed else None
+    watched = _Watched(checked) if any(getattr(one, "needs_x0", False) for one in observers) else None
     seen: Denoise = checked if watched is None else watched
     with torch.no_grad():
         seconds, since = 0.0, time.perf_counter()

@@ -73,9 +73,9 @@ class _ByProducts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor, learns: bool) -> Tensor:  # type: ignore[no-untyped-def]
-        read, kept = _Laid(queries, values.shape[-1]), []
+        read, kept = _by_head(queries, values.shape[-1]), []
         keeps = learns and queries[..., 0].numel() * keys.shape[-2] * keys.element_size() <= _KEPT
-        for query, key, value, out in _heads(queries, keys, values, read.by_head):
+        for query, key, value, out in _heads(queries, keys, values, read):
             asked = key if learns else key.float()
             for some, there in _blocks(len(key), query, out):
                 shares = _shares(some, asked).to(value.dtype)
@@ -83,16 +83,15 @@ class _ByProducts(torch.autograd.Function):
                 if keeps:
                     kept.append(shares)
         ctx.save_for_backward(queries, keys, values, *kept)
-        return read.together()
+        return _by_position(read)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         queries, keys, values, *shares_kept = ctx.saved_tensors  # each look at it unpacks all
         parts, kept = (queries, keys, values), iter(shares_kept)
-        made = tuple(_Laid(each, each.shape[-1]) for each in parts)
-        heads = _heads(*parts, gradient, *(each.by_head for each in made))
-        for query, key, value, after, of_query, of_key, of_value in heads:
+        made = [_by_head(each, each.shape[-1]) for each in parts]
+        for query, key, value, after, of_query, of_key, of_value in _heads(*parts, gradient, *made):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
             key_sum: Any = None
             value_sum: Any = None
@@ -107,28 +106,23 @@ class _ByProducts(torch.autograd.Function):
             of_key.copy_(key_sum.T)
             of_value.copy_(value_sum.T)
         scale = queries.shape[-1] ** -0.5
-        of_queries, of_keys, of_values = (each.together() for each in made)
+        of_queries, of_keys, of_values = map(_by_position, made)
         return of_queries.mul_(scale), of_keys.mul_(scale), of_values, None
 
 
-class _Laid:
-    """Room for what is made head by head.
+def _by_head(like: Tensor, width: int) -> Tensor:
+    """Return room (batch, head, position, width) in which those of a head lie together, as they are written.
 
     Args:
         like: (batch, head, position, …), for the dtype too.
         width: of a head.
-
-    Attributes:
-        by_head: (batch, head, position, width), in which those of a head lie together, as they are written.
     """
+    return like.new_empty((*like.shape[:-1], width))
 
-    def __init__(self, like: Tensor, width: int) -> None:
-        self.by_head = like.new_empty((*like.shape[:-1], width))
 
-    def together(self) -> Tensor:
-        """Return it with all heads of a position together in memory, as layers read it; what is by head goes."""
-        made, self.by_head = self.by_head.transpose(1, 2).contiguous(), self.by_head[:0]
-        return made.transpose(1, 2)
+def _by_position(x: Tensor) -> Tensor:
+    """Return x (batch, head, position, width) with all heads of a position together in memory, as layers read it."""
+    return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 def _plus(total: Tensor | None, part: Tensor) -> Tensor:

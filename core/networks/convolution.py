@@ -54,10 +54,11 @@ class Convolution(nn.Module):
     def _convolved(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and min(x.shape[-self._rank :]) < self._width and _learns_halves(x):
             with torch.autocast("cpu", enabled=False):
-                return self._with(x.float(), self.weight).to(torch.bfloat16)
-        return self._with(x, self.weight)
+                return self._weighted(x.float()).to(torch.bfloat16)
+        return self._weighted(x)
 
-    def _with(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _weighted(self, x: Tensor) -> Tensor:
+        weight: Tensor = self.weight
         outputs = x.numel() // (x.shape[1] * self._fewer)
         packed = packable(x, weight, outputs * weight.numel())
         if self._packed.kept is not None and weight.requires_grad:

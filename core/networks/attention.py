@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,12 @@ again takes a quarter of the time."""
 
 _QUERIES = 256
 """Queries of a block at least: of fewer rows a product is slow."""
+
+_LOG2_E = 1 / math.log(2)
+"""The exponential of a score is two to so many times it."""
+
+_ROOM = 2.0**60
+"""Sums of a query's weights below it divide well, as do those above its inverse: half of what float32 has room for."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -65,7 +72,7 @@ def split(tokens: Tensor, heads: int) -> Tensor:
 class _ByProducts(torch.autograd.Function):
     """Attention over many positions by oneDNN's products, head by head and in blocks of queries.
 
-    How much each query reads of each key is kept for the gradients where that is not much, and else made again. Of
+    How much each query weighs each key is kept for the gradients where that is not much, and else made again. Of
     items in bfloat16 the scores are float32 in sampling, as in torch's own; in training they are rounded like every
     other product under autocast, which is quicker by a third and leaves gradients off by a hundredth or two where
     scores are large.
@@ -73,36 +80,41 @@ class _ByProducts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor, learns: bool) -> Tensor:  # type: ignore[no-untyped-def]
-        read, kept = _by_head(queries, values.shape[-1]), []
+        read = _by_head(queries, values.shape[-1])
+        kept: list[Tensor | None] = []
         keeps = learns and queries[..., 0].numel() * keys.shape[-2] * keys.element_size() <= _KEPT
         for query, key, value, out in _heads(queries, keys, values, read):
             asked = key if learns else key.float()
             for some, there in _blocks(len(key), query, out):
-                shares = _shares(some, asked).to(value.dtype)
-                there.copy_(product(shares, value.T))
+                weights, sums = _weights(some, asked)
+                found = product(weights.to(value.dtype), value.T)
+                there.copy_(found) if sums is None else torch.div(found, sums, out=there)
                 if keeps:
-                    kept.append(shares)
-        ctx.save_for_backward(queries, keys, values, *kept)
-        return _by_position(read)
+                    kept += weights, sums
+        read = _by_position(read)
+        ctx.save_for_backward(queries, keys, values, read, *kept)
+        return read
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        queries, keys, values, *shares_kept = ctx.saved_tensors  # each look at it unpacks all
-        parts, kept = (queries, keys, values), iter(shares_kept)
+        queries, keys, values, read, *weights_kept = ctx.saved_tensors  # each look at it unpacks all
+        parts, kept = (queries, keys, values), zip(weights_kept[::2], weights_kept[1::2], strict=True)
         made = [_by_head(each, each.shape[-1]) for each in parts]
-        for query, key, value, after, of_query, of_key, of_value in _heads(*parts, gradient, *made):
+        for query, key, value, out, after, of_query, of_key, of_value in _heads(*parts, read, gradient, *made):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
             key_sum: Any = None
             value_sum: Any = None
-            for some, then, there in _blocks(len(key), query, after, of_query):
-                shares = next(kept, None)
-                if shares is None:
-                    shares = _shares(some, key)
-                of_scores = torch._softmax_backward_data(product(then, value), shares, -1, shares.dtype)
+            for some, seen, then, there in _blocks(len(key), query, out, after, of_query):
+                weights, sums = next(kept, None) or _weights(some, key)
+                if sums is None:
+                    of_scores = torch._softmax_backward_data(product(then, value), weights, -1, weights.dtype)
+                else:
+                    then = then / sums
+                    of_scores = product(then, value).sub_((then * seen).sum(-1, keepdim=True)).mul_(weights)
                 there.copy_(product(of_scores, key.T))
                 key_sum = _plus(key_sum, product(some.T, of_scores.T))
-                value_sum = _plus(value_sum, product(then.T, shares.T))
+                value_sum = _plus(value_sum, product(then.T, weights.T))
             of_key.copy_(key_sum.T)
             of_value.copy_(value_sum.T)
         scale = queries.shape[-1] ** -0.5
@@ -130,9 +142,35 @@ def _plus(total: Tensor | None, part: Tensor) -> Tensor:
     return part if total is None else total.to(torch.promote_types(part.dtype, torch.float32)).add_(part)
 
 
-def _shares(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return how much each query (position, width) reads of each key's value (query, key), in the keys' precision."""
-    return product(queries.to(keys.dtype) * queries.shape[-1] ** -0.5, keys).softmax(-1)
+def _weights(queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return how much each query (position, width) weighs each key's value (query, key), in the keys' precision.
+
+    And, where they are no shares, what the weights of a query sum to (query, 1): in float32 powers of two of the scores
+    and their sums take half as long as a softmax, which looks for the largest score first. Where some query's scores
+    are so large, or all so small, that a sum is no good divisor, they are shares.
+    """
+    queries = queries.to(keys.dtype) * queries.shape[-1] ** -0.5
+    if keys.dtype == torch.float32:
+        weights = _powers_of_two(product(queries * _LOG2_E, keys))
+        sums = weights.sum(-1, keepdim=True)
+        if bool(((sums > 1 / _ROOM) & (sums < _ROOM)).all()):
+            return weights, sums
+    return product(queries, keys).softmax(-1), None
+
+
+def _powers_of_two(scores: Tensor) -> Tensor:
+    """Turn each of the scores into two to so many, in place, the same bytes however many threads there are.
+
+    Torch shares numbers out evenly among its threads, at least 32,768 for each, and calculates what is left of a
+    thread's own, fewer than 32, by another function: so all but the last take a multiple of 32.
+    """
+    numbers = scores.view(-1)
+    each = max(32_768, len(numbers) // (32 * torch.get_num_threads()) * 32)
+    rest = len(numbers) % each
+    if rest:
+        numbers[len(numbers) - rest :].exp2_()
+    numbers[: len(numbers) - rest].exp2_()
+    return scores
 
 
 def _heads(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -97,12 +97,13 @@ def test_many_positions_are_read_by_products_as_by_torch(scores, strided, monkey
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_shares_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch):
-    """They are kept up to a bound, beside the queries, keys and values that either way has."""
+def test_weights_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch):
+    """They are kept up to a bound, beside what either way has: queries, keys and values, and what was read."""
     monkeypatch.setattr(attention, "quick_halves", lambda *given: True)
     generator = torch.Generator().manual_seed(0)
     parts = [torch.randn(3, 2, 300, 32, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
-    shares = 3 * 2 * 300 * 300 * dtype.itemsize
+    weights = 3 * 2 * 300 * 300 * dtype.itemsize
+    sums = 3 * 2 * 300 * dtype.itemsize if dtype == torch.float32 else 0
 
     def read_up_to(bound: int) -> tuple[list[Tensor], int]:
         """Return what is read and the gradients, and how many bytes were kept for them."""
@@ -112,9 +113,9 @@ def test_shares_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch
             read = attention.attend(*parts)
         return [read, *torch.autograd.grad(read.float().square().sum(), parts)], sum(saved)
 
-    (kept, more), (again, fewer) = read_up_to(shares), read_up_to(shares - 1)
-    assert fewer == sum(part.nbytes for part in parts)
-    assert more == fewer + shares
+    (kept, more), (again, fewer) = read_up_to(weights), read_up_to(weights - 1)
+    assert fewer == sum(part.nbytes for part in parts) + parts[0].nbytes
+    assert more == fewer + weights + sums
     for one, other in zip(kept, again, strict=True):
         assert torch.equal(one, other)
 
@@ -130,6 +131,55 @@ def by_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tokens(rows: int = 2, positions: int = 40, width: int = 16) -> Tensor:
     return torch.randn(rows, 2, positions, width, generator=torch.Generator().manual_seed(positions)).requires_grad_()
+
+
+@pytest.mark.usefixtures("by_products")
+@pytest.mark.parametrize("bound", [0, attention._KEPT])
+@pytest.mark.parametrize("offset", [0.0, 30.0, 500.0, -500.0])
+def test_scores_may_be_of_any_size(offset, bound, monkeypatch):
+    """All that a query's scores have in common makes no difference, nor that another query's differ."""
+    monkeypatch.setattr(attention, "_KEPT", bound)
+    generator = torch.Generator().manual_seed(0)
+    parts = [torch.randn(2, 2, length, 16, generator=generator) for length in (40, 24, 24)]
+    parts[0][..., 0] = 4 * offset
+    parts[0][..., :13, 0] = 0
+    parts[1][..., 0] = 1.0
+    parts = [part.requires_grad_() for part in parts]
+    doubled = [part.detach().double().requires_grad_() for part in parts]
+    found = attention.attend(*parts)
+    exact = ((doubled[0] @ doubled[1].mT / 4).softmax(-1) @ doubled[2]).transpose(1, 2).flatten(2)
+    near = 2e-7 * max(5.0, abs(offset))  # as float32 holds the scores
+    assert_close(found.double(), exact, rtol=0, atol=near)
+    gradients = torch.autograd.grad(found.square().sum(), parts)
+    for one, other in zip(gradients, torch.autograd.grad(exact.square().sum(), doubled), strict=True):
+        assert_close(one.double(), other, rtol=0, atol=10 * near * max(1.0, float(other.abs().max())))
+
+
+@pytest.mark.parametrize("numbers", [1, 31, 1_000, 32_768, 32_799, 65_537, 99_999, 140_001, 999 * 999])
+def test_powers_of_two_do_not_depend_on_the_number_of_threads(numbers):
+    scores = 10 * torch.randn(numbers, generator=torch.Generator().manual_seed(0))
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3, 5, 16):
+            torch.set_num_threads(threads)
+            found.append(attention._powers_of_two(scores.clone()))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0], other) for other in found)
+    assert_close(found[0].double(), 2 ** scores.double(), rtol=3e-7, atol=0)
+
+
+@pytest.mark.usefixtures("by_products")
+def test_nan_is_passed_on():
+    """Of one query, to what it reads only; of a key, to all queries of its head."""
+    parts = [tokens().detach() for _ in range(3)]
+    parts[0][0, 0, 3, 2] = float("nan")
+    parts[1][1, 1, 5, 2] = float("nan")
+    found = attention.split(attention.attend(*parts), 2).isnan()
+    expected = torch.zeros_like(found)
+    expected[0, 0, 3] = expected[1, 1] = True
+    assert torch.equal(found, expected)
 
 
 @pytest.mark.usefixtures("by_products")

@@ -8,14 +8,14 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ...core.diffusion.combination import euler_step, plus
+from ...core.diffusion.combination import euler_step, plus, weighted_sum
 from ...core.diffusion.level import Level
-from ...core.diffusion.multistep import Seen, weighted
 from ...core.diffusion.sampling import Denoise, Noise
 
 __all__ = ["IPNDM"]
 
-Past = tuple[Seen, ...]
+Past = tuple[tuple[float, ...], tuple[Tensor, ...]]
+"""Of the latest steps, the newest first: sigma, and sigma * eps."""
 
 ADAMS_BASHFORTH = (
     (1.0,),
@@ -30,7 +30,7 @@ ADAMS_BASHFORTH = (
 class IPNDM:
     """DDIM's step with the eps of Adams and Bashforth in the place of eps: the weighted last four.
 
-    Order 2, 1 NFE per step, deterministic; its state is the last three steps' sigma * eps and levels. The weights
+    Order 2, 1 NFE per step, deterministic; its state is the last three steps' sigma * eps and sigma. The weights
     are those of equal steps, so that what counts is the number of the step: order 2 holds on grids that are smooth
     functions of it, as those of equal steps of t, of log-SNR or of a root of nsr are, but not on a mixture of long
     and short steps. More than 2 it is not, for eps is averaged over the step and then multiplied by the step of nsr
@@ -57,26 +57,33 @@ class IPNDM:
         return self.start == "heun"
 
     def init(self, x: Tensor) -> Past:
-        return ()
+        return (), ()
 
     def step(
         self, x: Tensor, here: Level[float], next: Level[float], denoise: Denoise, noise: Noise, state: Past
     ) -> tuple[Tensor, Past]:
         x0 = denoise(x, here)
-        past = (Seen(here, plus(x, x0, -here.alpha)), *state)[:4]
-        if here.alpha != 0 and state:
-            weights = ADAMS_BASHFORTH[len(past) - 1]
-            return _transferred(x, here, next, weights, past), past
+        sigmas, noises = (here.sigma, *state[0])[:4], (plus(x, x0, -here.alpha), *state[1])[:4]
+        past = sigmas, noises
+        if here.alpha != 0 and len(noises) > 1:
+            return _transferred(x, here, next, ADAMS_BASHFORTH[len(noises) - 1], sigmas, noises), past
         ahead = euler_step(x, x0, here, next)
         if self.start == "adams" or here.alpha == 0 or next.sigma == 0:
             return ahead, past
-        there = Seen(next, plus(ahead, denoise(ahead, next), -next.alpha))
-        return _transferred(x, here, next, (1 / 2, 1 / 2), (*past, there)), past
+        there = plus(ahead, denoise(ahead, next), -next.alpha)
+        return _transferred(x, here, next, (1 / 2, 1 / 2), (*sigmas, next.sigma), (*noises, there)), past
 
 
-def _transferred(x: Tensor, here: Level[float], next: Level[float], weights: tuple[float, ...], past: Past) -> Tensor:
+def _transferred(
+    x: Tensor,
+    here: Level[float],
+    next: Level[float],
+    weights: tuple[float, ...],
+    sigmas: tuple[float, ...],
+    noises: tuple[Tensor, ...],
+) -> Tensor:
     """Return DDIM's step with the weighted eps's."""
     kept = next.alpha / here.alpha
     change = next.sigma - kept * here.sigma
-    shares = [change * weight / seen.level.sigma for weight, seen in zip(weights, past, strict=True)]
-    return weighted(x, kept, shares, past)
+    shares = [change * weight / sigma for weight, sigma in zip(weights, sigmas, strict=True)]
+    return weighted_sum(x, kept, shares, noises)

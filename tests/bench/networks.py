@@ -58,7 +58,7 @@ CASES = {
     "unet-2d": Case("unet-2d", 3, (32, 32), 1.5, 1.5, training=8, step=0.75),
     "unet-1d": Case("unet-1d", 2, (4096,), 2.5, 3.0, training=8, step=0.5),
     "unet-1d short": Case("unet-1d", 2, (1024,), 2.5, 3.0),
-    "unet-1d long": Case("unet-1d", 2, (16_384,), 2.5, 3.0, rounds=0.4),
+    "unet-1d long": Case("unet-1d", 2, (16_384,), 2.5, 3.0, training=2, step=0.5, rounds=0.4),
     # What diffusers' layout is by default, that of Dance Diffusion: four seconds of 16 kHz.
     "unet-1d default": Case("unet-1d", 2, (65_536,), 2.5, 3.0, rounds=0.07),
     "unet-3d": Case("unet-3d", 4, (16, 16, 16), 1.8, 2.0, training=2, step=0.75),

@@ -29,11 +29,8 @@ again takes a quarter of the time."""
 _QUERIES = 256
 """Queries of a block at least: of fewer rows a product is slow."""
 
-_LOG2_E = 1 / math.log(2)
-"""The exponential of a score is two to so many times it."""
-
-_ROOM = 2.0**60
-"""Sums of a query's weights below it divide well, as do those above its inverse: half of what float32 has room for."""
+_NEAR = 32.0
+"""Powers of two up to it, or down to its inverse's, leave room for their sums and for products with values."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -72,7 +69,7 @@ def split(tokens: Tensor, heads: int) -> Tensor:
 class _ByProducts(torch.autograd.Function):
     """Attention over many positions by oneDNN's products, head by head and in blocks of queries.
 
-    How much each query weighs each key is kept for the gradients where that is not much, and else made again. Of
+    How much each query reads of each key is kept for the gradients where that is not much, and else made again. Of
     items in bfloat16 the scores are float32 in sampling, as in torch's own; in training they are rounded like every
     other product under autocast, which is quicker by a third and leaves gradients off by a hundredth or two where
     scores are large.
@@ -80,41 +77,41 @@ class _ByProducts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, queries: Tensor, keys: Tensor, values: Tensor, learns: bool) -> Tensor:  # type: ignore[no-untyped-def]
-        read = _by_head(queries, values.shape[-1])
-        kept: list[Tensor | None] = []
+        read, kept = _by_head(queries, values.shape[-1]), []
         keeps = learns and queries[..., 0].numel() * keys.shape[-2] * keys.element_size() <= _KEPT
-        for query, key, value, out in _heads(queries, keys, values, read):
+        for near, query, key, value, out in _heads(queries, keys, values, read):
             asked = key if learns else key.float()
             for some, there in _blocks(len(key), query, out):
-                weights, sums = _weights(some, asked)
-                found = product(weights.to(value.dtype), value.T)
-                there.copy_(found) if sums is None else torch.div(found, sums, out=there)
+                if value.dtype == torch.float32:
+                    weights, sums = _weights(some, asked, near)
+                    torch.div(product(weights, value.T), sums, out=there)
+                    shares = weights.mul_(1 / sums) if keeps else weights
+                else:
+                    shares = _shares(some, asked, near).to(value.dtype)
+                    there.copy_(product(shares, value.T))
                 if keeps:
-                    kept += weights, sums
-        read = _by_position(read)
-        ctx.save_for_backward(queries, keys, values, read, *kept)
-        return read
+                    kept.append(shares)
+        ctx.save_for_backward(queries, keys, values, *kept)
+        return _by_position(read)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        queries, keys, values, read, *weights_kept = ctx.saved_tensors  # each look at it unpacks all
-        parts, kept = (queries, keys, values), zip(weights_kept[::2], weights_kept[1::2], strict=True)
+        queries, keys, values, *shares_kept = ctx.saved_tensors  # each look at it unpacks all
+        parts, kept = (queries, keys, values), iter(shares_kept)
         made = [_by_head(each, each.shape[-1]) for each in parts]
-        for query, key, value, out, after, of_query, of_key, of_value in _heads(*parts, read, gradient, *made):
+        for near, query, key, value, after, of_query, of_key, of_value in _heads(*parts, gradient, *made):
             # Transposed, since a product is quickest where its first factor has few rows and its second many.
             key_sum: Any = None
             value_sum: Any = None
-            for some, seen, then, there in _blocks(len(key), query, out, after, of_query):
-                weights, sums = next(kept, None) or _weights(some, key)
-                if sums is None:
-                    of_scores = torch._softmax_backward_data(product(then, value), weights, -1, weights.dtype)
-                else:
-                    then = then / sums
-                    of_scores = product(then, value).sub_((then * seen).sum(-1, keepdim=True)).mul_(weights)
+            for some, then, there in _blocks(len(key), query, after, of_query):
+                shares = next(kept, None)
+                if shares is None:
+                    shares = _shares(some, key, near)
+                of_scores = torch._softmax_backward_data(product(then, value), shares, -1, shares.dtype)
                 there.copy_(product(of_scores, key.T))
                 key_sum = _plus(key_sum, product(some.T, of_scores.T))
-                value_sum = _plus(value_sum, product(then.T, weights.T))
+                value_sum = _plus(value_sum, product(then.T, shares.T))
             of_key.copy_(key_sum.T)
             of_value.copy_(value_sum.T)
         scale = queries.shape[-1] ** -0.5
@@ -142,20 +139,33 @@ def _plus(total: Tensor | None, part: Tensor) -> Tensor:
     return part if total is None else total.to(torch.promote_types(part.dtype, torch.float32)).add_(part)
 
 
-def _weights(queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return how much each query (position, width) weighs each key's value (query, key), in the keys' precision.
-
-    And, where they are no shares, what the weights of a query sum to (query, 1): in float32 powers of two of the scores
-    and their sums take half as long as a softmax, which looks for the largest score first. Where some query's scores
-    are so large, or all so small, that a sum is no good divisor, they are shares.
-    """
-    queries = queries.to(keys.dtype) * queries.shape[-1] ** -0.5
+def _shares(queries: Tensor, keys: Tensor, near: bool) -> Tensor:
+    """Return how much each query (position, width) reads of each key's value (query, key), in the keys' precision."""
     if keys.dtype == torch.float32:
-        weights = _powers_of_two(product(queries * _LOG2_E, keys))
-        sums = weights.sum(-1, keepdim=True)
-        if bool(((sums > 1 / _ROOM) & (sums < _ROOM)).all()):
-            return weights, sums
-    return product(queries, keys).softmax(-1), None
+        weights, sums = _weights(queries, keys, near)
+        return weights.mul_(1 / sums)
+    return product(queries * queries.shape[-1] ** -0.5, keys).softmax(-1)
+
+
+def _weights(queries: Tensor, keys: Tensor, near: bool) -> tuple[Tensor, Tensor]:
+    """Return float32 weights (query, key) and their sums (query, 1): a quotient is how much a query reads of a value.
+
+    Powers of two and their sums take half of the time of a softmax, or two thirds where the largest score of each
+    query has to be taken from its scores first; and to divide what is read by sums takes less than to divide weights.
+
+    Args:
+        near: whether all scores are so near to zero that nothing has to.
+    """
+    scores = product(queries.float() * _scale(queries), keys)
+    if not near:
+        scores.sub_(scores.amax(-1, keepdim=True))
+    weights = _powers_of_two(scores)
+    return weights, weights.sum(-1, keepdim=True)
+
+
+def _scale(queries: Tensor) -> float:
+    """Return what products of queries and keys are multiplied by, so that weights are powers of two."""
+    return float(queries.shape[-1] ** -0.5 / math.log(2))
 
 
 def _powers_of_two(scores: Tensor) -> Tensor:
@@ -173,10 +183,13 @@ def _powers_of_two(scores: Tensor) -> Tensor:
     return scores
 
 
-def _heads(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Give each head of each item (position, width)."""
-    for item in zip(*tensors, strict=True):
-        yield from zip(*item, strict=True)
+def _heads(queries: Tensor, keys: Tensor, *others: Tensor) -> Iterator[tuple[Any, ...]]:
+    """Give of each head of each item whether its scores are near zero, and all tensors (position, width)."""
+    lengths = [torch.linalg.vector_norm(each, dim=-1).amax(-1) for each in (queries, keys)]
+    bounds = (lengths[0] * lengths[1]).tolist()
+    for item in zip(bounds, queries, keys, *others, strict=True):
+        for bound, *parts in zip(*item, strict=True):
+            yield bound * _scale(queries) <= _NEAR, *parts
 
 
 def _blocks(keys: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -1,7 +1,8 @@
 """Products of matrices on CPUs by oneDNN, which on some processors is twice as fast as the library that torch takes.
 
 Torch multiplies float32 matrices by MKL, which leaves half of the arithmetic of processors by AMD unused; oneDNN, which
-torch has for its convolutions, does not. Each number is summed in one order however many threads there are.
+torch has for its convolutions, does not. Where rows are many and sums not long, as in a network's layers, each number
+is summed in one order however many threads there are; a long sum of few rows oneDNN shares out among them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ __all__ = ["FEW", "Linear", "linear", "multiplies_halves", "product", "quick", "
 
 FEW = 2**20
 """Multiplications below which torch's own product is the faster one: a call of oneDNN costs ten microseconds."""
+
+_PLAIN = {Tensor, nn.Parameter}
+"""What has numbers of its own. Other kinds of tensors, that stand for some or are spread over processes, are torch's."""
 
 
 class Linear(nn.Linear):
@@ -65,6 +69,8 @@ def quick(x: Tensor, weight: Tensor, multiplications: int) -> bool:
         not torch.compiler.is_compiling()
         and multiplications >= FEW
         and x.dtype == weight.dtype == torch.float32
+        and type(x) in _PLAIN
+        and type(weight) in _PLAIN
         and x.device.type == weight.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
         and _works()
@@ -76,6 +82,8 @@ def quick_halves(x: Tensor, weight: Tensor) -> bool:
     return (
         not torch.compiler.is_compiling()
         and x.dtype == weight.dtype == torch.bfloat16
+        and type(x) in _PLAIN
+        and type(weight) in _PLAIN
         and x.device.type == weight.device.type == "cpu"
         and multiplies_halves()
         and _works()

@@ -30,7 +30,7 @@ ADAMS_BASHFORTH = (
 class IPNDM:
     """DDIM's step with the eps of Adams and Bashforth in the place of eps: the weighted last four.
 
-    Order 2, 1 NFE per step, deterministic; its state is the last three steps' sigma * eps and sigma. The weights
+    Order 2, 1 NFE per step, deterministic; its state is the latest steps' sigma * eps and sigma. The weights
     are those of equal steps, so that what counts is the number of the step: order 2 holds on grids that are smooth
     functions of it, as those of equal steps of t, of log-SNR or of a root of nsr are, but not on a mixture of long
     and short steps. More than 2 it is not, for eps is averaged over the step and then multiplied by the step of nsr

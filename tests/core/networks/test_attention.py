@@ -97,13 +97,12 @@ def test_many_positions_are_read_by_products_as_by_torch(scores, strided, monkey
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_weights_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch):
-    """They are kept up to a bound, beside what either way has: queries, keys and values, and what was read."""
+def test_shares_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatch):
+    """They are kept up to a bound, beside the queries, keys and values that either way has."""
     monkeypatch.setattr(attention, "quick_halves", lambda *given: True)
     generator = torch.Generator().manual_seed(0)
     parts = [torch.randn(3, 2, 300, 32, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
-    weights = 3 * 2 * 300 * 300 * dtype.itemsize
-    sums = 3 * 2 * 300 * dtype.itemsize if dtype == torch.float32 else 0
+    shares = 3 * 2 * 300 * 300 * dtype.itemsize
 
     def read_up_to(bound: int) -> tuple[list[Tensor], int]:
         """Return what is read and the gradients, and how many bytes were kept for them."""
@@ -113,9 +112,9 @@ def test_weights_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatc
             read = attention.attend(*parts)
         return [read, *torch.autograd.grad(read.float().square().sum(), parts)], sum(saved)
 
-    (kept, more), (again, fewer) = read_up_to(weights), read_up_to(weights - 1)
-    assert fewer == sum(part.nbytes for part in parts) + parts[0].nbytes
-    assert more == fewer + weights + sums
+    (kept, more), (again, fewer) = read_up_to(shares), read_up_to(shares - 1)
+    assert fewer == sum(part.nbytes for part in parts)
+    assert more == fewer + shares
     for one, other in zip(kept, again, strict=True):
         assert torch.equal(one, other)
 
@@ -123,7 +122,7 @@ def test_weights_are_kept_for_gradients_or_made_again_the_same(dtype, monkeypatc
 @pytest.fixture
 def by_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """All attention takes products, in blocks of a few queries."""
-    monkeypatch.setattr(attention, "_FEW", -1)
+    monkeypatch.setattr(attention, "_FEW", 0)
     monkeypatch.setattr(attention, "_SCORES", 1)
     monkeypatch.setattr(attention, "_QUERIES", 8)
     monkeypatch.setattr(attention, "quick", lambda *given: True)
@@ -153,6 +152,20 @@ def test_scores_may_be_of_any_size(offset, bound, monkeypatch):
     gradients = torch.autograd.grad(found.square().sum(), parts)
     for one, other in zip(gradients, torch.autograd.grad(exact.square().sum(), doubled), strict=True):
         assert_close(one.double(), other, rtol=0, atol=10 * near * max(1.0, float(other.abs().max())))
+
+
+def test_bytes_of_attention_do_not_depend_on_the_number_of_threads(monkeypatch):
+    monkeypatch.setattr(attention, "quick", lambda *given: True)
+    parts = [tokens(1, length, 32).detach() for length in (300, 777, 777)]
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(attention.attend(*parts))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0], other) for other in found[1:])
 
 
 @pytest.mark.parametrize("numbers", [1, 31, 1_000, 32_768, 32_799, 65_537, 99_999, 140_001, 999 * 999])

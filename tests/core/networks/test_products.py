@@ -8,6 +8,7 @@ import pytest
 import torch
 from noiseform.core.networks import products
 from noiseform.core.networks.products import linear, product, quick, quick_halves
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -51,6 +52,15 @@ def test_they_are_tried_as_well_where_another_device_is_the_usual_one():
     x, weight, _ = parts()
     with torch.device("meta"):
         assert quick(x, weight, ROWS * INNER * OUT)
+
+
+def test_tensors_without_numbers_are_left_to_torch():
+    x, weight, _ = parts()
+    products._works()
+    with FakeTensorMode() as mode:
+        seen = [mode.from_tensor(one) for one in (x, weight)]
+        assert not quick(*seen, ROWS * INNER * OUT)
+        assert not quick_halves(*(one.bfloat16() for one in seen))
 
 
 @pytest.mark.parametrize("with_bias", [True, False])

@@ -161,7 +161,8 @@ def _verdict(error: BaseException, context: click.Context | None) -> tuple[int, 
             error.show()
             return 2, ""
         case click.UsageError():
-            command = error.ctx.command_path if error.ctx else "noiseform"
+            named = ("noiseform", context.invoked_subcommand if context else None)
+            command = error.ctx.command_path if error.ctx else " ".join(filter(None, named))
             return 2, f"{error.format_message().rstrip('.')}; see {command} --help"
         case click.ClickException():
             return 2, error.format_message()

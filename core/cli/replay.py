@@ -169,6 +169,8 @@ def _modalities_of(file: Path) -> list[Modality]:
         endings += modality.endings
     if found:
         return found
+    if os.path.isdir(file):
+        raise ConfigError(f"replay: {printable(file)}: it is a folder; name a file that noiseform made")
     if not os.path.isfile(file):
         raise ConfigError(f"replay: {printable(file)}: there is no such file; name one that noiseform made")
     raise ConfigError(

@@ -19,7 +19,7 @@ FEW = 2**20
 """Multiplications below which torch's own product is the faster one: a call of oneDNN costs ten microseconds."""
 
 _PLAIN = {Tensor, nn.Parameter}
-"""What has numbers of its own. Other kinds of tensors, that stand for some or are spread over processes, are torch's."""
+"""What has numbers of its own: kinds that stand for others, or are spread over processes, are left to torch."""
 
 
 class Linear(nn.Linear):

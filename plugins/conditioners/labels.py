@@ -60,7 +60,10 @@ class Labels(nn.Module):
             wanted = condition.get("labels") or ()
             mine = [label for label in wanted if label in self.names]  # type: ignore[attr-defined]
             if len(mine) > 1 and not self.several:
-                raise ConfigError(f"label: {mine[0]!r} and {mine[1]!r} exclude each other; give one of them")
+                raise ConfigError(
+                    f"label: {mine[0]!r} and {mine[1]!r} exclude each other; give one of them (a model that is trained "
+                    "on both has a conditioner for each kind of label, or one with several = true)"
+                )
             for label in mine:
                 row[self.names.index(label)] += 1
             row[-1] = 0.0 if mine else 1.0

@@ -248,7 +248,7 @@ def test_replay_of_what_has_no_record(generate, tiny_model, capsys):
         ("text.wav", 3, "no sound that is known by its content"),
         ("empty.wav", 3, "empty"),
         ("x.txt", 2, "no modality has such files; known endings: .wav, .flac"),
-        ("folder.wav", 2, "there is no such file"),
+        ("folder.wav", 2, "it is a folder"),
         ("none.wav", 2, "there is no such file"),
     ):
         assert main(["replay", name, "--pipeline", str(tiny_model)]) == code, name

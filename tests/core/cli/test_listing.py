@@ -323,6 +323,7 @@ def test_registry_show(capsys, tmp_path):
 ERRORS = {
     ("lst",): (2, "no such command 'lst'; did you mean 'list'"),
     ("LIST",): (2, "no such command 'LIST'; did you mean 'list'?; see noiseform --help"),
+    ("list", "--registry"): (2, "Option '--registry' requires an argument; see noiseform list --help"),
     ("list", "smapler"): (2, "unknown kind of part 'smapler'; did you mean 'sampler'"),
     ("list", "--jsn"): (2, "--jsn"),
     ("list", "a", "b"): (2, "unexpected extra argument"),

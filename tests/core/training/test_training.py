@@ -433,7 +433,7 @@ def test_what_a_conditioner_itself_refuses_keeps_its_own_cure(tiny_recipe, tones
     data = tmp_path / "data"
     data.mkdir()
     shutil.copy(tones / "low" / "0.wav", data / "high-low.wav")
-    with pytest.raises(ConfigError, match=r"^data: high-low\.wav: label: .*exclude each other; give one of them$"):
+    with pytest.raises(ConfigError, match=r"^data: high-low\.wav: label: .* give one of them .*several = true\)$"):
         run(tiny_recipe, data, tmp_path / "run", *settings)
 
 

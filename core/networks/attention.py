@@ -30,7 +30,7 @@ _QUERIES = 256
 """Queries of a block at least: of fewer rows a product is slow."""
 
 _NEAR = 32.0
-"""Powers of two up to it, or down to its inverse's, leave room for their sums and for products with values."""
+"""Exponents of two up to which, above and below zero, float32 has room for sums, and for products with values."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
